@@ -1,0 +1,7 @@
+//! Safe, small wrappers of kernel calls: the only crate of the project with `unsafe`.
+//!
+//! It owns what rustix does not offer: device-mapper ioctls, inherited descriptors, memory that is
+//! locked and wiped. One kernel call per function, slices and `OwnedFd` at the border, no policy:
+//! what to map, lock or inherit is for the caller to know.
+
+pub mod dm;
