@@ -1,0 +1,35 @@
+//! What crosses a boundary: appliance and platform, process and process, tool and platform.
+//!
+//! This crate owns the types, their versions, their size bounds and the signatures over them. It
+//! does no I/O and holds no policy. Bytes from outside become types in two places only: [`codec`]
+//! (binary, bounded) and [`signed`] (a [`Signed`] becomes its content by verification).
+//!
+//! Start with [`link`] for what appliance and platform say to each other, [`keeper`] and [`worker`]
+//! for the processes on the appliance, [`finding`] for what a scan says, [`api`] for people's tools.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod api;
+pub mod codec;
+pub mod finding;
+pub mod id;
+pub mod image;
+pub mod job;
+pub mod keeper;
+pub mod link;
+pub mod scope;
+pub mod signed;
+pub mod status;
+pub mod target;
+pub mod time;
+pub mod worker;
+
+pub use codec::{DecodeError, Frame, FrameError};
+pub use finding::{Finding, Report};
+pub use id::{ApplianceId, BootId, Digest, ImageId, JobId, KeyId, Nonce, OrgId, ScanId};
+pub use image::ImageConfig;
+pub use job::Job;
+pub use scope::Scope;
+pub use signed::{Message, Signed, VerifyError};
+pub use target::{PortSet, Target, Targets};
+pub use time::Timestamp;

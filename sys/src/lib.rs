@@ -5,3 +5,5 @@
 //! what to map, lock or inherit is for the caller to know.
 
 pub mod dm;
+pub mod inherit;
+pub mod memory;

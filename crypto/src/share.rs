@@ -1,0 +1,111 @@
+//! The two shares of an appliance's key, and the key that they make.
+//!
+//! Each share alone is 32 random bytes. The workspace's key is derived from both and from fresh
+//! random bytes of this boot, so that nothing written in one boot can be read in the next.
+
+use std::fmt;
+
+use ring::hkdf::{HKDF_SHA256, KeyType, Salt};
+
+use crate::secret::Secret;
+
+macro_rules! key {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        pub struct $name(Secret<$length>);
+
+        impl $name {
+            /// Takes over secret bytes under this name.
+            pub fn from_secret(bytes: Secret<$length>) -> Self {
+                Self(bytes)
+            }
+
+            /// Lends the bytes.
+            pub fn with<R>(&self, use_key: impl FnOnce(&[u8; $length]) -> R) -> R {
+                self.0.with(use_key)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        }
+    };
+}
+
+key!(
+    /// The platform's share: made at activation, kept wrapped, given out once for each boot.
+    PlatformShare, 32
+);
+key!(
+    /// The appliance's share: made at activation by the keeper, on the state partition alone.
+    ApplianceShare, 32
+);
+key!(
+    /// The key of one boot's workspace, for dm-crypt's `aes-xts-plain64` with 256-bit keys.
+    WorkspaceKey, 64
+);
+
+impl PlatformShare {
+    /// A fresh share.
+    pub fn random() -> Self {
+        Self(Secret::random())
+    }
+}
+
+impl ApplianceShare {
+    /// A fresh share.
+    pub fn random() -> Self {
+        Self(Secret::random())
+    }
+}
+
+impl WorkspaceKey {
+    /// Derives this boot's key: HKDF-SHA256 (RFC 5869) of both shares, salted with random bytes that
+    /// are forgotten at once.
+    ///
+    /// # Panics
+    /// Never: 64 bytes are within HKDF's bound.
+    pub fn derive(platform: &PlatformShare, appliance: &ApplianceShare) -> Self {
+        let fresh = Secret::<32>::random();
+        let both = Secret::<64>::filled(|both| {
+            platform.with(|share| both[..32].copy_from_slice(share));
+            appliance.with(|share| both[32..].copy_from_slice(share));
+        });
+        let pseudorandom = fresh.with(|salt| both.with(|both| Salt::new(HKDF_SHA256, salt).extract(both)));
+        Self(Secret::filled(|key| {
+            pseudorandom
+                .expand(&[b"vedette/1 workspace"], Length(key.len()))
+                .and_then(|output| output.fill(key))
+                .expect("64 bytes are within HKDF-SHA256's bound of 8160");
+        }))
+    }
+}
+
+struct Length(usize);
+
+impl KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_boot_has_its_own_key() {
+        let (platform, appliance) = (PlatformShare::random(), ApplianceShare::random());
+        let one = WorkspaceKey::derive(&platform, &appliance);
+        let two = WorkspaceKey::derive(&platform, &appliance);
+        one.with(|one| two.with(|two| assert_ne!(one, two)));
+    }
+
+    #[test]
+    fn debug_prints_the_name_only() {
+        assert_eq!(format!("{:?}", PlatformShare::random()), "PlatformShare");
+        assert_eq!(format!("{:?}", ApplianceShare::random()), "ApplianceShare");
+    }
+}

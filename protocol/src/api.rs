@@ -1,0 +1,274 @@
+//! The JSON of the REST API under `/api/v1`, shared by the platform and the tools that ask it.
+//!
+//! Times are RFC 3339, ids lowercase hexadecimal. Lists come in pages: `items` and, if more follow,
+//! `next`, the cursor to ask on with. Errors are [`Problem`]s (RFC 9457).
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    finding::{Finding, Report},
+    id::{ApplianceId, ScanId},
+    job::{Check, Checks},
+    target::{PortSet, Target, Targets},
+    time::Timestamp,
+    worker::Progress,
+};
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// The cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// An error (RFC 9457). `type` is a path under the platform's documentation, ending in the problem's name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `/problems/NAME`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// The problem, the same each time.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What was wrong this time, and what to do.
+    pub detail: String,
+}
+
+/// `POST /sessions`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// The account.
+    pub account: String,
+    /// Its password; at the first login the one that `vedette-platform init` wrote.
+    pub password: String,
+    /// A new password; must be given at the first login.
+    #[serde(default)]
+    pub new_password: Option<String>,
+}
+
+/// The answer to `POST /sessions`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Session {
+    /// The account.
+    pub account: String,
+    /// The bearer token.
+    pub token: String,
+    /// Until when it is valid.
+    pub expires: Timestamp,
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// Using this API.
+    Api,
+    /// Activating one appliance, once.
+    Activation,
+}
+
+/// `POST /tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// A name, for people.
+    pub name: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// Seconds that it is valid: 24 hours for an activation token, 90 days for another, unless given.
+    #[serde(default)]
+    pub valid_for: Option<u64>,
+}
+
+/// A token as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Until when it is valid.
+    pub expires: Timestamp,
+    /// When it was last used.
+    pub used: Option<Timestamp>,
+}
+
+/// The answer to `POST /tokens`: the only time that the secret is shown.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CreatedToken {
+    /// The token.
+    pub token: Token,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// Where an appliance stands, as the platform sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApplianceState {
+    /// Activated, never booted since.
+    Activated,
+    /// Polls.
+    Online,
+    /// Was heard of, but not lately.
+    Offline,
+    /// Removed; its share is destroyed.
+    Removed,
+}
+
+/// An appliance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appliance {
+    /// Its id.
+    pub id: ApplianceId,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: ApplianceState,
+    /// Fingerprint of its identity key.
+    pub fingerprint: String,
+    /// When it was activated.
+    pub activated: Timestamp,
+    /// When it was last heard of.
+    pub seen: Option<Timestamp>,
+    /// Boots so far.
+    pub boots: u64,
+    /// The image of its last boot.
+    pub image: Option<String>,
+    /// Whether a second copy tried to boot: the time of the last alarm.
+    pub clone_alarm: Option<Timestamp>,
+}
+
+/// `POST /appliances/activate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivateCode {
+    /// The code on the appliance's console, with or without hyphen, in any case.
+    pub code: String,
+    /// A name for the appliance.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// The answer to `DELETE /appliances/ID`: what was destroyed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovalReceipt {
+    /// The appliance.
+    pub appliance: ApplianceId,
+    /// When its wrapping key was destroyed.
+    pub destroyed: Timestamp,
+    /// When the last backup of the keystore that holds the key has expired, by the platform's settings.
+    pub backups_expired_by: Timestamp,
+    /// The platform's signature over this receipt: base64 of the signed envelope.
+    pub signed: String,
+}
+
+/// `POST /scans`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewScan {
+    /// Which appliance does it.
+    pub appliance: ApplianceId,
+    /// What is scanned.
+    pub targets: Targets,
+    /// What is not.
+    #[serde(default)]
+    pub exclude: Vec<Target>,
+    /// Ports; the platform's default list unless given.
+    #[serde(default)]
+    pub ports: Option<PortSet>,
+    /// Checks; all unless given.
+    #[serde(default)]
+    pub checks: Option<Checks>,
+}
+
+/// Where a scan stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScanState {
+    /// Waits for its appliance.
+    Queued,
+    /// Runs.
+    Running,
+    /// Ended, with everything answered.
+    Complete,
+    /// Ended, with gaps.
+    Partial,
+    /// Ended without a report.
+    Failed,
+}
+
+/// A scan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scan {
+    /// Its id.
+    pub id: ScanId,
+    /// The appliance.
+    pub appliance: ApplianceId,
+    /// Where it stands.
+    pub state: ScanState,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// What is scanned.
+    pub targets: Vec<Target>,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// The ports.
+    pub ports: PortSet,
+    /// When it was asked for.
+    pub created: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// Jobs that ended, and all.
+    pub jobs_done: u64,
+    /// All jobs.
+    pub jobs: u64,
+    /// Probes over all jobs.
+    pub progress: Progress,
+    /// Findings so far.
+    pub findings: u64,
+    /// The report over all jobs, once it ended.
+    pub report: Option<Report>,
+}
+
+/// A finding as the platform keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredFinding {
+    /// The appliance that saw it.
+    pub appliance: ApplianceId,
+    /// The scan that saw it last.
+    pub scan: ScanId,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it was last seen.
+    pub last_seen: Timestamp,
+    /// What it is, in one line.
+    pub title: String,
+    /// What to do about it.
+    pub remedy: String,
+    /// The finding.
+    pub finding: Finding,
+}
+
+/// An entry of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Counts up.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who: an account, a token's id, an appliance's id, or `platform`.
+    pub actor: String,
+    /// What was done, as `appliance.remove`.
+    pub action: String,
+    /// To what.
+    pub object: String,
+}

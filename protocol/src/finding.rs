@@ -1,0 +1,190 @@
+//! What a scan says: the one schema for the link, the API and the terminal.
+//!
+//! Everything that may leave an appliance is in these types. No field takes text of a target's
+//! choosing but [`Label`] and [`UrlPath`], whose length and alphabet are bounded; there is no place for
+//! a body, a cookie, a header's value or a parameter's value.
+
+mod evidence;
+mod kind;
+mod report;
+mod text;
+
+pub use evidence::{Evidence, TlsVersion};
+pub use kind::{Confidence, FindingType, Kind, PortState, Severity};
+pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
+pub use text::{Host, Label, UrlPath};
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Digest;
+
+/// Format and purpose of the bytes that an id is a hash of.
+const ID_DOMAIN: &[u8] = b"vedette/finding/1";
+
+/// One thing that was seen or found. What it is follows from its [`FindingType`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The family of the type.
+    pub kind: Kind,
+    /// Says that it is the same in every scan: [`FindingPlace::id`].
+    pub id: Digest,
+    /// The host: its address, or the name it was asked for by.
+    pub target: Host,
+    /// The TCP or UDP port, if it is about one.
+    pub port: Option<u16>,
+    /// The path of a URL on that port, without query.
+    pub url: Option<UrlPath>,
+    /// The HTTP method.
+    pub method: Option<Label>,
+    /// The name of a parameter, never its value.
+    pub parameter: Option<Label>,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub type_: FindingType,
+    /// How bad it is.
+    pub severity: Severity,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// The weakness class in MITRE's CWE list.
+    pub cwe: Option<u16>,
+    /// What a port was seen to be.
+    pub state: Option<PortState>,
+    /// What answers there.
+    pub product: Option<Label>,
+    /// Its version, as it says itself.
+    pub version: Option<Label>,
+    /// Typed facts that show it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Where something was found: with its type, what makes it the same in every scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindingPlace {
+    /// The host.
+    pub target: Host,
+    /// The port.
+    pub port: Option<u16>,
+    /// The path.
+    pub url: Option<UrlPath>,
+    /// The method.
+    pub method: Option<Label>,
+    /// The parameter's name.
+    pub parameter: Option<Label>,
+}
+
+impl FindingPlace {
+    /// A port of a host.
+    pub fn port(target: Host, port: u16) -> Self {
+        Self {
+            target,
+            port: Some(port),
+            url: None,
+            method: None,
+            parameter: None,
+        }
+    }
+
+    /// A path on a web server.
+    pub fn path(target: Host, port: u16, method: Label, url: UrlPath) -> Self {
+        Self {
+            target,
+            port: Some(port),
+            url: Some(url),
+            method: Some(method),
+            parameter: None,
+        }
+    }
+
+    /// The id: SHA-256 over the domain `vedette/finding/1` and then type, target, port, method, path and
+    /// parameter, each as UTF-8 text (the port in decimal, what is absent as the empty text) behind its
+    /// length as four bytes, big endian.
+    pub fn id(&self, type_: FindingType) -> Digest {
+        let port = self.port.map(|port| port.to_string()).unwrap_or_default();
+        let text = |label: &Option<Label>| label.as_ref().map(Label::as_str).unwrap_or_default().to_owned();
+        let parts = [
+            type_.name().to_owned(),
+            self.target.as_str().to_owned(),
+            port,
+            text(&self.method),
+            self.url
+                .as_ref()
+                .map(UrlPath::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            text(&self.parameter),
+        ];
+        let mut bytes = ID_DOMAIN.to_vec();
+        for part in parts {
+            // Each part is bounded far below 4 GiB by its type.
+            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        Digest::of(&bytes)
+    }
+}
+
+impl Finding {
+    /// A finding of a type at a place, with the type's severity and weakness class and no detail yet.
+    pub fn new(type_: FindingType, place: FindingPlace, confidence: Confidence) -> Self {
+        let id = place.id(type_);
+        let FindingPlace {
+            target,
+            port,
+            url,
+            method,
+            parameter,
+        } = place;
+        Self {
+            kind: type_.kind(),
+            id,
+            target,
+            port,
+            url,
+            method,
+            parameter,
+            type_,
+            severity: type_.severity(),
+            confidence,
+            cwe: type_.cwe(),
+            state: None,
+            product: None,
+            version: None,
+            evidence: Vec::new(),
+        }
+    }
+
+    /// Whether the id is the one that type and place give: a peer's word is not taken for it.
+    pub fn id_is_right(&self) -> bool {
+        let place = FindingPlace {
+            target: self.target.clone(),
+            port: self.port,
+            url: self.url.clone(),
+            method: self.method.clone(),
+            parameter: self.parameter.clone(),
+        };
+        place.id(self.type_) == self.id && self.kind == self.type_.kind()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_those_that_were_published() {
+        let place = FindingPlace::port("192.0.2.7".parse().unwrap(), 443);
+        assert_eq!(
+            place.id(FindingType::TlsCertificateExpired).to_string(),
+            "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299"
+        );
+    }
+
+    #[test]
+    fn an_id_of_another_place_is_noticed() {
+        let place = FindingPlace::port("192.0.2.7".parse().unwrap(), 443);
+        let mut finding = Finding::new(FindingType::OpenPort, place, Confidence::Certain);
+        assert!(finding.id_is_right());
+        finding.port = Some(80);
+        assert!(!finding.id_is_right());
+    }
+}

@@ -1,0 +1,140 @@
+//! A job: a set of targets times a set of checks, signed by the platform, done by one worker.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ApplianceId, JobId, OrgId, ScanId},
+    signed::Message,
+    target::{PortSet, Target, Targets},
+    time::Timestamp,
+};
+
+/// What one worker is to do. Nothing outside `targets` times `ports` may be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// The scan that it is a part of.
+    pub scan: ScanId,
+    /// Whose scan it is.
+    pub org: OrgId,
+    /// The appliance that may do it; another one's keeper refuses it.
+    pub appliance: ApplianceId,
+    /// Counts the leases of this job: what comes in under an older one is dropped (a fencing token).
+    pub fence: u64,
+    /// What may be scanned.
+    pub targets: Targets,
+    /// What may not, although `targets` span it: always wins.
+    pub exclude: Vec<Target>,
+    /// Which ports.
+    pub ports: PortSet,
+    /// Which checks.
+    pub checks: Checks,
+    /// After this, no packet is sent for it.
+    pub expires: Timestamp,
+}
+
+impl Message for Job {
+    const DOMAIN: &'static str = "job";
+}
+
+/// One kind of check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// Which TCP ports are open.
+    Ports,
+    /// What answers on them.
+    Services,
+    /// Certificates and protocol versions.
+    Tls,
+    /// Web servers: headers, exposed files.
+    Http,
+}
+
+impl Check {
+    /// All checks, in the order in which they build on each other.
+    pub const ALL: [Self; 4] = [Self::Ports, Self::Services, Self::Tls, Self::Http];
+
+    /// Its name, as in JSON and on command lines.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ports => "ports",
+            Self::Services => "services",
+            Self::Tls => "tls",
+            Self::Http => "http",
+        }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Text that is no check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no check named {0:?}; there are ports, services, tls and http")]
+pub struct ParseCheckError(String);
+
+impl FromStr for Check {
+    type Err = ParseCheckError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCheckError> {
+        let named = |check: &Self| check.name() == text;
+        Self::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| ParseCheckError(text.chars().take(64).collect()))
+    }
+}
+
+/// A set of checks: at least one, sorted, none twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Check>", into = "Vec<Check>")]
+pub struct Checks(Vec<Check>);
+
+/// An empty set of checks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no check given; choose of ports, services, tls and http")]
+pub struct NoChecks;
+
+impl Checks {
+    /// Every check.
+    pub fn all() -> Self {
+        Self(Check::ALL.to_vec())
+    }
+
+    /// Whether a check is in it.
+    pub fn contains(&self, check: Check) -> bool {
+        self.0.contains(&check)
+    }
+
+    /// The checks, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Check> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl TryFrom<Vec<Check>> for Checks {
+    type Error = NoChecks;
+
+    fn try_from(mut checks: Vec<Check>) -> Result<Self, NoChecks> {
+        checks.sort_unstable();
+        checks.dedup();
+        if checks.is_empty() {
+            Err(NoChecks)
+        } else {
+            Ok(Self(checks))
+        }
+    }
+}
+
+impl From<Checks> for Vec<Check> {
+    fn from(checks: Checks) -> Self {
+        checks.0
+    }
+}

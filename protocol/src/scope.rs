@@ -1,0 +1,163 @@
+//! Scope: the addresses and ports that may be sent to, and nothing else.
+//!
+//! One value, made from a job (or from a command line), read by the engine when it plans, by its wire
+//! before each packet, and by the keeper when it writes the kernel's filter. What is excluded always
+//! wins.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    job::Job,
+    target::{HostName, PortSet, Span, Target},
+};
+
+/// The most addresses that one name may stand for.
+pub const ADDRESSES_PER_NAME: usize = 16;
+
+/// A name and the addresses that it was resolved to, for the time of one job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The name.
+    pub name: HostName,
+    /// Its addresses; none when it does not resolve.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What may be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    hosts: Vec<Host>,
+    never: Vec<Span>,
+    ports: PortSet,
+}
+
+/// Hosts to scan: a run of addresses, or one address under the name that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Host {
+    /// The addresses.
+    pub span: Span,
+    /// The name, if the target was one.
+    pub name: Option<HostName>,
+}
+
+impl Scope {
+    /// The scope of these targets. A name that `names` does not resolve adds nothing.
+    pub fn new(targets: &[Target], exclude: &[Target], names: &[Resolved], ports: PortSet) -> Self {
+        let spans = |target: &Target| -> Vec<Host> {
+            match target {
+                Target::Span(span) => vec![Host {
+                    span: *span,
+                    name: None,
+                }],
+                Target::Name(name) => names
+                    .iter()
+                    .filter(|resolved| resolved.name == *name)
+                    .flat_map(|resolved| resolved.addresses.iter().take(ADDRESSES_PER_NAME))
+                    .map(|address| Host {
+                        span: Span::one(*address),
+                        name: Some(name.clone()),
+                    })
+                    .collect(),
+            }
+        };
+        let mut hosts: Vec<Host> = targets.iter().flat_map(spans).collect();
+        hosts.sort();
+        hosts.dedup();
+        let never = exclude.iter().flat_map(spans).map(|host| host.span).collect();
+        Self { hosts, never, ports }
+    }
+
+    /// The scope of a job.
+    pub fn of_job(job: &Job, names: &[Resolved]) -> Self {
+        Self::new(job.targets.as_slice(), &job.exclude, names, job.ports.clone())
+    }
+
+    /// Takes addresses out of it, for good.
+    #[must_use]
+    pub fn without(mut self, spans: impl IntoIterator<Item = Span>) -> Self {
+        self.never.extend(spans);
+        self
+    }
+
+    /// Whether a packet may be sent there.
+    pub fn permits(&self, address: IpAddr, port: u16) -> bool {
+        self.ports.contains(port) && self.permits_host(address)
+    }
+
+    /// Whether a host is in scope, on whatever port.
+    pub fn permits_host(&self, address: IpAddr) -> bool {
+        self.hosts.iter().any(|host| host.span.contains(address)) && !self.forbids(address)
+    }
+
+    /// The addresses to scan, in order, each with the name it was asked for by, if any.
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, Option<&HostName>)> + '_ {
+        self.hosts
+            .iter()
+            .flat_map(|host| host.span.addresses().map(|address| (address, host.name.as_ref())))
+            .filter(|(address, _)| !self.forbids(*address))
+    }
+
+    /// The runs of addresses, for a filter; what [`Self::never`] names is to be cut out of them.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The addresses that are never sent to.
+    pub fn never(&self) -> &[Span] {
+        &self.never
+    }
+
+    /// The ports.
+    pub fn ports(&self) -> &PortSet {
+        &self.ports
+    }
+
+    fn forbids(&self, address: IpAddr) -> bool {
+        self.never.iter().any(|span| span.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(texts: &[&str]) -> Vec<Target> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn an_exclusion_always_wins() {
+        let ports: PortSet = "80".parse().unwrap();
+        let scope = Scope::new(
+            &targets(&["192.0.2.0/30", "192.0.2.2"]),
+            &targets(&["192.0.2.2"]),
+            &[],
+            ports,
+        );
+        assert!(scope.permits("192.0.2.1".parse().unwrap(), 80));
+        assert!(!scope.permits("192.0.2.1".parse().unwrap(), 81));
+        assert!(!scope.permits("192.0.2.2".parse().unwrap(), 80));
+        assert_eq!(scope.addresses().count(), 3);
+    }
+
+    #[test]
+    fn a_name_is_its_resolved_addresses_and_no_more() {
+        let resolved = Resolved {
+            name: "www.lan".parse().unwrap(),
+            addresses: vec!["192.0.2.9".parse().unwrap()],
+        };
+        let scope = Scope::new(
+            &targets(&["www.lan", "other.lan"]),
+            &[],
+            &[resolved],
+            PortSet::all(),
+        );
+        let hosts: Vec<_> = scope
+            .addresses()
+            .map(|(address, name)| (address.to_string(), name.is_some()))
+            .collect();
+        assert_eq!(hosts, [("192.0.2.9".to_owned(), true)]);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a worker hears and says: its order from vedetted, its scope from the keeper, its events.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    finding::{Finding, Report},
+    job::Job,
+    scope::{Resolved, Scope},
+    signed::Signed,
+};
+
+/// Where a connection starts a worker: one connection, one worker, one job.
+pub const WORKER_SOCKET: &str = "/run/vedette/worker.sock";
+
+/// The most findings in one [`WorkerEvent::Findings`].
+pub const FINDINGS_PER_EVENT: usize = 256;
+
+/// vedetted to worker, once: the job, still signed, and what its names stand for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The job.
+    pub job: Signed<Job>,
+    /// Its names, resolved.
+    pub names: Vec<Resolved>,
+}
+
+/// Worker to keeper, once: open the filter for this job. The connection is the permission's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeRequest {
+    /// The job, still signed: the keeper checks it itself.
+    pub job: Signed<Job>,
+    /// Its names, resolved.
+    pub names: Vec<Resolved>,
+}
+
+/// Keeper to worker: the verified job and the scope that the kernel now lets through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScopeAnswer {
+    /// Go ahead.
+    Granted {
+        /// The job, verified.
+        job: Box<Job>,
+        /// What may be sent to.
+        scope: Scope,
+    },
+    /// No packet will pass.
+    Refused(ScopeRefusal),
+}
+
+/// Why a job is not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ScopeRefusal {
+    /// The platform's signature does not fit.
+    #[error("the job is not signed by the platform")]
+    NotSigned,
+    /// It is for another appliance.
+    #[error("the job is for another appliance")]
+    NotOurs,
+    /// It has expired.
+    #[error("the job has expired")]
+    Expired,
+    /// Nothing remains of its targets once what is never scanned is taken out.
+    #[error("none of the job's targets may be scanned")]
+    NothingInScope,
+    /// It asks for more than a filter holds.
+    #[error("the job spans more than a filter holds")]
+    TooLarge,
+    /// The workspace is not open, or no longer.
+    #[error("the appliance is not serving")]
+    NotServing,
+    /// This worker's uid has a job already.
+    #[error("this worker has a job already")]
+    AlreadyGranted,
+    /// The kernel did not take the rules.
+    #[error("the packet filter could not be set")]
+    Filter,
+}
+
+/// Worker to vedetted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum WorkerEvent {
+    /// How far it is.
+    Progress(Progress),
+    /// What it found, [`FINDINGS_PER_EVENT`] at most.
+    Findings(Vec<Finding>),
+    /// The end.
+    Ended(Report),
+    /// It could not be done.
+    Failed(WorkerFailure),
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Probes that came to an end.
+    pub done: u64,
+    /// Probes known so far.
+    pub total: u64,
+}
+
+/// Why a worker gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum WorkerFailure {
+    /// The keeper refused the job.
+    #[error("refused by the keeper")]
+    Refused(#[source] ScopeRefusal),
+    /// The keeper was not there, or not the keeper.
+    #[error("the keeper could not be reached")]
+    NoKeeper,
+    /// The engine could not run.
+    #[error("the engine stopped")]
+    Engine,
+    /// The worker ended without a report.
+    #[error("the worker ended without a report")]
+    Vanished,
+}

@@ -1,0 +1,106 @@
+//! Memory that leaves no copies behind: locked against swap, kept out of core dumps, wiped on free.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    io,
+};
+
+use rustix::mm::{MlockAllFlags, mlockall};
+use zeroize::Zeroize;
+
+/// A global allocator that wipes every block before it goes back to the heap.
+///
+/// Wiping a secret's own type is not enough: a `String` that grew, a parser's buffer, a TLS record
+/// leave copies in freed blocks. Memory of C libraries is not covered.
+pub struct WipingAllocator;
+
+// SAFETY: every block comes from and goes back to `System` with the layout that it was asked with;
+// the wipe stays within the block, before it is freed.
+#[expect(unsafe_code, reason = "an allocator is an unsafe trait")]
+unsafe impl GlobalAlloc for WipingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller upholds `alloc`'s contract, which is `System`'s own.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as in `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller owns `layout.size()` bytes at `block` and gives them up with this call.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(block, layout.size()) };
+        bytes.zeroize();
+        // SAFETY: the caller upholds `dealloc`'s contract, which is `System`'s own.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    // The default `realloc` allocates, copies and calls `dealloc`, which wipes; `System.realloc` could
+    // move the block and leave the old bytes.
+}
+
+/// Locks all memory of this process, now and later, against swapping (mlockall(2)).
+///
+/// # Errors
+/// The kernel's, as when the limit of locked memory is too small.
+pub fn lock_all() -> io::Result<()> {
+    Ok(mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE)?)
+}
+
+/// Forbids core dumps and `/proc/PID/mem` of this process to its own user (PR_SET_DUMPABLE, prctl(2)).
+///
+/// # Errors
+/// The kernel's.
+pub fn forbid_dumps() -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(
+        rustix::process::DumpableBehavior::NotDumpable,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freed_block_was_wiped_before() {
+        let layout = Layout::from_size_align(4096, 16).expect("a plain layout");
+        let (first, second);
+        #[expect(
+            unsafe_code,
+            reason = "looks at a block through the allocator's own interface"
+        )]
+        // SAFETY: the block is written within its size and given back with its own layout.
+        unsafe {
+            first = WipingAllocator.alloc(layout);
+        }
+        assert!(!first.is_null());
+        #[expect(unsafe_code, reason = "see above")]
+        // SAFETY: `first` is valid for 4096 bytes.
+        unsafe {
+            first.write_bytes(0xa5, 4096);
+        }
+        #[expect(unsafe_code, reason = "see above")]
+        // SAFETY: `first` came from this allocator with this layout.
+        unsafe {
+            WipingAllocator.dealloc(first, layout);
+        }
+        #[expect(unsafe_code, reason = "see above")]
+        // SAFETY: a plain allocation, freed below with the same layout.
+        unsafe {
+            second = System.alloc(layout);
+        }
+        // glibc reuses the block that was freed last; its first bytes hold the free list's links.
+        if second == first {
+            #[expect(unsafe_code, reason = "see above")]
+            // SAFETY: `second` is valid for 4096 bytes; the bytes were written by this test.
+            let bytes = unsafe { std::slice::from_raw_parts(second, 4096) };
+            assert!(bytes[64..].iter().all(|byte| *byte == 0));
+        }
+        #[expect(unsafe_code, reason = "see above")]
+        // SAFETY: `second` came from `System` with this layout.
+        unsafe {
+            System.dealloc(second, layout);
+        }
+    }
+}
