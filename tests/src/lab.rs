@@ -1,0 +1,163 @@
+//! The lab: a network of its own, with real servers in it, for the demo and for every test that needs a network.
+//!
+//! A lab is one network namespace and one process namespace. In it stand a bridge, dnsmasq, the servers to be
+//! scanned (`Target`) and the appliances (`Machine`); one veth joins the bridge to the host, where the platform
+//! listens. Labs are numbered, and any number of them run side by side: lab N is 198.18.N.0/24.
+//!
+//! What must stay true: a lab ends completely, however its owner ends. Its processes live in a process namespace
+//! whose first process reads a pipe that the owner holds, so the kernel ends them with the owner; the network
+//! namespace goes with them, and with that the veth. Only a directory can be left, and the next lab clears it.
+
+mod claim;
+mod dns;
+mod namespace;
+mod process;
+mod residue;
+mod subnet;
+mod targets;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+pub use self::claim::LabNumber;
+pub use self::process::Process;
+pub use self::subnet::Subnet;
+pub use self::targets::Target;
+
+use self::claim::Claim;
+use self::namespace::Namespace;
+
+/// A running lab. Dropping it ends everything in it and asserts that nothing is left.
+///
+/// The fields are in the order in which they end.
+#[derive(Debug)]
+pub struct Lab {
+    targets: Vec<(Target, Process)>,
+    dns: Process,
+    namespace: Namespace,
+    dir: TempDir,
+    subnet: Subnet,
+    claim: Claim,
+}
+
+impl Lab {
+    /// Makes the network and starts these servers in it. Returns once each of them answers.
+    pub fn start(targets: &[Target]) -> Result<Self> {
+        let claim = Claim::take()?;
+        let number = claim.number();
+        residue::clear(&claim)
+            .and_then(|()| residue::clear_all_dead())
+            .context("clearing what dead labs left")?;
+        let subnet = Subnet::of(number);
+        let dir = tempfile::Builder::new()
+            .prefix(&residue::dir_prefix(number))
+            .tempdir_in(residue::DIRS)
+            .with_context(|| format!("making the directory of lab {number} in {}", residue::DIRS))?;
+        // Unprivileged servers reach their own directories below this one, and list nothing.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711))?;
+
+        let namespace = Namespace::make()?;
+        namespace.bridge_to_host(number, subnet)?;
+        let dns = dns::start(&namespace, subnet, targets, dir.path())?;
+        let targets = targets::start(&namespace, subnet, targets, dir.path())?;
+        Ok(Self {
+            targets,
+            dns,
+            namespace,
+            dir,
+            subnet,
+            claim,
+        })
+    }
+
+    pub fn number(&self) -> LabNumber {
+        self.claim.number()
+    }
+
+    pub fn subnet(&self) -> Subnet {
+        self.subnet
+    }
+
+    /// Where this lab keeps its files. Gone with the lab.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The address of a target of this lab.
+    pub fn address(&self, target: Target) -> Ipv4Addr {
+        self.subnet.host(target.seat())
+    }
+
+    /// The targets that run, in the order in which they were asked for.
+    pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
+        self.targets.iter().map(|(target, _)| *target)
+    }
+
+    /// Runs `work` on a thread that stands in the lab's network: a socket made there is a socket of the lab.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        self.namespace.inside(work)
+    }
+
+    /// Starts a program in the lab. It ends with the lab at the latest.
+    pub fn spawn(&self, name: &str, command: Command) -> Result<Process> {
+        Process::start(&self.namespace, name, command, self.dir.path())
+    }
+
+    /// The address that DHCP gave to this hardware address, once it did.
+    pub fn leased(&self, mac: &str) -> Result<Option<Ipv4Addr>> {
+        dns::leased(self.dir.path(), mac)
+    }
+
+    /// Lets the lab outlive this process, until somebody kills the process with the returned id.
+    pub fn leave_running(self) -> Result<u32> {
+        // This process of the lab takes over the writing end of the pipe and the lock on the number.
+        let mut keeper = Command::new("sleep");
+        keeper
+            .arg("infinity")
+            .stdin(self.namespace.lifeline()?)
+            .stdout(self.claim.lock()?)
+            .stderr(Stdio::null());
+        let keeper = self
+            .namespace
+            .spawn(keeper)
+            .context("starting the process that keeps the lab")?;
+        let pid = keeper.id();
+        std::mem::forget(self);
+        Ok(pid)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.namespace.end();
+        for (_, process) in &mut self.targets {
+            process.reap();
+        }
+        self.dns.reap();
+        let mut left = residue::of(self.claim.number(), &self.namespace);
+        if let Err(error) = fs::remove_dir_all(self.dir.path()) {
+            left.push(format!("directory {} ({error})", self.dir.path().display()));
+        }
+        if !std::thread::panicking() {
+            assert!(
+                left.is_empty(),
+                "lab {} left something behind: {}",
+                self.claim.number(),
+                left.join(", ")
+            );
+        }
+    }
+}
+
+/// The platform's name in the lab's DNS.
+pub const PLATFORM_NAME: &str = "platform.vedette.test";
+
+/// How long a server may take until it answers.
+const START_DEADLINE: Duration = Duration::from_secs(60);

@@ -1,0 +1,88 @@
+//! A lab's number, held by a lock on a file: two labs never have the same one, and a dead lab's is free at once.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// The number of a lab, and the third byte of its subnet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabNumber(u8);
+
+impl LabNumber {
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..=u8::MAX).map(Self)
+    }
+
+    pub(super) fn byte(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Display for LabNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The right to use a number, until dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    number: LabNumber,
+    lock: File,
+}
+
+impl Claim {
+    /// Takes the lowest number that is free.
+    pub(super) fn take() -> Result<Self> {
+        for number in LabNumber::all() {
+            if let Some(claim) = Self::try_take(number)? {
+                return Ok(claim);
+            }
+        }
+        bail!("all 256 lab numbers are taken; `ls {LOCKS}` names them, end some labs")
+    }
+
+    /// Takes this number if it is free.
+    pub(super) fn try_take(number: LabNumber) -> Result<Option<Self>> {
+        if let Err(error) = fs::DirBuilder::new().mode(0o700).create(LOCKS)
+            && error.kind() != std::io::ErrorKind::AlreadyExists
+        {
+            return Err(error).context(format!("making {LOCKS}; labs need root"));
+        }
+        let path = PathBuf::from(LOCKS).join(format!("{number}.lock"));
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("opening {}; labs need root", path.display()))?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self { number, lock })),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("locking {}", path.display())),
+        }
+    }
+
+    pub(super) fn number(&self) -> LabNumber {
+        self.number
+    }
+
+    /// The lock, for a process that is to hold it too.
+    pub(super) fn lock(&self) -> Result<Stdio> {
+        Ok(self
+            .lock
+            .try_clone()
+            .context("sharing the lock on the lab's number")?
+            .into())
+    }
+}
+
+/// Root's own directory, so that nobody else can hold a lab up.
+const LOCKS: &str = "/run/vdt";
