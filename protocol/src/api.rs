@@ -9,6 +9,7 @@ use crate::{
     finding::{Finding, Report},
     id::{ApplianceId, ScanId},
     job::{Check, Checks},
+    signed::Message,
     target::{PortSet, Target, Targets},
     time::Timestamp,
     worker::Progress,
@@ -167,8 +168,24 @@ pub struct RemovalReceipt {
     pub destroyed: Timestamp,
     /// When the last backup of the keystore that holds the key has expired, by the platform's settings.
     pub backups_expired_by: Timestamp,
-    /// The platform's signature over this receipt: base64 of the signed envelope.
+    /// The platform's signature over this receipt: base64 of a [`Signed`](crate::Signed)
+    /// [`Removal`].
     pub signed: String,
+}
+
+/// What [`RemovalReceipt::signed`] holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The appliance.
+    pub appliance: ApplianceId,
+    /// When its wrapping key was destroyed.
+    pub destroyed: Timestamp,
+    /// When the last backup of the keystore that holds the key has expired.
+    pub backups_expired_by: Timestamp,
+}
+
+impl Message for Removal {
+    const DOMAIN: &'static str = "removal";
 }
 
 /// `POST /scans`.

@@ -16,6 +16,7 @@ use vedette_crypto::{
 use crate::{
     finding::{Finding, Report},
     id::{ApplianceId, BootId, Digest, ImageId, JobId, Nonce, OrgId},
+    image::ImageKind,
     job::Job,
     signed::{Message, Signed},
     time::Timestamp,
@@ -93,6 +94,8 @@ pub struct ActivateRequest {
     pub identity: VerifyingKey,
     /// The image that asks.
     pub image: ImageId,
+    /// What it is for, by its own word.
+    pub kind: ImageKind,
     /// What entitles it.
     pub by: Activation,
 }
@@ -219,6 +222,8 @@ pub struct BootRequest {
     pub appliance: ApplianceId,
     /// The image that runs.
     pub image: ImageId,
+    /// What it is for, by its own word.
+    pub kind: ImageKind,
     /// The key of this boot, to seal the share to.
     pub sealing_key: SealingKey,
     /// The ticket at hand.
