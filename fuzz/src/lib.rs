@@ -1,1 +1,117 @@
+//! One target for each parser of bytes that come from outside or from another process.
+//!
+//! A target is a name and a function that must not panic, whatever it is given. `make fuzz TARGET=name`
+//! runs one under libFuzzer; `make test` replays the corpus under `corpus/NAME` and mutations of it.
+//! A new parser is one line in [`TARGETS`] and a folder of seeds.
+#![forbid(unsafe_code)]
 
+use vedette_protocol::{
+    Finding, ImageConfig, Job, PortSet, Signed, Target, codec, image::PlatformUrl, keeper, link,
+    status::Status, worker,
+};
+
+/// A parser of foreign bytes.
+pub struct FuzzTarget {
+    /// Its name: the folder of its corpus.
+    pub name: &'static str,
+    /// What is called with each input.
+    pub parse: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[FuzzTarget] = &[
+    // Between processes.
+    FuzzTarget {
+        name: "keeper_request",
+        parse: |bytes| drop(frame::<keeper::KeeperRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "keeper_answer",
+        parse: |bytes| drop(frame::<keeper::KeeperAnswer>(bytes)),
+    },
+    FuzzTarget {
+        name: "scope_request",
+        parse: |bytes| drop(frame::<worker::ScopeRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "scope_answer",
+        parse: |bytes| drop(frame::<worker::ScopeAnswer>(bytes)),
+    },
+    FuzzTarget {
+        name: "worker_order",
+        parse: |bytes| drop(frame::<worker::Order>(bytes)),
+    },
+    FuzzTarget {
+        name: "worker_event",
+        parse: |bytes| drop(frame::<worker::WorkerEvent>(bytes)),
+    },
+    FuzzTarget {
+        name: "status",
+        parse: |bytes| drop(Status::from_json(bytes)),
+    },
+    // Between appliance and platform.
+    FuzzTarget {
+        name: "link_activate",
+        parse: |bytes| drop(codec::decode::<link::ActivateRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "link_boot",
+        parse: |bytes| drop(codec::decode::<link::BootRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "link_confirm",
+        parse: |bytes| drop(codec::decode::<link::ConfirmRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "link_events",
+        parse: |bytes| drop(codec::decode::<link::EventsRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "link_poll_answer",
+        parse: |bytes| drop(codec::decode::<link::Answer<link::PollOutcome>>(bytes)),
+    },
+    FuzzTarget {
+        name: "signed_job",
+        parse: |bytes| drop(Signed::<Job>::from_bytes(bytes)),
+    },
+    FuzzTarget {
+        name: "job",
+        parse: |bytes| drop(codec::decode::<Job>(bytes)),
+    },
+    // Text of operators and files.
+    FuzzTarget {
+        name: "target",
+        parse: |bytes| text(bytes, |text| drop(text.parse::<Target>())),
+    },
+    FuzzTarget {
+        name: "ports",
+        parse: |bytes| text(bytes, |text| drop(text.parse::<PortSet>())),
+    },
+    FuzzTarget {
+        name: "platform_url",
+        parse: |bytes| text(bytes, |text| drop(text.parse::<PlatformUrl>())),
+    },
+    FuzzTarget {
+        name: "image_config",
+        parse: |bytes| drop(serde_json::from_slice::<ImageConfig>(bytes)),
+    },
+    FuzzTarget {
+        name: "finding_json",
+        parse: |bytes| drop(serde_json::from_slice::<Finding>(bytes)),
+    },
+];
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<&'static FuzzTarget> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+fn frame<T: serde::de::DeserializeOwned>(mut bytes: &[u8]) -> Option<T> {
+    codec::read_frame(&mut bytes).ok()
+}
+
+fn text(bytes: &[u8], parse: impl FnOnce(&str)) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        parse(text);
+    }
+}

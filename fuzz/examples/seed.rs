@@ -1,0 +1,198 @@
+//! Writes one valid input for each target that takes encoded types into `corpus/NAME/valid`.
+
+use std::{fs, path::Path};
+
+use serde::Serialize;
+use vedette_crypto::{Signer, SigningKey, hpke::OpeningKey};
+use vedette_protocol::{
+    ApplianceId, BootId, Digest, Finding, ImageId, Job, JobId, Nonce, OrgId, PortSet, ScanId, Signed,
+    Timestamp,
+    codec::{Frame, encode},
+    finding::{Confidence, Coverage, Effort, FindingPlace, FindingType, Report},
+    job::Checks,
+    keeper::{Compose, KeeperAnswer, KeeperRequest, Standing},
+    link,
+    scope::{Resolved, Scope},
+    status::{State, Status},
+    worker::{Order, Progress, ScopeAnswer, ScopeRequest, WorkerEvent},
+};
+
+fn main() {
+    let key = SigningKey::generate();
+    let job = Job {
+        id: JobId([1; 16]),
+        scan: ScanId([2; 16]),
+        org: OrgId([3; 16]),
+        appliance: ApplianceId([4; 16]),
+        fence: 1,
+        targets: vec![
+            "192.0.2.0/29".parse().expect("a target"),
+            "www.example".parse().expect("a target"),
+        ]
+        .try_into()
+        .expect("two targets"),
+        exclude: vec!["192.0.2.3".parse().expect("a target")],
+        ports: "22,80-90".parse().expect("ports"),
+        checks: Checks::all(),
+        expires: Timestamp(1_800_000_000),
+    };
+    let Ok(signed) = Signed::seal(&job, &key);
+    let names = vec![Resolved {
+        name: "www.example".parse().expect("a name"),
+        addresses: vec!["192.0.2.9".parse().expect("an address")],
+    }];
+    let scope = Scope::of_job(&job, &names);
+    let place = FindingPlace::port("192.0.2.1".parse().expect("a host"), 443);
+    let finding = Finding::new(FindingType::TlsCertificateExpired, place, Confidence::Certain);
+    let ticket = link::Ticket {
+        appliance: job.appliance,
+        number: 1,
+    };
+    let Ok(ticket) = Signed::seal(&ticket, &key);
+    let (_, sealing_key) = OpeningKey::generate();
+    let report = Report::close(Effort::default(), Coverage::default(), 0, vec![]);
+    let nonce = Nonce([7; 32]);
+    let boot = BootId([8; 32]);
+    let appliance = job.appliance;
+
+    frame(
+        "keeper_request",
+        &KeeperRequest::Compose(Compose::Poll {
+            wait: 30,
+            free: 2,
+            running: vec![job.id],
+        }),
+    );
+    frame(
+        "keeper_answer",
+        &KeeperAnswer::Standing(Standing {
+            fingerprint: "00".into(),
+            enrolled: None,
+            clock_set: true,
+            unlocked: None,
+        }),
+    );
+    frame(
+        "scope_request",
+        &ScopeRequest {
+            job: signed.clone(),
+            names: names.clone(),
+        },
+    );
+    frame(
+        "scope_answer",
+        &ScopeAnswer::Granted {
+            job: Box::new(job.clone()),
+            scope,
+        },
+    );
+    frame(
+        "worker_order",
+        &Order {
+            job: signed.clone(),
+            names,
+        },
+    );
+    frame("worker_event", &WorkerEvent::Findings(vec![finding.clone()]));
+    write(
+        "status",
+        &Status::new(State::Serving).because("a reason").to_json(),
+    );
+    let token = link::ActivationToken::parse(&format!("{}{}", link::ActivationToken::PREFIX, "A".repeat(43)))
+        .expect("a token");
+    encoded(
+        "link_activate",
+        &link::ActivateRequest {
+            nonce,
+            identity: key.verifying_key(),
+            image: ImageId([9; 32]),
+            by: link::Activation::Token(token),
+        },
+    );
+    encoded(
+        "link_boot",
+        &link::BootRequest {
+            nonce,
+            appliance,
+            image: ImageId([9; 32]),
+            sealing_key,
+            ticket: ticket.clone(),
+        },
+    );
+    encoded(
+        "link_confirm",
+        &link::ConfirmRequest {
+            nonce,
+            appliance,
+            boot,
+            ticket,
+        },
+    );
+    let what = [
+        link::What::Started,
+        link::What::Progress(Progress { done: 1, total: 2 }),
+        link::What::Findings(vec![finding.clone()]),
+        link::What::Ended(report),
+    ];
+    let events = what
+        .map(|what| link::Event {
+            job: job.id,
+            fence: 1,
+            what,
+        })
+        .to_vec();
+    encoded(
+        "link_events",
+        &link::EventsRequest {
+            nonce,
+            appliance,
+            boot,
+            first: 0,
+            events,
+        },
+    );
+    let outcome = link::PollOutcome::Serve {
+        jobs: vec![signed.clone()],
+        stop: vec![job.id],
+        interval: 30,
+    };
+    encoded(
+        "link_poll_answer",
+        &link::Answer {
+            request: Digest([5; 32]),
+            now: Timestamp(1_800_000_000),
+            outcome,
+        },
+    );
+    write("signed_job", &signed.to_bytes());
+    encoded("job", &job);
+    write("finding_json", &serde_json::to_vec(&finding).expect("plain data"));
+    write("ports", PortSet::all().to_string().as_bytes());
+    for (name, text) in [
+        ("network", "192.0.2.0/24"),
+        ("range", "192.0.2.1-9"),
+        ("name", "www.example"),
+        ("v6", "2001:db8::/120"),
+    ] {
+        write_as("target", name, text.as_bytes());
+    }
+    write("platform_url", b"https://platform.example:8443");
+}
+
+fn frame<T: Serialize>(target: &str, message: &T) {
+    write(target, Frame::of(message).expect("a short message").bytes());
+}
+
+fn encoded<T: Serialize>(target: &str, message: &T) {
+    write(target, &encode(message));
+}
+
+fn write(target: &str, bytes: &[u8]) {
+    write_as(target, "valid", bytes);
+}
+
+fn write_as(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("making the folder");
+    fs::write(folder.join(name), bytes).expect("writing the seed");
+}
