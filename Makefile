@@ -40,6 +40,9 @@ fuzz: root tools
 	FUZZ_TARGET='$(TARGET)' RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz --features libfuzzer fuzz \
 	    'fuzz/corpus/$(TARGET)' -- -max_total_time=$(or $(SECONDS_TO_RUN),60)
 
+fresh: root packages
+	tests/fresh
+
 lint:
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
