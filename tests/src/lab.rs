@@ -10,6 +10,7 @@
 
 mod claim;
 mod dns;
+mod machine;
 mod namespace;
 mod process;
 mod residue;
@@ -21,12 +22,14 @@ use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 pub use self::claim::LabNumber;
+pub use self::machine::{Accel, Boot, Console, Disk, Image, Line, Machine, Qmp, StatusLine};
 pub use self::process::Process;
 pub use self::subnet::Subnet;
 pub use self::targets::Target;
@@ -41,6 +44,7 @@ use self::namespace::Namespace;
 pub struct Lab {
     targets: Vec<(Target, Process)>,
     dns: Process,
+    machines: AtomicU8,
     namespace: Namespace,
     dir: TempDir,
     subnet: Subnet,
@@ -70,6 +74,7 @@ impl Lab {
         Ok(Self {
             targets,
             dns,
+            machines: AtomicU8::new(0),
             namespace,
             dir,
             subnet,
@@ -98,6 +103,11 @@ impl Lab {
     /// The targets that run, in the order in which they were asked for.
     pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
         self.targets.iter().map(|(target, _)| *target)
+    }
+
+    /// A number for a machine or disk, never used before in this lab.
+    fn next_machine(&self) -> u8 {
+        self.machines.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Runs `work` on a thread that stands in the lab's network: a socket made there is a socket of the lab.

@@ -102,6 +102,12 @@ impl Namespace {
         self.ip(&["address", "add", &format!("{address}/24"), "dev", BRIDGE])
     }
 
+    /// A tap on the bridge, for one virtual machine.
+    pub(super) fn add_tap(&self, name: &str) -> Result<()> {
+        self.ip(&["tuntap", "add", "dev", name, "mode", "tap"])?;
+        self.ip(&["link", "set", name, "master", BRIDGE, "up"])
+    }
+
     /// Runs `work` on a thread in the lab's network.
     pub(super) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         self.on_thread(|| {
