@@ -1,10 +1,12 @@
 //! Safe, small wrappers of kernel calls: the only crate of the project with `unsafe`.
 //!
-//! It owns what rustix does not offer: device-mapper ioctls, inherited descriptors, memory that is
-//! locked and wiped, what the kernel counts of a TCP connection. One kernel call per function, slices and `OwnedFd` at the border, no policy:
+//! It owns what rustix does not offer: device-mapper ioctls, inherited descriptors, the kernel's
+//! keyring, memory that is locked and wiped, what the kernel counts of a TCP connection. One kernel
+//! call per function, slices and `OwnedFd` at the border, no policy:
 //! what to map, lock or inherit is for the caller to know.
 
 pub mod dm;
 pub mod inherit;
+pub mod keyring;
 pub mod memory;
 pub mod tcp;
