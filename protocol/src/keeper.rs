@@ -160,6 +160,8 @@ pub struct Standing {
     pub clock_set: bool,
     /// Whether the workspace is open, as when vedetted was restarted.
     pub unlocked: Option<BootId>,
+    /// Why the platform refused this boot, once it did: nothing is open and nothing will be.
+    pub refused: Option<BootRefusal>,
 }
 
 /// The public part of an enrolment.
@@ -216,9 +218,38 @@ pub enum Refusal {
     /// More than the bounds allow.
     #[error("more than the bounds allow")]
     TooMuch,
+    /// The appliance is not as it must be: no key was read, and nothing will be opened.
+    #[error("this appliance is not fit to start: {0}")]
+    Unfit(Unfit),
     /// Something on this appliance failed: state partition, volume, filter, clock.
     #[error("the appliance failed at: {0}")]
     Appliance(Organ),
+}
+
+/// What an appliance lacks that it must have before a key is touched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Unfit {
+    /// The image's configuration cannot be read, or is of another version.
+    #[error("the image's configuration cannot be read")]
+    Image,
+    /// The kernel is not locked down.
+    #[error("the kernel's lockdown is not confidentiality")]
+    Lockdown,
+    /// Kernel modules can still be loaded.
+    #[error("kernel modules are not locked")]
+    Modules,
+    /// A word of the kernel's command line is missing, or stands there twice.
+    #[error("the kernel's command line lacks {0}")]
+    CommandLine(String),
+    /// A kernel setting is not what the image says.
+    #[error("the kernel setting {0} is not as the image sets it")]
+    Setting(String),
+    /// The base packet filter is not loaded, or has lost a part.
+    #[error("the base packet filter is not in force: {0}")]
+    Filter(String),
+    /// The state partition is missing or damaged, or what it holds does not belong together.
+    #[error("the state partition cannot be used; flash the appliance again")]
+    State,
 }
 
 /// Why an answer is not genuine.
