@@ -5,7 +5,7 @@ use std::{
     io,
 };
 
-use rustix::mm::{MlockAllFlags, mlockall};
+use rustix::mm::{MapFlags, MlockAllFlags, ProtFlags, mlockall, mmap_anonymous, munmap};
 use zeroize::Zeroize;
 
 /// A global allocator that wipes every block before it goes back to the heap.
@@ -56,6 +56,24 @@ pub fn forbid_dumps() -> io::Result<()> {
     Ok(rustix::process::set_dumpable_behavior(
         rustix::process::DumpableBehavior::NotDumpable,
     )?)
+}
+
+/// Tries to map a page that can be written and executed, as injected code needs it, and unmaps it again.
+///
+/// # Errors
+/// The kernel's, as under systemd's MemoryDenyWriteExecute: EPERM.
+pub fn map_writable_and_executable() -> io::Result<()> {
+    const PAGE: usize = 4096;
+    let access = ProtFlags::READ | ProtFlags::WRITE | ProtFlags::EXEC;
+    #[expect(unsafe_code, reason = "mmap(2) of fresh memory, never used")]
+    // SAFETY: mmap_anonymous needs a hint that is null or free to be replaced: it is null.
+    let page = unsafe { mmap_anonymous(std::ptr::null_mut(), PAGE, access, MapFlags::PRIVATE)? };
+    #[expect(unsafe_code, reason = "munmap(2) of the page just mapped")]
+    // SAFETY: munmap needs a range that nobody uses: the page was mapped above and never handed out.
+    unsafe {
+        munmap(page, PAGE)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

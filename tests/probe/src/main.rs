@@ -1,0 +1,32 @@
+//! Goes into test images only: tries from inside what must not be possible, and says how it went.
+//!
+//! `vedette-probe sandbox UNIT` runs under a copy of UNIT's sandbox and tries what its directives
+//! forbid. `vedette-probe liar` stands in a worker's place: it takes its order and its grant like a
+//! worker and then sends to targets that the job does not name. Each attempt is one line on standard
+//! output: `probe WHO WHAT allowed` or `probe WHO WHAT denied ERROR`. It judges nothing; the tests do.
+#![forbid(unsafe_code)]
+
+mod attempt;
+mod liar;
+mod sandbox;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        ["sandbox", unit] => sandbox::probe(unit),
+        // A worker is started without arguments.
+        ["liar"] | [] => liar::probe(),
+        _ => {
+            eprintln!("usage: vedette-probe sandbox UNIT | liar");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
