@@ -10,9 +10,9 @@ pub(crate) fn report(who: &str, what: &str, outcome: io::Result<()>) {
     }
 }
 
+/// The error's number, as errno(3) lists them, or its kind.
 fn one_word(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => format!("{:?}", rustix::io::Errno::from_raw_os_error(number)).replace(' ', "_"),
-        None => format!("{:?}", error.kind()),
-    }
+    error
+        .raw_os_error()
+        .map_or_else(|| format!("{:?}", error.kind()), |number| number.to_string())
 }
