@@ -70,6 +70,7 @@ fn main() {
             enrolled: None,
             clock_set: true,
             unlocked: None,
+            refused: None,
         }),
     );
     frame(

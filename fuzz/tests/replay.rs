@@ -1,4 +1,5 @@
 //! Replays each target's corpus, and every truncation and many bit flips of it.
+#![cfg(test)]
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,5 @@
 //! The published test vectors of a finding's id, made by another implementation of the formula.
+#![cfg(test)]
 
 use serde::Deserialize;
 use vedette_protocol::{
