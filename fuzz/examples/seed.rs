@@ -107,6 +107,7 @@ fn main() {
             nonce,
             identity: key.verifying_key(),
             image: ImageId([9; 32]),
+            kind: vedette_protocol::image::ImageKind::Release,
             by: link::Activation::Token(token),
         },
     );
@@ -116,6 +117,7 @@ fn main() {
             nonce,
             appliance,
             image: ImageId([9; 32]),
+            kind: vedette_protocol::image::ImageKind::Release,
             sealing_key,
             ticket: ticket.clone(),
         },
