@@ -2,6 +2,8 @@
 //! promise in the documents names a test that exists.
 #![cfg(test)]
 
+#![cfg(test)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

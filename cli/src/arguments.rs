@@ -1,0 +1,188 @@
+//! What can be asked for, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vedette_protocol::api::TokenKind;
+use vedette_protocol::finding::Severity;
+use vedette_protocol::image::PlatformUrl;
+use vedette_protocol::job::Check;
+use vedette_protocol::target::{PortSet, Target};
+
+/// Uses a Vedette platform: appliances, scans, findings.
+#[derive(Debug, Parser)]
+#[command(name = "vedette", version, after_help = AFTER)]
+pub struct Arguments {
+    /// Prints the API's JSON instead of a table
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Logs in, and keeps a token for what follows
+    Login(Login),
+    /// Forgets the token
+    Logout,
+    /// Tokens: for scripts, and for the activation of appliances
+    #[command(subcommand)]
+    Token(Token),
+    /// Appliances of the account
+    #[command(subcommand)]
+    Appliance(Appliance),
+    /// Scans
+    #[command(subcommand)]
+    Scan(Scan),
+    /// What scans found
+    #[command(subcommand)]
+    Finding(Finding),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Where the platform is, as https://HOST:PORT
+    #[arg(long)]
+    pub(crate) url: PlatformUrl,
+    /// The certificate of the only CA to trust, as PEM; `vedette-platform init` names the file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: PathBuf,
+    #[arg(long, value_name = "NAME", default_value = "admin")]
+    pub(crate) account: String,
+    /// Reads the password from the first line of a file; otherwise it is asked for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Changes the password to the first line of a file; the first login of an account demands a change
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Makes a token; its secret is shown this once
+    Create {
+        kind: Kind,
+        /// A name, to know it by in lists
+        #[arg(long)]
+        name: String,
+        /// Writes the secret to a new file that only you can read, instead of showing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Lists tokens, without their secrets
+    List,
+    /// Makes a token worthless
+    Revoke {
+        /// Its id, or the beginning of it, or its name
+        token: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Kind {
+    /// For scripts that use the API
+    Api,
+    /// For one appliance to activate itself with, once, within 24 hours
+    Activation,
+}
+
+impl From<Kind> for TokenKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Api => Self::Api,
+            Kind::Activation => Self::Activation,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Appliance {
+    /// Lists appliances
+    List,
+    /// Shows one
+    Show {
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+    },
+    /// Takes an appliance into the account that shows this code on its console
+    Activate {
+        code: String,
+        /// A name for it
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Removes one for good: its key share is destroyed, and what it has stored is lost
+    Remove {
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scan {
+    /// Starts a scan
+    Start(ScanStart),
+    /// Lists scans
+    List,
+    /// Shows one
+    Show {
+        /// Its id, or the beginning of it
+        scan: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanStart {
+    /// Which appliance scans: its id, or the beginning of it, or its name
+    #[arg(long)]
+    pub(crate) appliance: String,
+    /// What to scan: an address, a network (192.0.2.0/24), a range (192.0.2.1-9) or a name; may be repeated
+    #[arg(long = "target", required = true)]
+    pub(crate) targets: Vec<Target>,
+    /// What to leave out, although a target spans it; may be repeated
+    #[arg(long)]
+    pub(crate) exclude: Vec<Target>,
+    /// Which ports, as in 22,80,8000-8100; the platform's list unless given
+    #[arg(long)]
+    pub(crate) ports: Option<PortSet>,
+    /// Which check (ports, services, tls, http); may be repeated; all unless given
+    #[arg(long = "check")]
+    pub(crate) checks: Vec<Check>,
+    /// Waits until it has ended, and shows how far it is
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Finding {
+    /// Lists findings, the worst first
+    List {
+        /// Only those that this scan saw: its id, or the beginning of it
+        #[arg(long)]
+        scan: Option<String>,
+        /// Only those of this appliance: its id, or the beginning of it, or its name
+        #[arg(long)]
+        appliance: Option<String>,
+        /// Only this severity (info, low, medium, high, critical)
+        #[arg(long)]
+        severity: Option<Severity>,
+        /// Only those of this host
+        #[arg(long)]
+        target: Option<String>,
+    },
+}
+
+const AFTER: &str = "\
+The login is kept in $XDG_CONFIG_HOME/vedette/login.toml (~/.config if unset), readable by you alone.
+These override it:
+  VEDETTE_URL    where the platform is
+  VEDETTE_CA     file with the certificate of the only CA to trust
+  VEDETTE_TOKEN  a token, as made by `vedette token create api`
+
+Exit codes:
+  0  done; with `scan start --wait`: complete
+  1  an error, which is printed
+  2  wrong usage
+  3  `scan start --wait`: partial, not everything answered
+  4  `scan start --wait`: failed";

@@ -1,0 +1,176 @@
+//! Scans, and waiting for one.
+
+mod progress;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use vedette_protocol::api::{NewScan, Scan, ScanState};
+use vedette_protocol::job::{Check, Checks};
+use vedette_protocol::target::Targets;
+
+use self::progress::ProgressLine;
+use super::{Outcome, Show, appliance};
+use crate::arguments::{self, ScanStart};
+use crate::choice::choose;
+use crate::platform::{Platform, Unreachable};
+use crate::table::Table;
+
+pub(super) async fn run(platform: &Platform, asked: arguments::Scan, show: Show) -> Result<Outcome> {
+    match asked {
+        arguments::Scan::Start(asked) => return start(platform, asked, show).await,
+        arguments::Scan::List => {
+            let scans: Vec<Scan> = platform.list("/scans").await?;
+            show.value(&scans, || table(&scans))?;
+        }
+        arguments::Scan::Show { scan } => {
+            let scan = find(platform, &scan).await?;
+            show.value(&scan, || record(&scan))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// The scan that is meant.
+pub(super) async fn find(platform: &Platform, given: &str) -> Result<Scan> {
+    let scans: Vec<Scan> = platform.list("/scans").await?;
+    choose("scan", given, &scans, |scan| scan.id.to_string(), |_| None).cloned()
+}
+
+async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outcome> {
+    let appliance = appliance::find(platform, &asked.appliance).await?;
+    let new = NewScan {
+        appliance: appliance.id,
+        targets: Targets::try_from(asked.targets)?,
+        exclude: asked.exclude,
+        ports: asked.ports,
+        checks: if asked.checks.is_empty() {
+            None
+        } else {
+            Some(Checks::try_from(asked.checks)?)
+        },
+    };
+    let mut scan: Scan = platform.post("/scans", &new).await?;
+    if asked.wait {
+        scan = wait(platform, scan).await?;
+    }
+    show.value(&scan, || record(&scan))?;
+    Ok(match scan.state {
+        _ if !asked.wait => Outcome::Done,
+        ScanState::Complete => Outcome::Done,
+        ScanState::Partial => Outcome::ScanPartial,
+        ScanState::Failed | ScanState::Queued | ScanState::Running => Outcome::ScanFailed,
+    })
+}
+
+/// Until it has ended. The scan goes on without us; that the platform is away for a while ends nothing.
+async fn wait(platform: &Platform, mut scan: Scan) -> Result<Scan> {
+    let mut line = ProgressLine::new();
+    let mut heard = Instant::now();
+    loop {
+        match scan.state {
+            ScanState::Complete | ScanState::Partial | ScanState::Failed => {
+                line.end();
+                return Ok(scan);
+            }
+            ScanState::Queued | ScanState::Running => line.show(&progress(&scan)),
+        }
+        tokio::time::sleep(INTERVAL).await;
+        match platform.find(&format!("/scans/{}", scan.id)).await {
+            Ok(now) => {
+                scan = now;
+                heard = Instant::now();
+            }
+            Err(error) if error.is::<Unreachable>() && heard.elapsed() < PATIENCE => {
+                line.show(&format!("the platform does not answer ({error}), trying again"));
+            }
+            Err(error) => {
+                line.end();
+                bail!(error.context(format!(
+                    "waiting for scan {}, which may go on; see `vedette scan show`",
+                    scan.id
+                )));
+            }
+        }
+    }
+}
+
+fn progress(scan: &Scan) -> String {
+    format!(
+        "{}: {} of {} jobs, {} of {} probes, {} findings",
+        state(scan.state),
+        scan.jobs_done,
+        scan.jobs,
+        scan.progress.done,
+        scan.progress.total,
+        scan.findings
+    )
+}
+
+fn table(scans: &[Scan]) -> Table {
+    let mut table = Table::list(["ID", "STATE", "TARGETS", "CREATED", "ENDED", "JOBS", "FINDINGS"]);
+    for scan in scans {
+        table.row([
+            &scan.id.to_string(),
+            state(scan.state),
+            &targets(scan),
+            &scan.created.to_string(),
+            &scan.ended.map_or_else(String::new, |ended| ended.to_string()),
+            &format!("{}/{}", scan.jobs_done, scan.jobs),
+            &scan.findings.to_string(),
+        ]);
+    }
+    table.when_empty("no scans; start one with `vedette scan start`");
+    table
+}
+
+fn record(scan: &Scan) -> Table {
+    let mut table = Table::record();
+    table.row(["id", &scan.id.to_string()]);
+    table.row(["state", state(scan.state)]);
+    if let Some(reason) = &scan.reason {
+        table.row(["reason", reason]);
+    }
+    table.row(["appliance", &scan.appliance.to_string()]);
+    table.row(["targets", &targets(scan)]);
+    table.row(["ports", &scan.ports.to_string()]);
+    table.row([
+        "checks",
+        &scan
+            .checks
+            .iter()
+            .map(|check: &Check| check.name())
+            .collect::<Vec<_>>()
+            .join(", "),
+    ]);
+    table.row(["created", &scan.created.to_string()]);
+    if let Some(ended) = scan.ended {
+        table.row(["ended", &ended.to_string()]);
+    }
+    table.row(["jobs", &format!("{} of {}", scan.jobs_done, scan.jobs)]);
+    table.row(["findings", &scan.findings.to_string()]);
+    table
+}
+
+fn targets(scan: &Scan) -> String {
+    let shown: Vec<String> = scan.targets.iter().take(SHOWN).map(ToString::to_string).collect();
+    match scan.targets.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn state(state: ScanState) -> &'static str {
+    match state {
+        ScanState::Queued => "queued",
+        ScanState::Running => "running",
+        ScanState::Complete => "complete",
+        ScanState::Partial => "partial",
+        ScanState::Failed => "failed",
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a platform may be away while a scan is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
+const SHOWN: usize = 4;
