@@ -1,1 +1,30 @@
+//! The engine: what is in scope is asked, and what it answers becomes findings.
+//!
+//! Three words: [`plan`] decides what to send (pure), `wire` sends it (the only I/O), [`interpret`] says
+//! what the replies mean (pure). [`engine`] runs them over a whole scan and closes the books.
+//! It knows no platform, resolves no name, listens nowhere and needs no privilege.
+//!
+//! [`worker`] is the appliance's way to run it, `vedette-scan` the terminal's.
+//! Read [`engine`] first. A new service is a file in `service/` and a line in [`service`]; a new check is
+//! a file in `audit/` and a line in `audit`. Everything that reads a stranger's bytes is in [`parse`].
+#![forbid(unsafe_code)]
 
+mod audit;
+mod books;
+pub mod causes;
+pub mod certificate;
+pub mod engine;
+pub mod identify;
+pub mod interpret;
+pub mod known;
+pub mod parse;
+pub mod plan;
+pub mod probe;
+pub mod reply;
+pub mod service;
+mod wire;
+pub mod worker;
+
+pub use engine::{EngineError, Event, Scan, Tell, run};
+pub use plan::Plan;
+pub use wire::Bounds;

@@ -1,0 +1,31 @@
+//! A certificate for another name than the one that the host was asked for by. A host that is scanned by
+//! its address is not judged: nobody said by which name its clients know it.
+
+use vedette_protocol::{
+    Finding, Timestamp,
+    finding::{Confidence, Evidence, FindingType, Label},
+    job::Check,
+};
+
+use super::{Audit, Subject, no_probes};
+
+pub(crate) const AUDIT: Audit = Audit {
+    check: Check::Tls,
+    probes: no_probes,
+    judge,
+};
+
+fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
+    let (Some(certificate), Some(name)) = (subject.certificate(), subject.known.name()) else {
+        return Vec::new();
+    };
+    if certificate.covers(name.as_str()) {
+        return Vec::new();
+    }
+    let mut finding = subject
+        .known
+        .finding(FindingType::TlsCertificateWrongName, Confidence::Certain);
+    let mismatch = Label::cut(name.as_str()).map(|asked| Evidence::NameMismatch { asked });
+    finding.evidence = mismatch.into_iter().chain([certificate.evidence()]).collect();
+    vec![finding]
+}

@@ -1,0 +1,47 @@
+//! A certificate whose key is short, or whose signature rests on a broken hash.
+
+use vedette_protocol::{
+    Finding, Timestamp,
+    finding::{Confidence, Evidence, FindingType},
+    job::Check,
+};
+
+use super::{Audit, Subject, no_probes};
+
+pub(crate) const AUDIT: Audit = Audit {
+    check: Check::Tls,
+    probes: no_probes,
+    judge,
+};
+
+/// NIST SP 800-57 part 1, table 2: 112 bits of strength and more.
+const SHORTEST: &[(&str, u32)] = &[("RSA", 2048), ("DSA", 2048), ("EC", 224)];
+
+fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
+    let Some(certificate) = subject.certificate() else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    if let Some((algorithm, bits)) = certificate.key.clone()
+        && SHORTEST
+            .iter()
+            .any(|(name, least)| *name == algorithm.as_str() && bits < *least)
+    {
+        let mut finding = subject
+            .known
+            .finding(FindingType::TlsWeakKey, Confidence::Certain);
+        finding.evidence = vec![Evidence::KeySize { algorithm, bits }, certificate.evidence()];
+        findings.push(finding);
+    }
+    // Nobody checks the signature of a root: a self-signed one protects nothing.
+    if let Some(algorithm) = certificate.broken_signature.clone()
+        && !certificate.self_signed
+    {
+        let mut finding = subject
+            .known
+            .finding(FindingType::TlsWeakSignature, Confidence::Certain);
+        finding.evidence = vec![Evidence::WeakSignature { algorithm }, certificate.evidence()];
+        findings.push(finding);
+    }
+    findings
+}

@@ -1,0 +1,63 @@
+//! What replies mean: observations and findings, from values alone.
+
+use vedette_protocol::{
+    Finding, Timestamp,
+    finding::{Confidence, Evidence, FindingType, Label, PortState},
+    job::{Check, Checks},
+};
+
+use crate::{
+    audit::{AUDITS, Subject},
+    known::Known,
+    plan::subject,
+    probe::Wrap,
+};
+
+/// The observation of a port.
+pub fn port(known: &Known, state: PortState) -> Finding {
+    let confidence = match state {
+        PortState::Open | PortState::Closed => Confidence::Certain,
+        PortState::Filtered | PortState::Unknown => Confidence::Firm,
+    };
+    let mut finding = known.finding(FindingType::OpenPort, confidence);
+    finding.state = Some(state);
+    finding
+}
+
+/// Everything that the replies of an open endpoint show, as far as they came.
+pub fn interpret(known: &Known, checks: &Checks, now: Timestamp) -> Vec<Finding> {
+    let Ok(subject) = subject(known, checks) else {
+        return Vec::new();
+    };
+    let service = service(&subject).filter(|_| checks.contains(Check::Services));
+    let audits = AUDITS.iter().filter(|audit| checks.contains(audit.check));
+    service
+        .into_iter()
+        .chain(audits.flat_map(|audit| (audit.judge)(&subject, now)))
+        .collect()
+}
+
+fn service(subject: &Subject<'_>) -> Option<Finding> {
+    let protocol = match (&subject.identity, &subject.wrap) {
+        (Some(identity), Wrap::Plain) => identity.protocol.to_owned(),
+        (Some(identity), Wrap::Tls(_)) => format!("tls/{}", identity.protocol),
+        (None, Wrap::Tls(_)) => "tls".to_owned(),
+        (None, Wrap::Plain) => return None,
+    };
+    let confidence = subject
+        .identity
+        .as_ref()
+        .map_or(Confidence::Certain, |identity| identity.confidence);
+    let mut finding = subject.known.finding(FindingType::Service, confidence);
+    if let Some(identity) = &subject.identity {
+        finding.product.clone_from(&identity.product);
+        finding.version.clone_from(&identity.version);
+    }
+    let (product, version) = (finding.product.clone(), finding.version.clone());
+    finding.evidence = vec![Evidence::Product {
+        protocol: Label::cut(&protocol)?,
+        product,
+        version,
+    }];
+    Some(finding)
+}

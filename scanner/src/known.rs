@@ -1,0 +1,131 @@
+//! What is known of one open endpoint: everything that was asked, and what came back.
+
+use std::net::SocketAddr;
+
+use vedette_protocol::{
+    finding::{Confidence, Finding, FindingPlace, FindingType, Host},
+    target::HostName,
+};
+
+use crate::{
+    probe::{Hello, Probe, Silence, Turn, Until, Versions, Wrap},
+    reply::{Reply, Session},
+    service::Question,
+};
+
+/// An open endpoint under one name, and the exchanges with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    endpoint: SocketAddr,
+    name: Option<HostName>,
+    exchanges: Vec<(Probe, Reply)>,
+}
+
+impl Known {
+    /// An endpoint of which only that it is open is known.
+    pub fn open(endpoint: SocketAddr, name: Option<HostName>) -> Self {
+        Self {
+            endpoint,
+            name,
+            exchanges: Vec::new(),
+        }
+    }
+
+    /// The endpoint.
+    pub fn endpoint(&self) -> SocketAddr {
+        self.endpoint
+    }
+
+    /// The name that it is scanned under, if the target was one.
+    pub fn name(&self) -> Option<&HostName> {
+        self.name.as_ref()
+    }
+
+    /// The host as findings name it.
+    pub fn host(&self) -> Host {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.endpoint.ip().into(), Host::from)
+    }
+
+    /// Adds an exchange.
+    pub fn learn(&mut self, probe: Probe, reply: Reply) {
+        self.exchanges.push((probe, reply));
+    }
+
+    /// The reply to a probe, if it or one that asks the same was sent.
+    pub fn reply(&self, probe: &Probe) -> Option<&Reply> {
+        self.exchanges
+            .iter()
+            .find(|(sent, _)| sent.asks_the_same(probe))
+            .map(|(_, reply)| reply)
+    }
+
+    /// All exchanges, in order.
+    pub fn exchanges(&self) -> &[(Probe, Reply)] {
+        &self.exchanges
+    }
+
+    /// The first TLS session in which a certificate was shown.
+    pub fn session(&self) -> Option<&Session> {
+        let sessions = self
+            .exchanges
+            .iter()
+            .filter_map(|(_, reply)| reply.session.as_ref());
+        sessions.into_iter().find(|session| !session.chain.is_empty())
+    }
+
+    /// A handshake with this endpoint.
+    pub(crate) fn handshake(&self, versions: Versions, silence: Silence) -> Probe {
+        Probe {
+            endpoint: self.endpoint,
+            wrap: Wrap::Tls(self.hello(versions)),
+            turn: Turn::Ours,
+            say: Vec::new(),
+            until: Until::Handshake,
+            silence,
+        }
+    }
+
+    pub(crate) fn hello(&self, versions: Versions) -> Hello {
+        Hello {
+            versions,
+            name: self.name.clone(),
+        }
+    }
+
+    /// A question to this endpoint.
+    pub(crate) fn probe(&self, wrap: &Wrap, question: Question, silence: Silence) -> Probe {
+        let Question { turn, say, until } = question;
+        Probe {
+            endpoint: self.endpoint,
+            wrap: wrap.clone(),
+            turn,
+            say,
+            until,
+            silence,
+        }
+    }
+
+    /// The host as an HTTP request names it (RFC 9110, section 7.2).
+    pub(crate) fn authority(&self, wrap: &Wrap) -> String {
+        let host = match (&self.name, self.endpoint) {
+            (Some(name), _) => name.as_str().to_owned(),
+            (None, SocketAddr::V4(endpoint)) => endpoint.ip().to_string(),
+            (None, SocketAddr::V6(endpoint)) => format!("[{}]", endpoint.ip()),
+        };
+        match (wrap, self.endpoint.port()) {
+            (Wrap::Plain, 80) | (Wrap::Tls(_), 443) => host,
+            (_, port) => format!("{host}:{port}"),
+        }
+    }
+
+    /// A finding about this port as a whole.
+    pub(crate) fn finding(&self, type_: FindingType, confidence: Confidence) -> Finding {
+        Finding::new(
+            type_,
+            FindingPlace::port(self.host(), self.endpoint.port()),
+            confidence,
+        )
+    }
+}

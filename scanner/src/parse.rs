@@ -1,0 +1,12 @@
+//! Every parser of a stranger's bytes, in one place for those who feed them at random.
+
+pub use crate::{
+    audit::{env_file::is_environment, listing::is_listing_page, site::references},
+    certificate::parse_certificate,
+    service::{
+        ftp::parse_greeting as parse_ftp_greeting, http::parse_response as parse_http_response,
+        mysql::parse_greeting as parse_mysql_greeting, postgres::parse_error as parse_postgres_error,
+        redis::parse_reply as parse_redis_reply, smtp::parse_greeting as parse_smtp_greeting,
+        ssh::parse_greeting as parse_ssh_greeting,
+    },
+};

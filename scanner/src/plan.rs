@@ -1,0 +1,141 @@
+//! What to send, decided from values alone: first every endpoint of the scope, then, for each open one,
+//! whatever its answers so far call for.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+use vedette_protocol::{
+    Scope,
+    job::{Check, Checks},
+    target::HostName,
+};
+
+use crate::{
+    audit::{AUDITS, Subject},
+    identify::{Depth, Identified, identify},
+    known::Known,
+    probe::{Probe, Versions, Wrap},
+};
+
+/// The endpoints of a scan, and the names that its hosts go by.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    addresses: Vec<IpAddr>,
+    ports: Vec<u16>,
+    names: BTreeMap<IpAddr, Vec<HostName>>,
+}
+
+impl Plan {
+    /// Draws up the plan for a scope. No endpoint is in it twice, however often targets overlap.
+    pub fn of(scope: &Scope) -> Self {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        let mut names: BTreeMap<IpAddr, Vec<HostName>> = BTreeMap::new();
+        for (address, name) in scope.addresses() {
+            addresses.push(address);
+            if let Some(name) = name {
+                names.entry(address).or_default().push(name.clone());
+            }
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        let (common, rest): (Vec<u16>, Vec<u16>) =
+            scope.ports().iter().partition(|port| COMMON.contains(port));
+        Self {
+            addresses,
+            ports: [common, rest].concat(),
+            names,
+        }
+    }
+
+    /// The endpoints: port by port, so that no host bears the whole scan at once, usual ports first.
+    pub fn endpoints(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let host = |port: u16| {
+            self.addresses
+                .iter()
+                .map(move |address| SocketAddr::new(*address, port))
+        };
+        self.ports.iter().copied().flat_map(host)
+    }
+
+    /// How many endpoints.
+    pub fn len(&self) -> u64 {
+        self.addresses.len() as u64 * self.ports.len() as u64
+    }
+
+    /// Whether there is nothing to do: everything in scope is excluded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many hosts.
+    pub fn hosts(&self) -> u64 {
+        self.addresses.len() as u64
+    }
+
+    /// What an open endpoint is scanned as: once under each name that it was asked for by.
+    pub fn guises(&self, endpoint: SocketAddr) -> Vec<Known> {
+        match self.names.get(&endpoint.ip()) {
+            Some(names) => names
+                .iter()
+                .map(|name| Known::open(endpoint, Some(name.clone())))
+                .collect(),
+            None => vec![Known::open(endpoint, None)],
+        }
+    }
+}
+
+/// What to send to an open endpoint next; nothing when all is known that the checks ask for.
+pub fn next(known: &Known, checks: &Checks) -> Vec<Probe> {
+    let subject = match subject(known, checks) {
+        Ok(subject) => subject,
+        Err(Some(ask)) => return vec![ask],
+        Err(None) => return Vec::new(),
+    };
+    let mut wanted: Vec<Probe> = Vec::new();
+    let audits = AUDITS.iter().filter(|audit| checks.contains(audit.check));
+    for probe in audits.flat_map(|audit| (audit.probes)(&subject)) {
+        if known.reply(&probe).is_none() && !wanted.iter().any(|other| other.asks_the_same(&probe)) {
+            wanted.push(probe);
+        }
+    }
+    wanted
+}
+
+/// What is to be audited, or what must be asked before that is known; neither, when only ports count.
+pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'a>, Option<Probe>> {
+    let depth = match (
+        checks.contains(Check::Services) || checks.contains(Check::Http),
+        checks.contains(Check::Tls),
+    ) {
+        (true, _) => Depth::Service,
+        (false, true) => Depth::TlsOnly,
+        (false, false) => return Err(None),
+    };
+    match identify(known, depth) {
+        Identified::Ask(probe) => Err(Some(probe)),
+        Identified::As(identity, wrap) => Ok(Subject {
+            known,
+            identity: Some(identity),
+            wrap,
+        }),
+        Identified::Tls => Ok(Subject {
+            known,
+            identity: None,
+            wrap: Wrap::Tls(known.hello(Versions::Both)),
+        }),
+        Identified::Unknown => Ok(Subject {
+            known,
+            identity: None,
+            wrap: Wrap::Plain,
+        }),
+    }
+}
+
+/// Ports that are asked first, so that what takes longest begins early.
+const COMMON: &[u16] = &[
+    21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 389, 443, 445, 465, 587, 636, 993, 995, 1433, 1521,
+    1883, 2049, 2375, 2376, 3000, 3306, 3389, 5000, 5432, 5672, 5900, 5985, 6379, 6443, 8000, 8080, 8443,
+    8888, 9000, 9090, 9200, 9443, 11211, 27017,
+];

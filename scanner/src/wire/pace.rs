@@ -1,0 +1,233 @@
+//! How fast to ask, how long to wait and how often to ask again: decided from what was measured.
+//!
+//! Pure; the clock comes in. Silence alone slows nothing down, since a port behind a filter is silent at
+//! any speed. What counts as loss is an answer to a later attempt: it proves that an earlier one was lost.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Bounds on one sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The most connections under way at once.
+    pub connections: usize,
+    /// The most attempts in a second; none: as fast as the answers come.
+    pub rate: Option<u32>,
+}
+
+impl Bounds {
+    /// What this process has descriptors for, once its soft limit is raised to its hard one; half of them
+    /// are for the sweep, the rest for everything else.
+    pub fn of_this_process() -> Self {
+        let mut limit = getrlimit(Resource::Nofile);
+        let raised = Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            limit = raised;
+        }
+        let descriptors = limit.current.unwrap_or(u64::MAX) / 2;
+        let connections = usize::try_from(descriptors)
+            .unwrap_or(MOST_CONNECTIONS)
+            .clamp(16, MOST_CONNECTIONS);
+        Self {
+            connections,
+            rate: None,
+        }
+    }
+}
+
+/// The state of the road, learnt from answers.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    ceiling: f64,
+    window: f64,
+    /// Attempts made at endpoints that answered in the end, and those of them that stayed unanswered.
+    sent: u64,
+    lost: u64,
+    trips: HashMap<IpAddr, Trip>,
+    calm_until: Duration,
+}
+
+/// A host's round trip, smoothed as in RFC 6298.
+#[derive(Debug, Clone, Copy)]
+struct Trip {
+    mean: Duration,
+    deviation: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(connections: usize) -> Self {
+        let ceiling = connections.clamp(1, 65_536) as f64;
+        Self {
+            ceiling,
+            window: FIRST_WINDOW.min(ceiling),
+            sent: 0,
+            lost: 0,
+            trips: HashMap::new(),
+            calm_until: Duration::ZERO,
+        }
+    }
+
+    /// How many attempts may be under way.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 1 and 65,536"
+    )]
+    pub(crate) fn window(&self) -> usize {
+        self.window as usize
+    }
+
+    /// How long to wait for the answer to an attempt; the first attempt is number 1.
+    pub(crate) fn patience(&self, host: IpAddr, attempt: u8) -> Duration {
+        let base = self
+            .trips
+            .get(&host)
+            .map_or(UNKNOWN_TRIP, |trip| trip.mean + 4 * trip.deviation);
+        (base.clamp(SHORTEST, LONGEST) * u32::from(attempt)).min(LONGEST)
+    }
+
+    /// How often to ask a silent endpoint: until the chance that all of it was lost is below
+    /// [`MISS_GOAL`], within bounds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    pub(crate) fn attempts(&self) -> u8 {
+        if self.sent == 0 {
+            return FEWEST_ATTEMPTS;
+        }
+        let needed = MISS_GOAL.ln() / self.loss().ln();
+        needed.ceil().clamp(FEWEST_ATTEMPTS.into(), MOST_ATTEMPTS.into()) as u8
+    }
+
+    /// The estimated chance that one attempt or its answer is lost, by Laplace's rule of succession: with
+    /// nothing measured it is a half, never zero.
+    pub(crate) fn loss(&self) -> f64 {
+        (self.lost as f64 + 1.0) / (self.sent as f64 + 2.0)
+    }
+
+    /// An endpoint answered attempt number `attempt` after `took`, at `now`.
+    pub(crate) fn answered(&mut self, host: IpAddr, attempt: u8, took: Duration, now: Duration) {
+        self.sent += u64::from(attempt);
+        self.lost += u64::from(attempt.saturating_sub(1));
+        self.trips
+            .entry(host)
+            .and_modify(|trip| trip.measure(took))
+            .or_insert_with(|| Trip::first(took));
+        if attempt > 1 {
+            self.slow_down(now);
+        } else {
+            self.window = (self.window + 1.0).min(self.ceiling);
+        }
+    }
+
+    /// An attempt's time is up.
+    pub(crate) fn silent(&mut self) {
+        self.window = (self.window + 1.0).min(self.ceiling);
+    }
+
+    /// Something was lost, or this machine is short of something: halve, at most once in a while, so that
+    /// one burst counts once.
+    pub(crate) fn slow_down(&mut self, now: Duration) {
+        if now >= self.calm_until {
+            self.window = (self.window / 2.0).max(SMALLEST_WINDOW.min(self.ceiling));
+            self.calm_until = now + CALM;
+        }
+    }
+}
+
+impl Trip {
+    fn first(took: Duration) -> Self {
+        Self {
+            mean: took,
+            deviation: took / 2,
+        }
+    }
+
+    fn measure(&mut self, took: Duration) {
+        self.deviation = (self.deviation * 3 + self.mean.abs_diff(took)) / 4;
+        self.mean = (self.mean * 7 + took) / 8;
+    }
+}
+
+/// More half-open connections would fill the state tables of small routers.
+const MOST_CONNECTIONS: usize = 2048;
+const FIRST_WINDOW: f64 = 128.0;
+const SMALLEST_WINDOW: f64 = 16.0;
+const CALM: Duration = Duration::from_millis(100);
+const UNKNOWN_TRIP: Duration = Duration::from_millis(500);
+const SHORTEST: Duration = Duration::from_millis(100);
+/// Below the kernel's own first retransmission at 1 s: one attempt is one packet.
+const LONGEST: Duration = Duration::from_millis(950);
+const MISS_GOAL: f64 = 0.01;
+const FEWEST_ATTEMPTS: u8 = 2;
+const MOST_ATTEMPTS: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn with_nothing_measured_loss_is_a_half_and_two_attempts_are_made() {
+        let pace = Pace::new(100);
+        assert!((pace.loss() - 0.5).abs() < f64::EPSILON);
+        assert_eq!(pace.attempts(), FEWEST_ATTEMPTS);
+    }
+
+    #[test]
+    fn measured_loss_asks_for_more_attempts_and_answers_for_fewer() {
+        let mut pace = Pace::new(100);
+        for _ in 0..50 {
+            pace.answered(HOST, 2, Duration::from_millis(5), Duration::ZERO);
+        }
+        assert_eq!(pace.attempts(), MOST_ATTEMPTS);
+        for _ in 0..100_000 {
+            pace.answered(HOST, 1, Duration::from_millis(5), Duration::ZERO);
+        }
+        assert_eq!(pace.attempts(), FEWEST_ATTEMPTS);
+    }
+
+    #[test]
+    fn one_burst_of_loss_halves_the_window_once() {
+        let mut pace = Pace::new(4096);
+        let before = pace.window();
+        for _ in 0..10 {
+            pace.answered(HOST, 3, Duration::from_millis(5), Duration::from_secs(1));
+        }
+        assert_eq!(pace.window(), before / 2);
+    }
+
+    #[test]
+    fn patience_follows_the_measured_trip() {
+        let mut pace = Pace::new(100);
+        assert_eq!(pace.patience(HOST, 1), UNKNOWN_TRIP);
+        for _ in 0..20 {
+            pace.answered(HOST, 1, Duration::from_millis(1), Duration::ZERO);
+        }
+        assert_eq!(pace.patience(HOST, 1), SHORTEST);
+        assert_eq!(pace.patience(HOST, 2), 2 * SHORTEST);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_the_bounds_hold(
+            ceiling in 1usize..10_000,
+            events in proptest::collection::vec((1u8..8, 0u64..5_000, 0u64..100_000), 0..300),
+        ) {
+            let mut pace = Pace::new(ceiling);
+            for (attempt, took, now) in events {
+                if took % 3 == 0 { pace.silent() }
+                pace.answered(HOST, attempt, Duration::from_millis(took), Duration::from_millis(now));
+                prop_assert!((1..=ceiling).contains(&pace.window()));
+                prop_assert!((FEWEST_ATTEMPTS..=MOST_ATTEMPTS).contains(&pace.attempts()));
+                prop_assert!(pace.loss() > 0.0 && pace.loss() < 1.0);
+                let patience = pace.patience(HOST, attempt);
+                prop_assert!((SHORTEST..=LONGEST).contains(&patience));
+            }
+        }
+    }
+}

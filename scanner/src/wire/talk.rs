@@ -1,0 +1,214 @@
+//! One exchange over one connection: connect, perhaps TLS, listen, speak, listen; all within bounds.
+
+use std::{
+    io,
+    os::fd::AsFd,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use rustix::{io::Errno, net::sockopt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    gate::{Attempt, Gate, family, stream_socket},
+    sweep::Hindrance,
+    tls,
+};
+use crate::{
+    probe::{Probe, Turn, Until, Wrap},
+    reply::{End, HEARD_LIMIT, Reply},
+    service::http,
+};
+
+/// What exchanges cost, counted as they go.
+#[derive(Debug, Default)]
+pub(crate) struct Postage {
+    pub(crate) requests: AtomicU64,
+    pub(crate) packets: AtomicU64,
+}
+
+/// Sends a probe and brings the reply; ends within [`LONGEST`].
+pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
+    let deadline = Instant::now() + LONGEST;
+    let stream = match connect(gate, probe, postage).await {
+        Ok(stream) => stream,
+        Err(end) => return Reply::silent(end),
+    };
+    // Kept past the conversation, to ask the kernel what it has sent.
+    let counted = stream.as_fd().try_clone_to_owned();
+    let reply = match &probe.wrap {
+        Wrap::Plain => converse(stream, probe, deadline, postage).await,
+        Wrap::Tls(hello) => {
+            postage.requests.fetch_add(1, Ordering::Relaxed);
+            match timeout(SHAKING, tls::shake_hands(stream, hello)).await {
+                Ok((session, Ok(stream))) => {
+                    let reply = match probe.until {
+                        Until::Handshake => Reply::silent(End::Enough),
+                        Until::Line | Until::Pause | Until::Response => {
+                            converse(stream, probe, deadline, postage).await
+                        }
+                    };
+                    Reply {
+                        session: Some(session),
+                        ..reply
+                    }
+                }
+                Ok((session, Err(failure))) => {
+                    let session = (!session.chain.is_empty()).then_some(session);
+                    Reply {
+                        session,
+                        ..Reply::silent(End::NoTls(failure))
+                    }
+                }
+                Err(_) => Reply::silent(End::Quiet),
+            }
+        }
+    };
+    // And the reset that closes it.
+    let segments = counted
+        .and_then(vedette_sys::tcp::segments_sent)
+        .map_or(HANDSHAKE, u64::from)
+        + 1;
+    postage.packets.fetch_add(segments, Ordering::Relaxed);
+    reply
+}
+
+async fn connect(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<TcpStream, End> {
+    let socket = stream_socket(family(probe.endpoint)).map_err(|_| End::NotAsked(Hindrance::Shortage))?;
+    // Closed by reset, so that nothing lingers in TIME_WAIT.
+    sockopt::set_socket_linger(&socket, Some(Duration::ZERO))
+        .map_err(|_| End::NotAsked(Hindrance::Shortage))?;
+    match gate.connect(&socket, probe.endpoint) {
+        Attempt::Connected | Attempt::UnderWay => {}
+        Attempt::OutOfScope => return Err(End::NotAsked(Hindrance::OutOfScope)),
+        Attempt::Failed(errno) => return Err(hindered(errno)),
+    }
+    let stream = TcpStream::from_std(socket.into()).map_err(|_| End::NotAsked(Hindrance::Shortage))?;
+    let ready = timeout(CONNECTING, stream.writable()).await;
+    let end = match (ready, stream.take_error()) {
+        (Ok(Ok(())), Ok(None)) => return Ok(stream),
+        (Ok(_), Ok(Some(error))) if error.kind() == io::ErrorKind::ConnectionRefused => End::Refused,
+        (_, _) => End::Unreachable,
+    };
+    // The first packet, and the kernel's repetitions after 1 and 3 s.
+    postage
+        .packets
+        .fetch_add(if end == End::Refused { 1 } else { 2 }, Ordering::Relaxed);
+    Err(end)
+}
+
+fn hindered(errno: Errno) -> End {
+    match errno {
+        Errno::CONNREFUSED => End::Refused,
+        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => End::NotAsked(Hindrance::NoRoute),
+        Errno::PERM | Errno::ACCESS => End::NotAsked(Hindrance::Forbidden),
+        _ => End::NotAsked(Hindrance::Shortage),
+    }
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    probe: &Probe,
+    deadline: Instant,
+    postage: &Postage,
+) -> Reply {
+    let mut heard = Vec::new();
+    if let Turn::Theirs(wait) = probe.turn {
+        let end = hear(
+            &mut stream,
+            probe.until,
+            (Instant::now() + wait).min(deadline),
+            &mut heard,
+        )
+        .await;
+        if !heard.is_empty() || end != End::Quiet {
+            return Reply {
+                session: None,
+                heard,
+                end,
+            };
+        }
+    }
+    if !probe.say.is_empty() {
+        postage.requests.fetch_add(1, Ordering::Relaxed);
+        let said = async {
+            stream.write_all(&probe.say).await?;
+            stream.flush().await
+        };
+        // Who does not let us finish may still have answered: listen all the same.
+        let _ = timeout_at(deadline, said).await;
+        let answer_by = (Instant::now() + ANSWERING).min(deadline);
+        let end = hear(&mut stream, probe.until, answer_by, &mut heard).await;
+        return Reply {
+            session: None,
+            heard,
+            end,
+        };
+    }
+    Reply {
+        session: None,
+        heard,
+        end: End::Quiet,
+    }
+}
+
+/// Listens until it is enough, over, too much or too late.
+async fn hear(
+    stream: &mut (impl AsyncRead + Unpin),
+    until: Until,
+    deadline: Instant,
+    heard: &mut Vec<u8>,
+) -> End {
+    let mut part = vec![0; PART];
+    loop {
+        let by = match until {
+            Until::Pause if !heard.is_empty() => (Instant::now() + PAUSE).min(deadline),
+            Until::Handshake | Until::Line | Until::Pause | Until::Response => deadline,
+        };
+        let room = HEARD_LIMIT.min(limit(until)) - heard.len();
+        let take = room.min(PART);
+        match timeout_at(by, stream.read(&mut part[..take])).await {
+            Ok(Ok(0) | Err(_)) => return End::Closed,
+            Ok(Ok(count)) => heard.extend_from_slice(&part[..count]),
+            Err(_) if until == Until::Pause && !heard.is_empty() => return End::Enough,
+            Err(_) => return End::Quiet,
+        }
+        if is_enough(until, heard) {
+            return End::Enough;
+        }
+        if heard.len() >= limit(until) {
+            return End::Full;
+        }
+    }
+}
+
+fn is_enough(until: Until, heard: &[u8]) -> bool {
+    match until {
+        Until::Handshake => true,
+        Until::Line => heard.contains(&b'\n'),
+        Until::Pause => false,
+        Until::Response => http::is_whole(heard),
+    }
+}
+
+fn limit(until: Until) -> usize {
+    match until {
+        Until::Handshake | Until::Line | Until::Pause => 8 * 1024,
+        Until::Response => HEARD_LIMIT,
+    }
+}
+
+const CONNECTING: Duration = Duration::from_millis(2500);
+const SHAKING: Duration = Duration::from_secs(5);
+const ANSWERING: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_millis(150);
+/// Of one exchange, whatever the other side does.
+pub(super) const LONGEST: Duration = Duration::from_secs(15);
+const PART: usize = 16 * 1024;
+/// Segments of a connection that the kernel did not count for us.
+const HANDSHAKE: u64 = 2;

@@ -1,0 +1,272 @@
+//! The course of one worker: hears its order, has the keeper open the filter, scans, reports, ends.
+//!
+//! Frames come from other processes and are believed in nothing: each is bounded, has a deadline, and ends
+//! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
+//! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
+
+use std::{
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::UnixStream,
+    sync::mpsc,
+    time::timeout,
+};
+use vedette_protocol::{
+    Finding, Frame, FrameError, Job, Report, Scope, Timestamp, codec,
+    worker::{FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRequest, WorkerEvent, WorkerFailure},
+};
+
+use crate::{Bounds, EngineError, Event, Scan, Tell, engine};
+
+/// Where the keeper listens, and who it must be.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// Its user.
+    pub uid: u32,
+}
+
+/// A worker did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// vedetted said nothing usable, or does not listen any more.
+    #[error("talking to vedetted")]
+    Vedetted(#[source] FrameError),
+    /// vedetted hung up before the job was done.
+    #[error("vedetted hung up")]
+    Abandoned,
+    /// The job was not done; vedetted has been told.
+    #[error("the job was not done")]
+    Failed(#[source] Failure),
+}
+
+/// Why a job was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The keeper's socket cannot be reached.
+    #[error("connecting to {socket}")]
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another user listens there.
+    #[error("the keeper's socket belongs to user {found}, not to user {expected}")]
+    Impostor {
+        /// Who listens.
+        found: u32,
+        /// Who should.
+        expected: u32,
+    },
+    /// The keeper said nothing usable.
+    #[error("talking to the keeper")]
+    Keeper(#[source] FrameError),
+    /// The keeper refused.
+    #[error("the keeper refused")]
+    Refused(#[source] vedette_protocol::worker::ScopeRefusal),
+    /// The keeper hung up: its permission is over.
+    #[error("the keeper hung up before the job was done")]
+    Withdrawn,
+    /// The engine stopped.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Does the one job that comes over `vedetted`.
+///
+/// # Errors
+/// When the job was not done. vedetted has been told why, unless it is the one that failed.
+pub async fn work(mut vedetted: UnixStream, keeper: &Keeper) -> Result<(), WorkerError> {
+    let order: Order = receive(&mut vedetted, ORDER)
+        .await
+        .map_err(WorkerError::Vedetted)?;
+    let (hear, mut speak) = vedetted.into_split();
+    let mut ending = match granted(order, keeper).await {
+        Ok(grant) => scan(grant, hear, &mut speak).await?,
+        Err(failure) => Err(failure),
+    };
+    let last = match &mut ending {
+        Ok(report) => WorkerEvent::Ended(report.clone()),
+        Err(failure) => WorkerEvent::Failed(told(failure)),
+    };
+    send(&mut speak, &last).await.map_err(WorkerError::Vedetted)?;
+    ending.map(drop).map_err(WorkerError::Failed)
+}
+
+/// What the keeper allows, for as long as its connection lives.
+struct Grant {
+    job: Job,
+    scope: Scope,
+    keeper: UnixStream,
+}
+
+async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
+    let unreachable = |source| Failure::Connect {
+        socket: keeper.socket.clone(),
+        source,
+    };
+    let connected = timeout(KEEPER, UnixStream::connect(&keeper.socket)).await;
+    let mut stream = connected
+        .map_err(io::Error::from)
+        .flatten()
+        .map_err(unreachable)?;
+    let found = stream.peer_cred().map_err(unreachable)?.uid();
+    if found != keeper.uid {
+        return Err(Failure::Impostor {
+            found,
+            expected: keeper.uid,
+        });
+    }
+    let request = ScopeRequest {
+        job: order.job,
+        names: order.names,
+    };
+    send(&mut stream, &request).await.map_err(Failure::Keeper)?;
+    match receive(&mut stream, KEEPER).await.map_err(Failure::Keeper)? {
+        ScopeAnswer::Granted { job, scope } => Ok(Grant {
+            job: *job,
+            scope,
+            keeper: stream,
+        }),
+        ScopeAnswer::Refused(refusal) => Err(Failure::Refused(refusal)),
+    }
+}
+
+/// Scans, and tells what is found as it goes. The outer error is vedetted's silence, the inner one ours.
+async fn scan(
+    grant: Grant,
+    mut hear: impl AsyncRead + Unpin,
+    speak: &mut (impl AsyncWrite + Unpin),
+) -> Result<Result<Report, Failure>, WorkerError> {
+    let Grant {
+        job,
+        scope,
+        mut keeper,
+    } = grant;
+    let now = Timestamp::now();
+    let time = job.expires.since(now).min(LONGEST);
+    let bounds = Bounds::of_this_process();
+    let scan = Scan {
+        scope,
+        checks: job.checks,
+        now,
+        time,
+        bounds,
+        tell: Tell::OpenPorts,
+    };
+    let (tell, mut told) = mpsc::channel(EVENTS);
+    let mut engine = std::pin::pin!(engine::run(scan, tell));
+    let mut basket = Basket::default();
+    let (mut from_keeper, mut from_vedetted) = ([0], [0]);
+    loop {
+        tokio::select! {
+            biased;
+            // Neither has anything more to say: a byte breaks the protocol as an end does.
+            _ = keeper.read(&mut from_keeper) => return Ok(Err(Failure::Withdrawn)),
+            _ = hear.read(&mut from_vedetted) => return Err(WorkerError::Abandoned),
+            Some(event) = told.recv() => {
+                if let Some(message) = basket.add(event) {
+                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
+                }
+            }
+            report = &mut engine => {
+                // The engine is done, so that what it said is all there.
+                while let Ok(event) = told.try_recv() {
+                    if let Some(message) = basket.add(event) {
+                        send(speak, &message).await.map_err(WorkerError::Vedetted)?;
+                    }
+                }
+                if let Some(message) = basket.empty() {
+                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
+                }
+                return Ok(report.map_err(Failure::Engine));
+            }
+        }
+    }
+}
+
+/// Findings on their way, gathered so that one message carries many of them.
+struct Basket {
+    findings: Vec<Finding>,
+    since: Instant,
+}
+
+impl Default for Basket {
+    fn default() -> Self {
+        Self {
+            findings: Vec::new(),
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Basket {
+    /// Adds an event; gives what is to be sent now.
+    fn add(&mut self, event: Event) -> Option<WorkerEvent> {
+        match event {
+            Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
+            Event::Found(finding) => {
+                if self.findings.is_empty() {
+                    self.since = Instant::now();
+                }
+                self.findings.push(finding);
+                let full = self.findings.len() >= FINDINGS_PER_EVENT || self.since.elapsed() >= GATHER;
+                if full { self.empty() } else { None }
+            }
+        }
+    }
+
+    fn empty(&mut self) -> Option<WorkerEvent> {
+        let findings = std::mem::take(&mut self.findings);
+        (!findings.is_empty()).then_some(WorkerEvent::Findings(findings))
+    }
+}
+
+fn told(failure: &Failure) -> WorkerFailure {
+    match failure {
+        Failure::Refused(refusal) => WorkerFailure::Refused(*refusal),
+        Failure::Connect { .. } | Failure::Impostor { .. } | Failure::Keeper(_) | Failure::Withdrawn => {
+            WorkerFailure::NoKeeper
+        }
+        Failure::Engine(_) => WorkerFailure::Engine,
+    }
+}
+
+async fn receive<T: DeserializeOwned>(
+    stream: &mut (impl AsyncRead + Unpin),
+    within: Duration,
+) -> Result<T, FrameError> {
+    let frame = async {
+        let mut header = [0; Frame::HEADER];
+        stream.read_exact(&mut header).await?;
+        let mut payload = vec![0; Frame::payload_length(header)?];
+        stream.read_exact(&mut payload).await?;
+        Ok(codec::decode(&payload)?)
+    };
+    timeout(within, frame).await.map_err(io::Error::from)?
+}
+
+async fn send<T: Serialize>(stream: &mut (impl AsyncWrite + Unpin), message: &T) -> Result<(), FrameError> {
+    let frame = Frame::of(message)?;
+    timeout(SENDING, stream.write_all(frame.bytes()))
+        .await
+        .map_err(io::Error::from)??;
+    Ok(())
+}
+
+const ORDER: Duration = Duration::from_secs(30);
+const KEEPER: Duration = Duration::from_secs(30);
+const SENDING: Duration = Duration::from_secs(60);
+/// Of one job, however late it expires.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const GATHER: Duration = Duration::from_millis(500);
+const EVENTS: usize = 256;
