@@ -250,6 +250,9 @@ pub enum Unfit {
     /// The state partition is missing or damaged, or what it holds does not belong together.
     #[error("the state partition cannot be used; flash the appliance again")]
     State,
+    /// The file of the activation token holds something else.
+    #[error("the activation token on the state partition is malformed; make a new one and flash again")]
+    Token,
 }
 
 /// Why an answer is not genuine.
