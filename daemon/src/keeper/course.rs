@@ -1,0 +1,483 @@
+//! The keeper's course through one boot: what it asks of the platform, what it believes, what follows.
+//!
+//! Pure: bytes and the time come in, values go out. [`Course::open`] gives a [`Step`], which says what
+//! must be done; only when that is done is it taken ([`Course::take`]). A step that is dropped was never
+//! made. Every answer must be signed by the platform's pinned key and name the very request that was
+//! composed last, once; nothing else moves the course.
+
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub use stage::{GenuineTicket, Member, Phase, Stage};
+
+use std::{collections::BTreeMap, time::Duration};
+
+use vedette_crypto::{
+    Secret, Signer, SigningKey, VerifyingKey,
+    hpke::{OpeningKey, Sealed},
+    share::{PlatformShare, WorkspaceKey},
+};
+use vedette_protocol::{
+    BootId, Digest, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp, VerifyError,
+    codec::{self, MESSAGE_LIMIT},
+    image::ImageKind,
+    keeper::{ActivationStanding, Compose, Exchange, KeeperAnswer, NotGenuine, Refusal, Standing},
+    link::{
+        ActivateOutcome, ActivateRequest, Activation, Answer, BootOutcome, BootRefusal, BootRequest,
+        ConfirmOutcome, ConfirmRequest, EVENTS_PER_REQUEST, Event, EventsOutcome, EventsRequest, PollOutcome,
+        PollRequest, Request, TIME_ANSWER_LIMIT, TimeRequest, share_context,
+    },
+    worker::ScopeRefusal,
+};
+
+use super::tls;
+
+/// The longest body of a request or an answer: with what a frame says around it, it must fit one.
+pub const BODY_LIMIT: usize = MESSAGE_LIMIT - 1024;
+
+/// The most jobs that a poll asks for, or says to be running.
+const JOBS_LIMIT: usize = 64;
+
+/// What is known of platform and image from the start.
+#[derive(Debug, Clone)]
+pub struct Pins {
+    /// The key that signs all the platform says.
+    pub platform: VerifyingKey,
+    /// The image that runs.
+    pub image: ImageId,
+    /// What the image is for.
+    pub kind: ImageKind,
+}
+
+/// The moment in which something is decided.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Since an arbitrary start; never goes back.
+    pub monotonic: Duration,
+    /// The keeper's clock.
+    pub wall: Timestamp,
+}
+
+/// The course of this boot.
+#[derive(Debug)]
+pub struct Course {
+    pins: Pins,
+    identity: SigningKey,
+    stage: Stage,
+    asked: BTreeMap<Exchange, Asked>,
+    clock_set: bool,
+}
+
+/// A request that waits for its one answer.
+#[derive(Debug)]
+struct Asked {
+    digest: Digest,
+    at: Duration,
+}
+
+/// What a genuine answer leads to. First do what the variant says, then take it.
+#[derive(Debug)]
+#[must_use = "a step that is dropped has not been made"]
+pub enum Step {
+    /// Nothing is to be done but to tell.
+    Tell(KeeperAnswer),
+    /// Set the clock, whatever it says now.
+    SetClock(Timestamp),
+    /// Make the membership durable, then burn the token.
+    Enrol(Box<Member>),
+    /// Make the ticket durable.
+    Accept(GenuineTicket),
+    /// Open the workspace under the key.
+    Unlock(BootId, WorkspaceKey),
+    /// Let the clock follow, and end what was granted for the jobs to stop.
+    Work {
+        /// The platform's time. It may have been on its way for long, so it only pushes forward.
+        now: Timestamp,
+        /// New jobs.
+        jobs: Vec<(Job, Signed<Job>)>,
+        /// Jobs to stop.
+        stop: Vec<JobId>,
+        /// Seconds until the next poll.
+        interval: u32,
+    },
+    /// Close the workspace, with the help of its holders or without.
+    Close(BootRefusal),
+}
+
+impl Course {
+    /// Begins a boot with what was kept.
+    pub fn new(pins: Pins, identity: SigningKey, stage: Stage) -> Self {
+        Self {
+            pins,
+            identity,
+            stage,
+            asked: BTreeMap::new(),
+            clock_set: false,
+        }
+    }
+
+    /// What vedetted may know.
+    pub fn standing(&self) -> Standing {
+        let (unlocked, refused) = match &self.stage {
+            Stage::New { .. } | Stage::Member { .. } => (None, None),
+            Stage::Serving { boot, .. } => (Some(*boot), None),
+            Stage::Refused { why, .. } => (None, Some(*why)),
+        };
+        Standing {
+            fingerprint: self.identity.verifying_key().fingerprint(),
+            enrolled: self.stage.enrolled().cloned(),
+            clock_set: self.clock_set,
+            unlocked,
+            refused,
+        }
+    }
+
+    /// Verifies a worker's job: by the platform, for us, not expired, and only while serving.
+    pub fn job(&self, job: &Signed<Job>, now: Now) -> Result<Job, ScopeRefusal> {
+        let Stage::Serving { enrolled, .. } = &self.stage else {
+            return Err(ScopeRefusal::NotServing);
+        };
+        let job = job
+            .verify(&self.pins.platform)
+            .map_err(|_| ScopeRefusal::NotSigned)?;
+        if job.appliance != enrolled.appliance || job.org != enrolled.org {
+            return Err(ScopeRefusal::NotOurs);
+        }
+        if job.expires <= now.wall {
+            return Err(ScopeRefusal::Expired);
+        }
+        Ok(job)
+    }
+
+    /// Signs a TLS 1.3 client CertificateVerify, once there is a certificate to show.
+    pub fn sign_tls(&self, message: &[u8]) -> Result<[u8; 64], Refusal> {
+        if !self.clock_set || self.stage.enrolled().is_none() {
+            return Err(Refusal::Order);
+        }
+        tls::sign(&self.identity, message).ok_or(Refusal::NotTls)
+    }
+
+    /// Makes a request's body, and remembers its digest for the answer.
+    pub fn compose(&mut self, compose: Compose, now: Now) -> Result<Vec<u8>, Refusal> {
+        let exchange = compose.exchange();
+        // Whatever comes of this one, an answer to an older request is none any more.
+        self.asked.remove(&exchange);
+        if exchange != Exchange::Time && !self.clock_set {
+            return Err(Refusal::Order);
+        }
+        let body = match compose {
+            Compose::Time => codec::encode(&TimeRequest {
+                nonce: Nonce::random(),
+            }),
+            Compose::Activate => self.activate()?,
+            Compose::Boot => self.boot()?,
+            Compose::Confirm => self.confirm()?,
+            Compose::Poll { wait, free, running } => self.poll(wait, free, running)?,
+            Compose::Events { first, events } => self.events(first, events)?,
+        };
+        if body.len() > BODY_LIMIT {
+            return Err(Refusal::TooMuch);
+        }
+        let digest = Digest::of(&body);
+        let at = now.monotonic;
+        self.asked.insert(exchange, Asked { digest, at });
+        Ok(body)
+    }
+
+    /// Judges the platform's answer. The request that it answers is used up, whatever the judgement.
+    pub fn open(&mut self, exchange: Exchange, answer: &[u8], now: Now) -> Result<Step, Refusal> {
+        let asked = self.asked.remove(&exchange).ok_or(Refusal::Order)?;
+        match exchange {
+            Exchange::Time => self.time_answer(&asked, answer, now),
+            Exchange::Activate => self.activate_answer(&asked, answer),
+            Exchange::Boot => self.boot_answer(&asked, answer),
+            Exchange::Confirm => self.confirm_answer(&asked, answer),
+            Exchange::Poll => self.poll_answer(&asked, answer, now),
+            Exchange::Events => self.events_answer(&asked, answer),
+        }
+    }
+
+    /// Takes a step after its deed is done.
+    pub fn take(&mut self, step: Step) -> KeeperAnswer {
+        match step {
+            Step::Tell(answer) => answer,
+            Step::SetClock(now) => {
+                self.clock_set = true;
+                KeeperAnswer::Clock(now)
+            }
+            Step::Enrol(member) => {
+                let enrolled = member.enrolled.clone();
+                self.stage = Stage::Member {
+                    member: *member,
+                    phase: Phase::Idle,
+                };
+                KeeperAnswer::Activation(ActivationStanding::Enrolled(enrolled))
+            }
+            Step::Accept(ticket) => self.accept(ticket),
+            Step::Unlock(boot, _) => match self.stage.enrolled().cloned() {
+                Some(enrolled) => {
+                    self.stage = Stage::Serving { enrolled, boot };
+                    KeeperAnswer::Unlocked
+                }
+                None => KeeperAnswer::Refused(Refusal::Order),
+            },
+            Step::Work {
+                jobs, stop, interval, ..
+            } => KeeperAnswer::Work { jobs, stop, interval },
+            Step::Close(why) => {
+                if let Some(enrolled) = self.stage.enrolled().cloned() {
+                    self.stage = Stage::Refused { enrolled, why };
+                }
+                KeeperAnswer::Refused(Refusal::Boot(why))
+            }
+        }
+    }
+
+    fn accept(&mut self, ticket: GenuineTicket) -> KeeperAnswer {
+        let Stage::Member { member, phase } = &mut self.stage else {
+            return KeeperAnswer::Refused(Refusal::Order);
+        };
+        member.advance(ticket);
+        match std::mem::replace(phase, Phase::Idle) {
+            Phase::Asked { boot, opening } => {
+                *phase = Phase::Accepted { boot, opening };
+                KeeperAnswer::Boot(boot)
+            }
+            Phase::Idle | Phase::Accepted { .. } => KeeperAnswer::Refused(Refusal::Order),
+        }
+    }
+
+    fn activate(&self) -> Result<Vec<u8>, Refusal> {
+        let Stage::New { token } = &self.stage else {
+            return Err(Refusal::Order);
+        };
+        Ok(self.sealed(&ActivateRequest {
+            nonce: Nonce::random(),
+            identity: self.identity.verifying_key(),
+            image: self.pins.image,
+            kind: self.pins.kind,
+            by: token.clone().map_or(Activation::DeviceCode, Activation::Token),
+        }))
+    }
+
+    fn boot(&mut self) -> Result<Vec<u8>, Refusal> {
+        let Stage::Member { member, .. } = &self.stage else {
+            return Err(Refusal::Order);
+        };
+        let (opening, sealing_key) = OpeningKey::generate();
+        let body = self.sealed(&BootRequest {
+            nonce: Nonce::random(),
+            appliance: member.enrolled.appliance,
+            image: self.pins.image,
+            kind: self.pins.kind,
+            sealing_key,
+            ticket: member.ticket().signed().clone(),
+        });
+        let boot = BootId(Digest::of(&body).0);
+        if let Stage::Member { phase, .. } = &mut self.stage {
+            *phase = Phase::Asked { boot, opening };
+        }
+        Ok(body)
+    }
+
+    fn confirm(&self) -> Result<Vec<u8>, Refusal> {
+        let Stage::Member {
+            member,
+            phase: Phase::Accepted { boot, .. },
+        } = &self.stage
+        else {
+            return Err(Refusal::Order);
+        };
+        Ok(self.sealed(&ConfirmRequest {
+            nonce: Nonce::random(),
+            appliance: member.enrolled.appliance,
+            boot: *boot,
+            ticket: member.ticket().signed().clone(),
+        }))
+    }
+
+    fn poll(&self, wait: u32, free: u32, running: Vec<JobId>) -> Result<Vec<u8>, Refusal> {
+        let Stage::Serving { enrolled, boot } = &self.stage else {
+            return Err(Refusal::Order);
+        };
+        let wanted = usize::try_from(free).unwrap_or(usize::MAX);
+        if running.len() > JOBS_LIMIT || wanted > JOBS_LIMIT {
+            return Err(Refusal::TooMuch);
+        }
+        Ok(self.sealed(&PollRequest {
+            nonce: Nonce::random(),
+            appliance: enrolled.appliance,
+            boot: *boot,
+            wait,
+            free,
+            running,
+        }))
+    }
+
+    fn events(&self, first: u64, events: Vec<Event>) -> Result<Vec<u8>, Refusal> {
+        let Stage::Serving { enrolled, boot } = &self.stage else {
+            return Err(Refusal::Order);
+        };
+        if events.len() > EVENTS_PER_REQUEST {
+            return Err(Refusal::TooMuch);
+        }
+        Ok(self.sealed(&EventsRequest {
+            nonce: Nonce::random(),
+            appliance: enrolled.appliance,
+            boot: *boot,
+            first,
+            events,
+        }))
+    }
+
+    fn sealed<T: Message>(&self, message: &T) -> Vec<u8> {
+        let Ok(signed) = Signed::seal(message, &self.identity);
+        signed.to_bytes()
+    }
+
+    /// The one way from bytes to an answer that is believed.
+    fn genuine<R: Request>(&self, asked: &Asked, bytes: &[u8]) -> Result<Answer<R::Outcome>, Refusal>
+    where
+        Answer<R::Outcome>: Message,
+    {
+        let doubt = |error: VerifyError| {
+            Refusal::NotGenuine(match error {
+                VerifyError::Version(_) | VerifyError::Malformed(_) => NotGenuine::Malformed,
+                VerifyError::WrongKey { .. } => NotGenuine::WrongKey,
+                VerifyError::BadSignature(_) => NotGenuine::BadSignature,
+            })
+        };
+        let answer = Signed::<Answer<R::Outcome>>::from_bytes(bytes)
+            .map_err(|error| doubt(error.into()))?
+            .verify(&self.pins.platform)
+            .map_err(doubt)?;
+        if answer.request == asked.digest {
+            Ok(answer)
+        } else {
+            Err(Refusal::NotGenuine(NotGenuine::Replayed))
+        }
+    }
+
+    fn time_answer(&self, asked: &Asked, bytes: &[u8], now: Now) -> Result<Step, Refusal> {
+        let answer = self.genuine::<TimeRequest>(asked, bytes)?;
+        if now.monotonic.saturating_sub(asked.at) > TIME_ANSWER_LIMIT {
+            return Err(Refusal::Late);
+        }
+        Ok(Step::SetClock(answer.now))
+    }
+
+    fn activate_answer(&self, asked: &Asked, bytes: &[u8]) -> Result<Step, Refusal> {
+        match self.genuine::<ActivateRequest>(asked, bytes)?.outcome {
+            ActivateOutcome::Enrolled(enrolment) => Member::enrol(&self.pins.platform, enrolment)
+                .map(|member| Step::Enrol(Box::new(member)))
+                .ok_or(Refusal::NotGenuine(NotGenuine::Malformed)),
+            ActivateOutcome::Pending {
+                code,
+                expires,
+                interval,
+            } => Ok(Step::Tell(KeeperAnswer::Activation(
+                ActivationStanding::Pending {
+                    code,
+                    expires,
+                    interval,
+                },
+            ))),
+            ActivateOutcome::Refused(why) => Err(Refusal::Activation(why)),
+        }
+    }
+
+    fn boot_answer(&self, asked: &Asked, bytes: &[u8]) -> Result<Step, Refusal> {
+        let next = match self.genuine::<BootRequest>(asked, bytes)?.outcome {
+            BootOutcome::Proceed { next } => next,
+            BootOutcome::Refused(why) => return refused(why),
+        };
+        let Stage::Member {
+            member,
+            phase: Phase::Asked { .. },
+        } = &self.stage
+        else {
+            return Err(Refusal::Order);
+        };
+        GenuineTicket::verify(&self.pins.platform, &member.enrolled, &next)
+            .filter(|next| Some(next.number()) == member.ticket().number().checked_add(1))
+            .map(Step::Accept)
+            .ok_or(Refusal::NotGenuine(NotGenuine::Malformed))
+    }
+
+    fn confirm_answer(&mut self, asked: &Asked, bytes: &[u8]) -> Result<Step, Refusal> {
+        let sealed = match self.genuine::<ConfirmRequest>(asked, bytes)?.outcome {
+            ConfirmOutcome::Share(sealed) => sealed,
+            ConfirmOutcome::Refused(why) => return refused(why),
+        };
+        let Stage::Member { member, phase } = &mut self.stage else {
+            return Err(Refusal::Order);
+        };
+        // The opening key serves once: whatever comes now, another try needs another boot request.
+        let Phase::Accepted { boot, opening } = std::mem::replace(phase, Phase::Idle) else {
+            return Err(Refusal::Order);
+        };
+        let share = platform_share(member, boot, opening, &sealed).ok_or(Refusal::Share)?;
+        Ok(Step::Unlock(boot, WorkspaceKey::derive(&share, &member.share)))
+    }
+
+    fn poll_answer(&self, asked: &Asked, bytes: &[u8], now: Now) -> Result<Step, Refusal> {
+        let answer = self.genuine::<PollRequest>(asked, bytes)?;
+        let (jobs, stop, interval) = match answer.outcome {
+            PollOutcome::Serve { jobs, stop, interval } => (jobs, stop, interval),
+            PollOutcome::Refused(why) => return Ok(Step::Close(why)),
+        };
+        let now = Now {
+            wall: now.wall.max(answer.now),
+            ..now
+        };
+        // A job that is not ours, or too late, is left to the platform's lease. What is passed on stands in
+        // one frame twice, opened and signed.
+        let mut room = BODY_LIMIT / 2;
+        let jobs = jobs
+            .into_iter()
+            .take(JOBS_LIMIT)
+            .filter_map(|signed| Some((self.job(&signed, now).ok()?, signed)))
+            .take_while(|(_, signed)| {
+                let size = signed.to_bytes().len();
+                let fits = size <= room;
+                room = room.saturating_sub(size);
+                fits
+            })
+            .collect();
+        Ok(Step::Work {
+            now: answer.now,
+            jobs,
+            stop: stop.into_iter().take(JOBS_LIMIT).collect(),
+            interval,
+        })
+    }
+
+    fn events_answer(&self, asked: &Asked, bytes: &[u8]) -> Result<Step, Refusal> {
+        match self.genuine::<EventsRequest>(asked, bytes)?.outcome {
+            EventsOutcome::Kept { next } => Ok(Step::Tell(KeeperAnswer::EventsKept(next))),
+            EventsOutcome::Refused(why) => Ok(Step::Close(why)),
+        }
+    }
+}
+
+/// A refusal before anything is open. One for the order of messages is no verdict: it is asked again.
+fn refused(why: BootRefusal) -> Result<Step, Refusal> {
+    match why {
+        BootRefusal::Order => Err(Refusal::Boot(why)),
+        BootRefusal::Removed | BootRefusal::TicketUsed | BootRefusal::TicketAhead | BootRefusal::Image => {
+            Ok(Step::Close(why))
+        }
+    }
+}
+
+fn platform_share(
+    member: &Member,
+    boot: BootId,
+    opening: OpeningKey,
+    sealed: &Sealed,
+) -> Option<PlatformShare> {
+    let context = share_context(member.enrolled.appliance, boot, member.ticket().number());
+    let bytes = opening.open(&context, sealed).ok()?;
+    Secret::copied(&bytes).map(PlatformShare::from_secret)
+}

@@ -1,0 +1,158 @@
+//! The keeper's socket: a thread for each connection, one keeper behind them all.
+
+use std::{
+    io,
+    os::{
+        fd::AsFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tracing::{info, warn};
+use vedette_protocol::{
+    FrameError,
+    keeper::{KeeperAnswer, KeeperRequest, Refusal, Unfit},
+    worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
+};
+
+use super::{Keeper, Reply, peer::Peer};
+use crate::conversation::{Conversation, FRAME_LIMIT};
+
+/// More connections than the link and the workers can have.
+const CONNECTIONS: usize = 24;
+
+/// Enough for the deepest message; all of it is locked memory.
+const STACK: usize = 512 * 1024;
+
+/// Who answers.
+#[derive(Debug)]
+pub enum Desk {
+    /// The keeper.
+    Open(Box<Mutex<Keeper>>),
+    /// Nobody: the appliance lacks what it must have, and says so to whoever asks.
+    Closed(Unfit),
+}
+
+/// Serves until the machine ends.
+///
+/// # Errors
+/// When connections cannot be accepted any more.
+pub fn serve(listener: &UnixListener, desk: Desk) -> io::Result<()> {
+    let desk = Arc::new(desk);
+    let connections = Arc::new(AtomicUsize::new(0));
+    loop {
+        let socket = match listener.accept() {
+            Ok((socket, _)) => socket,
+            // The peer gave up before its turn.
+            Err(error) if PASSING.contains(&error.kind()) => continue,
+            Err(error) => return Err(error),
+        };
+        let seat = Seat::take(&connections);
+        let (Some(seat), Ok(Some(peer))) = (seat, Peer::of(&socket)) else {
+            continue;
+        };
+        let desk = desk.clone();
+        let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
+            if let Err(error) = desk.speak(peer, socket) {
+                info!(?peer, %error, "conversation ended");
+            }
+            drop(seat);
+        });
+        if let Err(error) = spawned {
+            warn!(%error, "no thread for a connection");
+        }
+    }
+}
+
+impl Desk {
+    fn speak(&self, peer: Peer, socket: UnixStream) -> Result<(), FrameError> {
+        let conversation = Conversation::new(socket);
+        match peer {
+            Peer::Link => self.speak_with_link(conversation),
+            Peer::Worker(uid) => self.speak_with_worker(conversation, uid),
+        }
+    }
+
+    fn speak_with_link(&self, mut conversation: Conversation) -> Result<(), FrameError> {
+        loop {
+            conversation.wait(None)?;
+            let request: KeeperRequest = conversation.receive(FRAME_LIMIT)?;
+            let reply = match self {
+                Self::Open(keeper) => lock(keeper).answer(request),
+                Self::Closed(unfit) => Reply::from(KeeperAnswer::Refused(Refusal::Unfit(unfit.clone()))),
+            };
+            match reply.descriptor {
+                Some(descriptor) => {
+                    conversation.send_with_descriptor(&reply.answer, descriptor.as_fd(), FRAME_LIMIT)?;
+                }
+                None => conversation.send(&reply.answer, FRAME_LIMIT)?,
+            }
+        }
+    }
+
+    fn speak_with_worker(&self, mut conversation: Conversation, uid: u32) -> Result<(), FrameError> {
+        let request: ScopeRequest = conversation.receive(FRAME_LIMIT)?;
+        let Self::Open(keeper) = self else {
+            return conversation.send(&ScopeAnswer::Refused(ScopeRefusal::NotServing), FRAME_LIMIT);
+        };
+        let granted = lock(keeper).grant(uid, &request);
+        let (job, scope, life) = match granted {
+            Ok(granted) => granted,
+            Err(refusal) => {
+                warn!(uid, %refusal, "worker refused");
+                return conversation.send(&ScopeAnswer::Refused(refusal), FRAME_LIMIT);
+            }
+        };
+        let grant = Held { keeper, uid };
+        let job = Box::new(job);
+        conversation.send(&ScopeAnswer::Granted { job, scope }, FRAME_LIMIT)?;
+        // Nothing more is said: what comes now is the end of the connection, or of the job.
+        conversation.wait(Some(life))?;
+        drop(grant);
+        Ok(())
+    }
+}
+
+/// A worker's grant, which ends with its conversation however that ends.
+struct Held<'a> {
+    keeper: &'a Mutex<Keeper>,
+    uid: u32,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        lock(self.keeper).revoke(self.uid);
+    }
+}
+
+/// A place among the connections.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(connections: &Arc<AtomicUsize>) -> Option<Self> {
+        let seat = Self(connections.clone());
+        (seat.0.fetch_add(1, Ordering::SeqCst) < CONNECTIONS).then_some(seat)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A panic ends the whole process in the image; elsewhere the keeper goes on with what is true.
+fn lock(keeper: &Mutex<Keeper>) -> MutexGuard<'_, Keeper> {
+    keeper.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const PASSING: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted];
+
+/// The longest that a grant is held open, whatever the job says.
+pub(super) const GRANT_LIMIT: Duration = Duration::from_secs(24 * 3600);
