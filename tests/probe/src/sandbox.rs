@@ -1,19 +1,37 @@
 //! What the sandboxing directives of a unit forbid, tried one by one.
+//!
+//! No attempt changes anything where it succeeds: a control without a sandbox makes them all, and goes on.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
-    io::{self, Write},
-    net::{TcpListener, UdpSocket},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, Read, Write},
+    net::UdpSocket,
+    os::unix::{fs::FileTypeExt, net::UnixStream},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
-use nix::sched::CloneFlags;
-use rustix::{
-    fs::{FileType, Mode, OFlags},
-    mount::MountFlags,
-    net::{AddressFamily, SocketType},
-    time::{ClockId, Timespec},
+use nix::{
+    sched::CloneFlags,
+    sys::personality::{self, Persona},
 };
+use rustix::{
+    fs::{MemfdFlags, Mode, OFlags},
+    mount::FsOpenFlags,
+    net::{AddressFamily, SocketType, netlink},
+    process::Uid,
+    time::ClockId,
+};
+use vedette_protocol::{
+    codec::{read_frame, write_frame},
+    keeper::{KEEPER_SOCKET, KeeperAnswer, KeeperRequest},
+    worker::WORKER_SOCKET,
+};
+use vedette_sys::keyring::LogonKey;
 
 use crate::attempt::report;
 
@@ -21,147 +39,248 @@ use crate::attempt::report;
 type Attempt = (&'static str, fn() -> io::Result<()>);
 
 const ATTEMPTS: &[Attempt] = &[
-    ("ProtectSystem", || write("/usr/lib/vedette/image.json")),
-    ("ReadOnlyPaths=/etc", || create("/etc/vedette-probe")),
-    ("ReadOnlyPaths=/run", || create("/run/vedette-probe")),
-    ("PrivateTmp", || {
-        fs::metadata("/tmp/vedette-probe-witness").map(drop)
-    }),
-    ("PrivateDevices", || fs::metadata("/dev/vda").map(drop)),
-    ("PrivateDevices=mem", || File::open("/dev/mem").map(drop)),
+    ("ProtectSystem", || create(Path::new("/run/vedette-probe"))),
+    ("ProtectHome", || fs::read_dir("/root").map(drop)),
+    ("ProtectProc", || fs::metadata("/proc/1/status").map(drop)),
+    ("ProcSubset", || fs::metadata("/proc/meminfo").map(drop)),
     ("ProtectKernelTunables", || {
-        write_text("/proc/sys/net/ipv4/ip_forward", "1")
+        OpenOptions::new()
+            .write(true)
+            .open("/proc/sys/net/ipv4/ip_forward")
+            .map(drop)
     }),
     ("ProtectKernelLogs", || File::open("/dev/kmsg").map(drop)),
-    ("ProtectControlGroups", || create("/sys/fs/cgroup/vedette-probe")),
-    ("ProtectProc", || fs::metadata("/proc/1/status").map(drop)),
-    ("ProtectHome", || fs::read_dir("/root").map(drop)),
+    ("ProtectControlGroups", || {
+        fs::create_dir("/sys/fs/cgroup/vedette-probe")?;
+        fs::remove_dir("/sys/fs/cgroup/vedette-probe")
+    }),
     ("ProtectClock", || {
         let now = rustix::time::clock_gettime(ClockId::Realtime);
-        Ok(rustix::time::clock_settime(
-            ClockId::Realtime,
-            Timespec { tv_nsec: 0, ..now },
-        )?)
+        Ok(rustix::time::clock_settime(ClockId::Realtime, now)?)
     }),
-    ("ProtectHostname", || Ok(rustix::system::sethostname(b"probe")?)),
+    ("ProtectHostname", || Ok(rustix::system::sethostname(b"vedette")?)),
+    ("PrivateDevices", || open_first_disk(OFlags::RDONLY)),
+    ("DevicePolicy", || {
+        let access = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK;
+        Ok(rustix::fs::open("/dev/ttyS0", access, Mode::empty()).map(drop)?)
+    }),
+    ("PrivateNetwork", || {
+        let links = fs::read_to_string("/proc/self/net/dev")?;
+        found(links.contains("eth0:"))
+    }),
     (
         "MemoryDenyWriteExecute",
         vedette_sys::memory::map_writable_and_executable,
     ),
     ("NoExecPaths", || {
-        std::process::Command::new("/usr/lib/vedette/vedette-console")
-            .spawn()
-            .map(drop)
+        let status = Command::new("/usr/sbin/nft").arg("--version").output()?.status;
+        found(status.success())
     }),
-    ("RestrictNamespaces", || {
-        Ok(nix::sched::unshare(CloneFlags::CLONE_NEWUSER)?)
+    ("LockPersonality", || {
+        Ok(personality::set(Persona::ADDR_NO_RANDOMIZE).map(drop)?)
+    }),
+    ("RestrictSUIDSGID", || {
+        let file = rustix::fs::memfd_create("vedette-probe", MemfdFlags::CLOEXEC)?;
+        Ok(rustix::fs::fchmod(file, Mode::SUID | Mode::RWXU)?)
     }),
     ("RestrictNamespaces=net", || {
         Ok(nix::sched::unshare(CloneFlags::CLONE_NEWNET)?)
     }),
-    ("RestrictSUIDSGID", || {
-        let path = "/tmp/vedette-probe-suid";
-        OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o4755)
-            .open(path)
-            .map(drop)
+    ("RestrictNamespaces=ipc", || {
+        Ok(nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?)
     }),
-    ("SystemCallFilter=mount", || {
-        Ok(rustix::mount::mount(
-            "none",
-            "/tmp",
-            "tmpfs",
-            MountFlags::empty(),
-            None,
-        )?)
+    ("SystemCallFilter=@mount", || {
+        Ok(rustix::mount::fsopen("tmpfs", FsOpenFlags::empty()).map(drop)?)
     }),
-    ("SystemCallFilter=mknod", || {
-        let here = rustix::fs::CWD;
-        Ok(rustix::fs::mknodat(
-            here,
-            "/tmp/vedette-probe-node",
-            FileType::BlockDevice,
-            Mode::RUSR,
-            0,
-        )?)
+    ("SystemCallFilter=@resources", || {
+        let here = rustix::thread::sched_getaffinity(None)?;
+        Ok(rustix::thread::sched_setaffinity(None, &here)?)
     }),
-    ("SystemCallFilter=reboot", || {
+    ("SystemCallFilter=@reboot", || {
         Ok(rustix::system::reboot(rustix::system::RebootCommand::CadOff)?)
     }),
-    ("SystemCallFilter=module", || {
-        Ok(rustix::system::delete_module(c"dummy", 0)?)
+    ("SystemCallFilter=@keyring", || {
+        LogonKey::add("vedette-probe:key", b"not a secret").map(drop)
     }),
-    ("SystemCallFilter=setuid", || {
-        Ok(rustix::thread::set_thread_uid(rustix::process::Uid::ROOT)?)
+    ("CapabilityBoundingSet=SETUID", || {
+        Ok(rustix::thread::set_thread_uid(Uid::from_raw(65534))?)
+    }),
+    ("CapabilityBoundingSet=NET_RAW", || {
+        socket(AddressFamily::INET, SocketType::RAW)
     }),
     ("RestrictAddressFamilies=packet", || {
         socket(AddressFamily::PACKET, SocketType::RAW)
     }),
     ("RestrictAddressFamilies=netlink", || {
-        socket(AddressFamily::NETLINK, SocketType::RAW)
+        Ok(
+            rustix::net::socket(AddressFamily::NETLINK, SocketType::RAW, Some(netlink::NETFILTER))
+                .map(drop)?,
+        )
     }),
     ("RestrictAddressFamilies=inet", || {
         socket(AddressFamily::INET, SocketType::STREAM)
     }),
-    ("RestrictAddressFamilies=unix", || {
-        socket(AddressFamily::UNIX, SocketType::STREAM)
+    ("RestrictAddressFamilies=vsock", || {
+        socket(AddressFamily::VSOCK, SocketType::STREAM)
     }),
-    ("raw-socket", || socket(AddressFamily::INET, SocketType::RAW)),
-    ("listen", || TcpListener::bind("0.0.0.0:4444").map(drop)),
-    ("udp-out", || {
-        UdpSocket::bind("0.0.0.0:0")?
-            .send_to(b"probe", "192.0.2.1:9")
+    ("TasksMax", many_threads),
+    ("keeper", speak_with_the_keeper),
+    ("worker-socket", || UnixStream::connect(WORKER_SOCKET).map(drop)),
+    // What not even root may, without any sandbox: verity, lockdown, locked modules, the packet filter.
+    ("root-is-read-only", || {
+        OpenOptions::new()
+            .append(true)
+            .open("/usr/lib/vedette/image.json")
             .map(drop)
     }),
-    ("state-partition", || open_device("/dev/disk/by-partlabel/state")),
-    ("workspace-path", || fs::read_dir("/proc/1/root").map(drop)),
+    ("memory-device", || {
+        let mut byte = [0];
+        File::open("/dev/mem")?.read_exact(&mut byte)
+    }),
+    ("kernel-module", || {
+        Ok(rustix::system::delete_module(c"dm_verity", 0)?)
+    }),
+    ("root-disk-write", || open_first_disk(OFlags::WRONLY)),
+    ("debugfs", || {
+        Ok(rustix::mount::fsopen("debugfs", FsOpenFlags::empty()).map(drop)?)
+    }),
+    ("udp-out", || {
+        UdpSocket::bind("0.0.0.0:0")?
+            .send_to(b"probe", neighbour()?)
+            .map(drop)
+    }),
 ];
 
 /// Makes every attempt and prints the facts that the kernel tells of this process.
 pub(crate) fn probe(unit: &str) {
     for (name, attempt) in ATTEMPTS {
-        report(unit, name, attempt());
+        // On a thread of its own, so that what changes a thread for good changes that one.
+        let outcome = thread::spawn(attempt).join();
+        report(
+            unit,
+            name,
+            outcome.unwrap_or_else(|_| Err(io::Error::other("panic"))),
+        );
     }
-    for line in fs::read_to_string("/proc/self/status")
-        .unwrap_or_default()
-        .lines()
-    {
-        if let Some((
-            name @ ("CapBnd" | "CapEff" | "NoNewPrivs" | "Seccomp" | "Uid" | "Gid" | "Groups"),
-            value,
-        )) = line.split_once(':')
-        {
-            println!(
-                "probe {unit} fact {name} {}",
-                value.split_whitespace().collect::<Vec<_>>().join(",")
-            );
-        }
-    }
+    facts(unit);
+    // Last, on the only thread: the kernel makes no user namespace for a process with several.
+    report(
+        unit,
+        "RestrictNamespaces=user",
+        nix::sched::unshare(CloneFlags::CLONE_NEWUSER).map_err(io::Error::from),
+    );
     println!("probe {unit} end");
 }
 
-fn write(path: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).open(path).map(drop)
+fn facts(unit: &str) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for line in status.lines() {
+        if let Some((name @ ("CapBnd" | "CapEff" | "NoNewPrivs" | "Seccomp" | "Uid"), value)) =
+            line.split_once(':')
+        {
+            println!("probe {unit} fact {name} {}", one_word(value));
+        }
+    }
+    let users = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    println!("probe {unit} fact UidMap {}", one_word(&users));
+    println!("probe {unit} fact Writable {}", one_word(&writable().join(" ")));
 }
 
-fn write_text(path: &str, text: &str) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .open(path)?
-        .write_all(text.as_bytes())
+fn one_word(text: &str) -> String {
+    let word = text.split_whitespace().collect::<Vec<_>>().join(",");
+    if word.is_empty() { "-".to_owned() } else { word }
 }
 
-fn create(path: &str) -> io::Result<()> {
-    File::create(path)?;
+/// Every directory in which a file can be made, the kernel's own file systems aside.
+fn writable() -> Vec<String> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![PathBuf::from("/")];
+    while let Some(folder) = waiting.pop() {
+        if create(&folder.join("vedette-probe")).is_ok() {
+            found.insert(folder.display().to_string());
+        }
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let kernels = ["/proc", "/sys"].iter().any(|kernels| path == Path::new(kernels));
+            if !kernels && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                waiting.push(path);
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?;
     fs::remove_file(path)
 }
 
-fn open_device(path: &str) -> io::Result<()> {
-    Ok(rustix::fs::open(path, OFlags::RDONLY, Mode::empty()).map(drop)?)
+/// The disk that the root is on, under whatever name.
+fn open_first_disk(access: OFlags) -> io::Result<()> {
+    let disk = fs::read_dir("/dev")?
+        .flatten()
+        .find(|entry| {
+            entry.file_name().to_string_lossy().starts_with("vd")
+                && entry.file_type().is_ok_and(|kind| kind.is_block_device())
+        })
+        .ok_or_else(|| io::Error::from(rustix::io::Errno::NOENT))?;
+    Ok(rustix::fs::open(disk.path(), access, Mode::empty()).map(drop)?)
+}
+
+/// More than any of our programs needs.
+fn many_threads() -> io::Result<()> {
+    let (ending, end) = mpsc::channel::<()>();
+    let end = std::sync::Mutex::new(end);
+    thread::scope(|scope| {
+        let spawned: Vec<_> = (0..40)
+            .map(|_| {
+                thread::Builder::new()
+                    .stack_size(64 * 1024)
+                    .spawn_scoped(scope, || {
+                        let _ended = end.lock().map(|end| end.recv());
+                    })
+            })
+            .collect();
+        drop(ending);
+        spawned.into_iter().try_for_each(|thread| thread.map(drop))
+    })
+}
+
+/// The keeper answers its own, and hangs up on others.
+fn speak_with_the_keeper() -> io::Result<()> {
+    let mut keeper = UnixStream::connect(KEEPER_SOCKET)?;
+    keeper.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write_frame(&mut keeper, &KeeperRequest::Standing).map_err(io::Error::other)?;
+    keeper.flush()?;
+    let answer: KeeperAnswer =
+        read_frame(&mut keeper).map_err(|_| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    found(matches!(answer, KeeperAnswer::Standing(_)))
+}
+
+/// The last address of our own network: there is a road to it, and only the filter is in the way.
+fn neighbour() -> io::Result<std::net::SocketAddr> {
+    let routes = fs::read_to_string("/proc/self/net/route")?;
+    let network = routes
+        .lines()
+        .skip(1)
+        .find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (link, network) = (words.next()?, words.next()?);
+            (link != "lo" && network != "00000000").then(|| u32::from_str_radix(network, 16).ok())?
+        })
+        .ok_or_else(|| io::Error::from(rustix::io::Errno::NETUNREACH))?;
+    let [a, b, c, _] = network.to_le_bytes();
+    Ok(([a, b, c, 254], 9).into())
 }
 
 fn socket(family: AddressFamily, kind: SocketType) -> io::Result<()> {
     Ok(rustix::net::socket(family, kind, None).map(drop)?)
+}
+
+fn found(is_so: bool) -> io::Result<()> {
+    if is_so {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
 }
