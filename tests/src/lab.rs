@@ -18,7 +18,7 @@ mod subnet;
 mod targets;
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -42,13 +42,21 @@ use self::namespace::Namespace;
 /// The fields are in the order in which they end.
 #[derive(Debug)]
 pub struct Lab {
-    targets: Vec<(Target, Process)>,
-    dns: Process,
+    servers: Vec<Process>,
+    targets: Vec<Target>,
     machines: AtomicU8,
     namespace: Namespace,
     dir: TempDir,
     subnet: Subnet,
     claim: Claim,
+    ends: Ends,
+}
+
+/// When a lab ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Ends {
+    WithOwner,
+    WhenTold,
 }
 
 impl Lab {
@@ -70,15 +78,17 @@ impl Lab {
         let namespace = Namespace::make()?;
         namespace.bridge_to_host(number, subnet)?;
         let dns = dns::start(&namespace, subnet, targets, dir.path())?;
-        let targets = targets::start(&namespace, subnet, targets, dir.path())?;
+        let mut servers = targets::start(&namespace, subnet, targets, dir.path())?;
+        servers.push(dns);
         Ok(Self {
-            targets,
-            dns,
+            servers,
+            targets: targets.to_vec(),
             machines: AtomicU8::new(0),
             namespace,
             dir,
             subnet,
             claim,
+            ends: Ends::WithOwner,
         })
     }
 
@@ -101,8 +111,8 @@ impl Lab {
     }
 
     /// The targets that run, in the order in which they were asked for.
-    pub fn targets(&self) -> impl Iterator<Item = Target> + '_ {
-        self.targets.iter().map(|(target, _)| *target)
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
     }
 
     /// A number for a machine or disk, never used before in this lab.
@@ -120,14 +130,21 @@ impl Lab {
         Process::start(&self.namespace, name, command, self.dir.path())
     }
 
+    /// Starts a program in the host's network, and waits until the lab can connect to it at `address`.
+    pub fn spawn_on_host(&self, name: &str, command: Command, address: SocketAddr) -> Result<Process> {
+        let mut process = Process::start_on_host(&self.namespace, name, command, self.dir.path())?;
+        process.wait_for_port(&self.namespace, address, START_DEADLINE)?;
+        Ok(process)
+    }
+
     /// The address that DHCP gave to this hardware address, once it did.
     pub fn leased(&self, mac: &str) -> Result<Option<Ipv4Addr>> {
         dns::leased(self.dir.path(), mac)
     }
 
-    /// Lets the lab outlive this process, until somebody kills the process with the returned id.
-    pub fn leave_running(self) -> Result<u32> {
-        // This process of the lab takes over the writing end of the pipe and the lock on the number.
+    /// Lets the lab outlive this process, until somebody calls `end_left_running` with its number.
+    pub fn leave_running(mut self) -> Result<LabNumber> {
+        // A process of the lab takes over the writing end of the pipe, and the lock on the number.
         let mut keeper = Command::new("sleep");
         keeper
             .arg("infinity")
@@ -138,19 +155,30 @@ impl Lab {
             .namespace
             .spawn(keeper)
             .context("starting the process that keeps the lab")?;
-        let pid = keeper.id();
-        std::mem::forget(self);
-        Ok(pid)
+        self.claim.name_holder(keeper.id())?;
+        self.servers.drain(..).for_each(Process::leave_running);
+        self.dir.disable_cleanup(true);
+        self.ends = Ends::WhenTold;
+        Ok(self.claim.number())
     }
+}
+
+/// Ends a lab that was left running, and clears what it leaves. One that ended already is cleared only.
+pub fn end_left_running(number: LabNumber) -> Result<()> {
+    let ended = residue::end_holder(number);
+    let claim = Claim::wait_for(number)?;
+    ended
+        .and_then(|()| residue::clear(&claim))
+        .with_context(|| format!("ending lab {number}"))
 }
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        self.namespace.end();
-        for (_, process) in &mut self.targets {
-            process.reap();
+        if self.ends == Ends::WhenTold {
+            return;
         }
-        self.dns.reap();
+        self.namespace.end();
+        self.servers.iter_mut().for_each(Process::reap);
         let mut left = residue::of(self.claim.number(), &self.namespace);
         if let Err(error) = fs::remove_dir_all(self.dir.path()) {
             left.push(format!("directory {} ({error})", self.dir.path().display()));

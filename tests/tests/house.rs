@@ -1,7 +1,6 @@
 //! The rules of the house: which crate may depend on which, where `unsafe` may stand, and that each
 //! promise in the documents names a test that exists.
 #![cfg(test)]
-
 #![cfg(test)]
 
 use std::{

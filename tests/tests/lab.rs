@@ -92,33 +92,59 @@ fn labs_stand_side_by_side() {
 
 #[test]
 fn a_lab_whose_owner_is_killed_ends_too() {
-    let mut owner = Command::new(env!("CARGO_BIN_EXE_vedette-lab"))
+    let mut owner = lab_program(&[])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines();
-    let first = lines.next().unwrap().unwrap();
-    let number: u8 = first.split(' ').nth(1).unwrap().parse().unwrap();
-    let files = lines
-        .map(Result::unwrap)
-        .find_map(|line| line.strip_prefix("files: ").map(str::to_owned))
-        .unwrap();
+    let mut said = BufReader::new(owner.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let (number, files) = number_and_files(&mut said);
     let link = format!("/sys/class/net/vdt{number}");
     assert!(Path::new(&link).exists() && Path::new(&files).exists());
 
     owner.kill().unwrap();
     owner.wait().unwrap();
-    let end = Instant::now() + Duration::from_secs(10);
-    while Path::new(&link).exists() {
-        assert!(Instant::now() < end, "{link} is still there");
-        thread::sleep(Duration::from_millis(20));
-    }
-    let left = processes_naming(&files);
-    assert!(left.is_empty(), "{left:?}");
+    wait_until("the link is gone", || !Path::new(&link).exists());
+    wait_until("no process is left", || processes_naming(&files).is_empty());
 
+    // Whichever lab comes next clears the rest, if only the one that another test starts.
     let _next = Lab::start(&[]).unwrap();
-    assert!(!Path::new(&files).exists(), "the next lab clears {files}");
+    wait_until("the files are gone", || !Path::new(&files).exists());
+}
+
+#[test]
+fn a_lab_that_is_left_running_ends_when_told() {
+    let kept = lab_program(&["keep"]).output().unwrap();
+    assert!(kept.status.success());
+    let said = String::from_utf8(kept.stdout).unwrap();
+    let (number, files) = number_and_files(&mut said.lines().map(str::to_owned));
+    let redis = format!("198.18.{number}.13:6379").parse().unwrap();
+    TcpStream::connect_timeout(&redis, SECOND).unwrap();
+
+    let number = number.to_string();
+    for _ in ["once", "and again, which changes nothing"] {
+        assert!(lab_program(&["end", &number]).status().unwrap().success());
+        let left = processes_naming(&files);
+        assert!(left.is_empty(), "{left:?}");
+        assert!(!Path::new(&files).exists() && !Path::new(&format!("/sys/class/net/vdt{number}")).exists());
+    }
+}
+
+fn lab_program(arguments: &[&str]) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_vedette-lab"));
+    program.args(arguments);
+    program
+}
+
+fn number_and_files(said: &mut impl Iterator<Item = String>) -> (u8, String) {
+    let first = said.next().unwrap();
+    let number = first.split(' ').nth(1).unwrap().parse().unwrap();
+    let files = said
+        .find_map(|line| line.strip_prefix("files: ").map(str::to_owned))
+        .unwrap();
+    (number, files)
 }
 
 fn talk(lab: &Lab, target: Target, port: u16, say: &[u8]) -> String {
@@ -155,6 +181,14 @@ fn resolve(server: SocketAddr, name: &str) -> Option<Ipv4Addr> {
         let address: [u8; 4] = answer[length - 4..length].try_into().unwrap();
         Ipv4Addr::from(address)
     })
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + 10 * SECOND;
+    while !is_so() {
+        assert!(Instant::now() < end, "it is not so that {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn processes_naming(path: &str) -> Vec<String> {

@@ -1,12 +1,48 @@
-//! Starts a lab with every target in it, says where they are, and ends it when its input ends.
+//! A lab by hand, with every target in it: `vedette-lab` ends it with its input, `vedette-lab keep` leaves it running,
+//! and `vedette-lab end NUMBER` ends that one.
+
+#![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::Result;
-use vedette_tests::lab::{Lab, Target};
+use clap::{Parser, Subcommand};
+use vedette_tests::lab::{Lab, LabNumber, Target, end_left_running};
+
+/// Starts a lab with every target in it, and ends it when its input ends
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    instead: Option<Instead>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Instead {
+    /// Starts a lab and leaves it running
+    Keep,
+    /// Ends a lab that was left running
+    End { number: u8 },
+}
 
 fn main() -> Result<()> {
+    match Arguments::parse().instead {
+        None => {
+            let lab = start()?;
+            println!("end of input ends it");
+            io::copy(&mut io::stdin(), &mut io::sink())?;
+            drop(lab);
+        }
+        Some(Instead::Keep) => {
+            let number = start()?.leave_running()?;
+            println!("`vedette-lab end {number}` ends it");
+        }
+        Some(Instead::End { number }) => end_left_running(LabNumber::noted(number))?,
+    }
+    Ok(())
+}
+
+fn start() -> Result<Lab> {
     let begun = Instant::now();
     let lab = Lab::start(&Target::ALL)?;
     let mut out = io::stdout().lock();
@@ -17,7 +53,7 @@ fn main() -> Result<()> {
         lab.subnet(),
         begun.elapsed()
     )?;
-    for target in lab.targets() {
+    for &target in lab.targets() {
         writeln!(
             out,
             "{:<15} {:<24} {:?}",
@@ -27,9 +63,6 @@ fn main() -> Result<()> {
         )?;
     }
     writeln!(out, "files: {}", lab.dir().display())?;
-    writeln!(out, "end of input ends it")?;
     out.flush()?;
-    io::copy(&mut io::stdin(), &mut io::sink())?;
-    drop(lab);
-    Ok(())
+    Ok(lab)
 }

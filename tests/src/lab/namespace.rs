@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeWriter, Read};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::claim::LabNumber;
@@ -39,9 +39,11 @@ impl Namespace {
             ])
             .stdin(reading)
             .stdout(Stdio::piped())
+            // Not ours: whoever waits for the end of our output does not wait for a lab that is left running.
+            .stderr(Stdio::piped())
             .spawn()
             .context("running unshare; it is in the package util-linux")?;
-        if let Err(error) = wait_until_up(first.stdout.take()) {
+        if let Err(error) = wait_until_up(&mut first) {
             let _gone_already = first.kill();
             let _reaped = first.wait();
             return Err(error);
@@ -128,6 +130,17 @@ impl Namespace {
         })
     }
 
+    /// Starts a program that stands in the host's network, and ends with the lab all the same.
+    pub(super) fn spawn_on_host(&self, mut command: Command) -> Result<Child> {
+        self.on_thread(move || {
+            move_into_link_name_space(self.processes.as_fd(), Some(LinkNameSpaceType::ProcessID))?;
+            let name = command.get_program().to_owned();
+            command
+                .spawn()
+                .with_context(|| format!("running {}", name.display()))
+        })
+    }
+
     /// The writing end of the pipe: who holds it keeps the lab alive.
     pub(super) fn lifeline(&self) -> Result<Stdio> {
         Ok(self
@@ -176,16 +189,19 @@ pub(super) fn ip_on_host(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn wait_until_up(stdout: Option<ChildStdout>) -> Result<()> {
+fn wait_until_up(first: &mut Child) -> Result<()> {
     let mut line = String::new();
-    let stdout = stdout.context("unshare has no output")?;
+    let stdout = first.stdout.take().context("unshare has no output")?;
     BufReader::new(stdout.take(16))
         .read_line(&mut line)
         .context("waiting for the lab's first process")?;
-    ensure!(
-        line == "up\n",
-        "unshare could make no namespaces; labs need root and CONFIG_NET_NS, CONFIG_PID_NS"
-    );
+    if line != "up\n" {
+        let mut complaint = String::new();
+        if let Some(stderr) = first.stderr.take() {
+            stderr.take(1024).read_to_string(&mut complaint)?;
+        }
+        bail!("no namespaces for a lab, which needs root: {}", complaint.trim());
+    }
     Ok(())
 }
 

@@ -20,16 +20,38 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn start(namespace: &Namespace, name: &str, mut command: Command, dir: &Path) -> Result<Self> {
+    /// Starts it in the lab's network.
+    pub(super) fn start(namespace: &Namespace, name: &str, command: Command, dir: &Path) -> Result<Self> {
+        Self::logged(name, command, dir, |command| namespace.spawn(command))
+    }
+
+    /// Starts it in the host's network.
+    pub(super) fn start_on_host(
+        namespace: &Namespace,
+        name: &str,
+        command: Command,
+        dir: &Path,
+    ) -> Result<Self> {
+        Self::logged(name, command, dir, |command| namespace.spawn_on_host(command))
+    }
+
+    fn logged(
+        name: &str,
+        mut command: Command,
+        dir: &Path,
+        spawn: impl FnOnce(Command) -> Result<Child>,
+    ) -> Result<Self> {
         let log = dir.join(format!("{name}.log"));
-        let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("making {}", log.display()))?;
         command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let child = namespace
-            .spawn(command)
-            .with_context(|| format!("starting {name} in the lab"))?;
+        let child = spawn(command).with_context(|| format!("starting {name}"))?;
         Ok(Self {
             name: name.to_owned(),
             child,
@@ -67,7 +89,7 @@ impl Process {
         }
     }
 
-    /// Waits until it accepts a connection at `address`.
+    /// Waits until it accepts a connection from the lab at `address`.
     pub(super) fn wait_for_port(
         &mut self,
         namespace: &Namespace,
@@ -101,6 +123,11 @@ impl Process {
         let text = fs::read(&self.log).unwrap_or_default();
         let start = text.len().saturating_sub(TAIL);
         String::from_utf8_lossy(text.get(start..).unwrap_or_default()).into_owned()
+    }
+
+    /// Lets it run until its lab ends.
+    pub fn leave_running(self) {
+        std::mem::forget(self);
     }
 
     /// Ends it now.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Signal, kill_process};
 
 use super::claim::{Claim, LabNumber};
 use super::namespace::{Namespace, ip_on_host};
@@ -47,6 +48,28 @@ pub(super) fn clear(claim: &Claim) -> Result<()> {
         fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     }
     Ok(())
+}
+
+/// Kills the process that was left to hold a lab, and waits until all others of the lab are gone with it.
+pub(super) fn end_holder(number: LabNumber) -> Result<()> {
+    let Some(holder) = Claim::holder(number)? else {
+        return Ok(());
+    };
+    let namespace = File::open(format!("/proc/{}/ns/pid", holder.as_raw_nonzero()))?;
+    kill_process(holder, Signal::KILL).context("killing the process that holds the lab")?;
+    let end = Instant::now() + SETTLE;
+    loop {
+        let left = processes_in(&namespace);
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < end,
+            "still there after {SETTLE:?}: {}",
+            left.join(", ")
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// What is left of a lab that has ended. Waits a little, for the kernel takes links down in the background.

@@ -123,7 +123,7 @@ pub(super) fn start(
     subnet: Subnet,
     targets: &[Target],
     dir: &Path,
-) -> Result<Vec<(Target, Process)>> {
+) -> Result<Vec<Process>> {
     thread::scope(|scope| {
         let starting: Vec<_> = targets
             .iter()
@@ -140,7 +140,7 @@ pub(super) fn start(
     })
 }
 
-fn start_one(namespace: &Namespace, subnet: Subnet, target: Target, dir: &Path) -> Result<(Target, Process)> {
+fn start_one(namespace: &Namespace, subnet: Subnet, target: Target, dir: &Path) -> Result<Process> {
     let name = target.name();
     let address = subnet.host(target.seat());
     let place = Place {
@@ -159,7 +159,7 @@ fn start_one(namespace: &Namespace, subnet: Subnet, target: Target, dir: &Path) 
     for &port in target.ports() {
         process.wait_for_port(namespace, (address, port).into(), START_DEADLINE)?;
     }
-    Ok((target, process))
+    Ok(process)
 }
 
 /// Where one server stands: its address, its name, and its own directory.

@@ -29,7 +29,7 @@ impl Image {
         };
         Ok(Self {
             raw: file("vedette.raw")?,
-            kernel: file("kernel")?,
+            kernel: file("vmlinuz")?,
             initrd: file("initrd")?,
             cmdline: file("cmdline")?,
         })
