@@ -6,3 +6,4 @@
 
 pub mod lab;
 pub mod memory;
+pub mod wire;
