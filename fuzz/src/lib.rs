@@ -9,6 +9,7 @@ use vedette_protocol::{
     Finding, ImageConfig, Job, PortSet, Signed, Target, codec, image::PlatformUrl, keeper, link,
     status::Status, worker,
 };
+use vedette_scanner::parse;
 
 /// A parser of foreign bytes.
 pub struct FuzzTarget {
@@ -98,6 +99,51 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget {
         name: "finding_json",
         parse: |bytes| drop(serde_json::from_slice::<Finding>(bytes)),
+    },
+    // What scan targets answer.
+    FuzzTarget {
+        name: "scan_ssh",
+        parse: |bytes| drop(parse::parse_ssh_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_ftp",
+        parse: |bytes| drop(parse::parse_ftp_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_smtp",
+        parse: |bytes| drop(parse::parse_smtp_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_mysql",
+        parse: |bytes| drop(parse::parse_mysql_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_postgres",
+        parse: |bytes| drop(parse::parse_postgres_error(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_redis",
+        parse: |bytes| drop(parse::parse_redis_reply(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_http",
+        parse: |bytes| drop(parse::parse_http_response(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_certificate",
+        parse: |bytes| drop(parse::parse_certificate(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_env_file",
+        parse: |bytes| _ = parse::is_environment(bytes),
+    },
+    FuzzTarget {
+        name: "scan_page",
+        parse: |bytes| {
+            text(bytes, |text| {
+                _ = (parse::references(text).count(), parse::is_listing_page(text, "/"))
+            })
+        },
     },
 ];
 
