@@ -22,9 +22,7 @@ pub(crate) fn folder(manifest: &Manifest, given: Option<PathBuf>) -> anyhow::Res
         Some(folder) => folder,
         None => build(manifest)?,
     };
-    let ours = manifest.recipe.programs.ours.iter().map(String::as_str);
-    let missing: Vec<&str> = ours
-        .chain([INIT])
+    let missing: Vec<&str> = names(manifest)
         .filter(|name| !folder.join(name).is_file())
         .collect();
     ensure!(
@@ -34,6 +32,12 @@ pub(crate) fn folder(manifest: &Manifest, given: Option<PathBuf>) -> anyhow::Res
         missing.join(", ")
     );
     Ok(folder)
+}
+
+fn names(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let probes = manifest.probe.iter().flat_map(|probe| &probe.programs);
+    let ours = manifest.recipe.programs.ours.iter().chain(probes);
+    ours.map(String::as_str).chain([INIT])
 }
 
 fn build(manifest: &Manifest) -> anyhow::Result<PathBuf> {
@@ -46,14 +50,7 @@ fn build(manifest: &Manifest) -> anyhow::Result<PathBuf> {
             flags(&workspace),
         )
         .folder(&workspace);
-    for name in manifest
-        .recipe
-        .programs
-        .ours
-        .iter()
-        .map(String::as_str)
-        .chain([INIT])
-    {
+    for name in names(manifest) {
         call = call.args(["--bin", name]);
     }
     call.run_shown().context("building the programs of the image")?;

@@ -95,7 +95,7 @@ impl<'a> Root<'a> {
             serde_json::to_string_pretty(config).context("writing the image's configuration as JSON")?;
         root.write(IMAGE_CONFIG_PATH, json.as_bytes(), Mode::Data)?;
         if let Some(probe) = &manifest.probe {
-            root.probe(probe).context("adding the probe")?;
+            root.probe(probe, programs).context("adding the probe")?;
         }
         allow::check(&root.folder, &root.allowed)?;
         Ok(root)
@@ -234,10 +234,9 @@ impl<'a> Root<'a> {
         )
     }
 
-    fn probe(&mut self, probe: &Probe) -> anyhow::Result<()> {
-        for program in &probe.programs {
-            let name = name_of(program)?.to_owned();
-            self.own_program(program, &name)?;
+    fn probe(&mut self, probe: &Probe, programs: &Path) -> anyhow::Result<()> {
+        for name in &probe.programs {
+            self.own_program(&programs.join(name), name)?;
         }
         let wants = format!("{}.wants", self.manifest.recipe.units.default);
         for unit in &probe.units {

@@ -8,8 +8,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
-    /// Executables, into /usr/lib/vedette.
-    pub programs: Vec<PathBuf>,
+    /// Built from the workspace like `[programs] ours`, into /usr/lib/vedette.
+    pub programs: Vec<String>,
     /// Unit files, started with the default target.
     pub units: Vec<PathBuf>,
     /// Any other file.
@@ -28,8 +28,8 @@ pub struct ProbeFile {
 
 impl Probe {
     pub(super) fn relative_to(mut self, folder: &Path) -> Self {
-        let paths = self.programs.iter_mut().chain(&mut self.units);
-        for path in paths.chain(self.files.iter_mut().map(|file| &mut file.from)) {
+        let files = self.files.iter_mut().map(|file| &mut file.from);
+        for path in self.units.iter_mut().chain(files) {
             *path = folder.join(&*path);
         }
         self

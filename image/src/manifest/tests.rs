@@ -49,11 +49,13 @@ fn the_shipped_manifest_needs_only_a_platform() {
 #[test]
 fn an_extension_may_change_the_disk_and_add_a_probe() {
     let more = "[disk]\nesp = 64\nroot = 64\nstate = 32\nworkspace = 64\n\
-                [probe]\nprograms = [\"probe/x\"]\nparameters = [\"debug\"]\n";
+                [probe]\nprograms = [\"vedette-x\"]\nunits = [\"probe/x.service\"]\nparameters = [\"debug\"]\n";
     let (folder, file) = extension(&(platform() + more));
     let manifest = Manifest::read(&file).unwrap();
     assert_eq!(manifest.disk.workspace, 64);
-    assert_eq!(manifest.probe.unwrap().programs, [folder.path().join("probe/x")]);
+    let probe = manifest.probe.unwrap();
+    assert_eq!(probe.programs, ["vedette-x"]);
+    assert_eq!(probe.units, [folder.path().join("probe/x.service")]);
 }
 
 #[test]
