@@ -106,11 +106,6 @@ impl fmt::Display for Probe {
                 ..
             }) => "tls1.3",
         };
-        write!(
-            f,
-            "{wrap} {} {:?}",
-            self.endpoint,
-            self.say.escape_ascii().to_string()
-        )
+        write!(f, "{wrap} {} \"{}\"", self.endpoint, self.say.escape_ascii())
     }
 }

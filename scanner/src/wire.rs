@@ -62,3 +62,246 @@ impl Wire {
         &self.postage
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        probe::{Silence, Turn, Until, Wrap},
+        reply::End,
+    };
+    use std::{
+        io::{ErrorKind, Read, Write},
+        net::TcpListener,
+        time::Duration,
+    };
+    use vedette_protocol::target::{PortSet, Target};
+
+    fn scope(targets: &[&str], exclude: &[&str], ports: PortSet) -> Arc<Scope> {
+        let parsed = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect::<Vec<Target>>()
+        };
+        Arc::new(Scope::new(&parsed(targets), &parsed(exclude), &[], ports))
+    }
+
+    fn hello(endpoint: SocketAddr) -> Probe {
+        let (turn, until, silence) = (Turn::Ours, Until::Line, Silence::IsAGap);
+        Probe {
+            endpoint,
+            wrap: Wrap::Plain,
+            turn,
+            say: b"hello\n".to_vec(),
+            until,
+            silence,
+        }
+    }
+
+    /// A listener that nobody must come to.
+    fn deserted(address: &str) -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((address, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let endpoint = listener.local_addr().unwrap();
+        (listener, endpoint)
+    }
+
+    fn sweep_all(wire: &Wire, endpoints: Vec<SocketAddr>) -> (Vec<(SocketAddr, Answer)>, Toll) {
+        let mut told = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let bounds = Bounds {
+            connections: 256,
+            rate: None,
+        };
+        let toll = wire.sweep(endpoints.into_iter(), bounds, deadline, |batch| {
+            told.extend(batch);
+            ControlFlow::Continue(())
+        });
+        told.sort_unstable_by_key(|(endpoint, _)| *endpoint);
+        (told, toll.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_probe_outside_the_scope_is_refused_even_when_told_to() {
+        // Excluded, on a port that is not in scope, and an address that is nowhere in it.
+        let (excluded, one) = deserted("127.0.0.2");
+        let (other_port, two) = deserted("127.0.0.1");
+        let (elsewhere, three) = deserted("127.0.1.1");
+        let ports = PortSet::from_ports([one.port(), three.port()]).unwrap();
+        let wire = Wire::new(scope(&["127.0.0.0/24"], &["127.0.0.2"], ports));
+        for endpoint in [one, two, three] {
+            let reply = wire.send(&hello(endpoint)).await;
+            assert_eq!(reply.end, End::NotAsked(Hindrance::OutOfScope), "{endpoint}");
+        }
+        let (told, toll) = sweep_all(&wire, vec![one, two, three]);
+        assert!(
+            told.iter()
+                .all(|(_, answer)| *answer == Answer::NotAsked(Hindrance::OutOfScope)),
+            "{told:?}"
+        );
+        assert_eq!((told.len(), toll.packets), (3, 0));
+        for listener in [excluded, other_port, elsewhere] {
+            assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_the_kernel_takes_for_another_is_refused() {
+        let (listener, endpoint) = deserted("127.0.0.1");
+        let ports = PortSet::from_ports([endpoint.port()]).unwrap();
+        let wire = Wire::new(scope(&["0.0.0.0", "::", "::ffff:127.0.0.1"], &[], ports));
+        for address in ["0.0.0.0", "::", "::ffff:127.0.0.1"] {
+            let endpoint = SocketAddr::new(address.parse().unwrap(), endpoint.port());
+            assert_eq!(
+                wire.send(&hello(endpoint)).await.end,
+                End::NotAsked(Hindrance::OutOfScope)
+            );
+        }
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn open_and_closed_ports_are_told_apart_and_each_once() {
+        let (_open, endpoint) = deserted("127.0.0.1");
+        let wire = Wire::new(scope(&["127.0.0.1"], &[], PortSet::all()));
+        let port = endpoint.port();
+        let around: Vec<SocketAddr> = (port - 300..=port.saturating_add(300))
+            .map(|port| SocketAddr::new(endpoint.ip(), port))
+            .collect();
+        let (told, toll) = sweep_all(&wire, around.clone());
+        assert_eq!(
+            told.iter().map(|(endpoint, _)| *endpoint).collect::<Vec<_>>(),
+            around
+        );
+        assert!(told.contains(&(endpoint, Answer::Open)));
+        assert!(
+            told.iter()
+                .all(|(_, answer)| matches!(answer, Answer::Open | Answer::Closed))
+        );
+        let open = told.iter().filter(|(_, answer)| *answer == Answer::Open).count() as u64;
+        assert_eq!(toll.packets, told.len() as u64 + 2 * open);
+        assert!(toll.miss.abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn both_families_are_swept_at_once() {
+        let (_four, four) = deserted("127.0.0.1");
+        let (_six, six) = deserted("::1");
+        let wire = Wire::new(scope(&["127.0.0.1", "::1"], &[], PortSet::all()));
+        let (told, _) = sweep_all(&wire, vec![four, six]);
+        assert_eq!(told, [(four, Answer::Open), (six, Answer::Open)]);
+    }
+
+    #[test]
+    fn a_rate_is_not_passed() {
+        let wire = Wire::new(scope(&["127.0.0.1"], &[], PortSet::all()));
+        let endpoints = (1..=200).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let bounds = Bounds {
+            connections: 256,
+            rate: Some(1000),
+        };
+        let begun = Instant::now();
+        let deadline = begun + Duration::from_secs(20);
+        wire.sweep(endpoints, bounds, deadline, |_| ControlFlow::Continue(()))
+            .unwrap();
+        assert!(
+            begun.elapsed() >= Duration::from_millis(190),
+            "{:?}",
+            begun.elapsed()
+        );
+    }
+
+    #[test]
+    fn a_sweep_ends_at_its_deadline() {
+        let wire = Wire::new(scope(&["127.0.0.1"], &[], PortSet::all()));
+        let endpoints = (1..=u16::MAX).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let bounds = Bounds {
+            connections: 256,
+            rate: Some(100),
+        };
+        let begun = Instant::now();
+        let mut told = 0;
+        wire.sweep(endpoints, bounds, begun + Duration::from_millis(300), |batch| {
+            told += batch.len();
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!(
+            begun.elapsed() < Duration::from_secs(3) && told < 200,
+            "{told} in {:?}",
+            begun.elapsed()
+        );
+    }
+
+    /// Serves one connection with whatever a hostile server does.
+    fn serve(behave: impl FnOnce(std::net::TcpStream) + Send + 'static) -> (Wire, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = listener.local_addr().unwrap();
+        std::thread::spawn(move || behave(listener.accept().unwrap().0));
+        (Wire::new(scope(&["127.0.0.1"], &[], PortSet::all())), endpoint)
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_at_the_bound() {
+        let (wire, endpoint) = serve(|mut stream| while stream.write_all(&[b'a'; 4096]).is_ok() {});
+        let reply = wire
+            .send(&Probe {
+                until: Until::Response,
+                ..hello(endpoint)
+            })
+            .await;
+        assert_eq!(
+            (reply.end, reply.heard.len()),
+            (End::Full, crate::reply::HEARD_LIMIT)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_byte_a_second_does_not_keep_us() {
+        let (wire, endpoint) = serve(|mut stream| {
+            while stream.write_all(b"a").is_ok() {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        });
+        let begun = Instant::now();
+        let reply = wire.send(&hello(endpoint)).await;
+        assert_eq!(reply.end, End::Quiet);
+        assert!(begun.elapsed() < talk::LONGEST, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn who_never_greets_is_spoken_to() {
+        let (wire, endpoint) = serve(|mut stream| {
+            let mut heard = [0; 6];
+            stream.read_exact(&mut heard).unwrap();
+            stream.write_all(&[&heard[..], b" yourself\n"].concat()).unwrap();
+        });
+        let patient = Probe {
+            turn: Turn::Theirs(Duration::from_millis(100)),
+            ..hello(endpoint)
+        };
+        let reply = wire.send(&patient).await;
+        assert_eq!(
+            (reply.end, reply.heard.as_slice()),
+            (End::Enough, b"hello\n yourself\n".as_slice())
+        );
+        let packets = wire.postage().packets.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(
+            (4..=8).contains(&packets),
+            "{packets} packets for a handshake, a line, an answer and a reset"
+        );
+    }
+
+    #[tokio::test]
+    async fn nonsense_instead_of_tls_is_named() {
+        let (wire, endpoint) = serve(|mut stream| {
+            let _ = stream.write_all(b"SSH-2.0-x\r\n\xff\xff\xff\xff\xff\xff");
+            std::thread::sleep(Duration::from_millis(500));
+        });
+        let hello = crate::known::Known::open(endpoint, None)
+            .handshake(crate::probe::Versions::Both, Silence::Answers);
+        let reply = wire.send(&hello).await;
+        assert_eq!(reply.end, End::NoTls(crate::reply::TlsFailure::NotTls));
+    }
+}
