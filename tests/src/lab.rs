@@ -163,6 +163,11 @@ impl Lab {
     }
 }
 
+/// Whether the lab that was left running under this number still runs.
+pub fn is_left_running(number: LabNumber) -> Result<bool> {
+    Ok(Claim::holder(number)?.is_some())
+}
+
 /// Ends a lab that was left running, and clears what it leaves. One that ended already is cleared only.
 pub fn end_left_running(number: LabNumber) -> Result<()> {
     let ended = residue::end_holder(number);

@@ -1,9 +1,15 @@
 //! What the end-to-end tests and the demo stand on. Nothing here is part of the product.
 //!
-//! `lab` is the one fixture: a network of its own with real servers in it. Read it first.
+//! `lab` is the one fixture: a network of its own with real servers and QEMU machines in it. Read it first. Then
+//! `platform`, `operator` and `appliance` are the three that meet there, each the real program.
 
 #![forbid(unsafe_code)]
 
+pub mod appliance;
+pub mod image;
 pub mod lab;
 pub mod memory;
+pub mod operator;
+pub mod platform;
+pub mod programs;
 pub mod wire;

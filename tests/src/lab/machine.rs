@@ -171,6 +171,11 @@ impl Machine {
             .with_context(|| format!("{}\n{}", self.name, self.console))
     }
 
+    /// Lets it run until its lab ends.
+    pub fn leave_running(self) {
+        self.process.leave_running();
+    }
+
     /// A connection to QEMU's own control socket.
     pub fn qmp(&self) -> Result<Qmp> {
         Qmp::connect(&self.qmp)

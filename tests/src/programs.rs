@@ -1,0 +1,63 @@
+//! Our own programs, built from this workspace the way `cargo build` builds them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The built programs.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    dir: PathBuf,
+}
+
+impl Programs {
+    /// Builds what is not built yet.
+    pub fn build() -> Result<Self> {
+        // The whole workspace, as the tests build it: with fewer members the features of shared crates would differ,
+        // and each of those would be built once more.
+        let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--locked", "--workspace", "--bins"])
+            .current_dir(workspace())
+            .status()
+            .context("running cargo")?;
+        ensure!(built.success(), "cargo could not build the programs");
+        Ok(Self {
+            dir: target().join("debug"),
+        })
+    }
+
+    /// One of them, to be run.
+    pub fn command(&self, name: &str) -> Command {
+        Command::new(self.path(name))
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+}
+
+/// Runs a program to its end, and returns what it printed.
+pub fn output_of(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("running {name}"))?;
+    ensure!(
+        output.status.success(),
+        "{name} failed ({}):\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("{name} printed no text"))
+}
+
+/// The clone that this was built from.
+pub fn workspace() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Where cargo puts what it builds, and where the demo and the tests keep their things.
+pub fn target() -> PathBuf {
+    workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
