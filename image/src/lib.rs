@@ -18,6 +18,7 @@ mod initramfs;
 mod kernel;
 mod lock;
 pub mod manifest;
+pub mod network;
 mod programs;
 mod report;
 mod root;

@@ -1,4 +1,5 @@
 //! `vedette-image`: builds an image, renews its lock, flashes it.
+#![forbid(unsafe_code)]
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,4 +1,5 @@
 //! The initramfs's init. It has no shell to fall back to: when it cannot boot it says why, and the machine goes off.
+#![forbid(unsafe_code)]
 
 use std::{error::Error, fmt::Write as _, fs::OpenOptions, io::Write as _, thread, time::Duration};
 
