@@ -125,6 +125,18 @@ impl Lab {
         self.namespace.inside(work)
     }
 
+    /// An address for somebody who is none of the others, and whom nobody has a reason to talk to.
+    pub fn admit_stranger(&self) -> Result<Ipv4Addr> {
+        let address = self.subnet.host(66);
+        self.namespace.add_address(address)?;
+        Ok(address)
+    }
+
+    /// Frames that the lab could not hand to its machines, or its machines to it.
+    pub fn dropped_frames(&self) -> Result<u64> {
+        self.namespace.dropped_by_taps()
+    }
+
     /// Starts a program in the lab. It ends with the lab at the latest.
     pub fn spawn(&self, name: &str, command: Command) -> Result<Process> {
         Process::start(&self.namespace, name, command, self.dir.path())

@@ -1,7 +1,7 @@
 //! What the end-to-end tests and the demo stand on. Nothing here is part of the product.
 //!
 //! `lab` is the one fixture: a network of its own with real servers and QEMU machines in it. Read it first. Then
-//! `platform`, `operator` and `appliance` are the three that meet there, each the real program.
+//! `platform`, `operator` and `appliance` are the three that meet there, each the real program; `road` is all of it.
 
 #![forbid(unsafe_code)]
 
@@ -12,4 +12,6 @@ pub mod memory;
 pub mod operator;
 pub mod platform;
 pub mod programs;
+pub mod road;
+pub mod stranger;
 pub mod wire;

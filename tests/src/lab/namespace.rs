@@ -11,6 +11,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
 
 use super::claim::LabNumber;
 use super::residue;
@@ -108,6 +109,30 @@ impl Namespace {
     pub(super) fn add_tap(&self, name: &str) -> Result<()> {
         self.ip(&["tuntap", "add", "dev", name, "mode", "tap"])?;
         self.ip(&["link", "set", name, "master", BRIDGE, "up"])
+    }
+
+    /// Frames that the taps dropped, in either direction.
+    pub(super) fn dropped_by_taps(&self) -> Result<u64> {
+        let statistics = self.inside(|| {
+            Command::new("ip")
+                .args(["-json", "-statistics", "link", "show"])
+                .output()
+        })?;
+        let links: Vec<Value> = serde_json::from_slice(&statistics.context("running ip")?.stdout)?;
+        let dropped = |link: &Value, way: &str| {
+            link["stats64"][way]["dropped"]
+                .as_u64()
+                .context("ip says no drops")
+        };
+        let mut sum = 0;
+        for tap in links.iter().filter(|link| {
+            link["ifname"]
+                .as_str()
+                .is_some_and(|name| name.starts_with("tap"))
+        }) {
+            sum += dropped(tap, "rx")? + dropped(tap, "tx")?;
+        }
+        Ok(sum)
     }
 
     /// Runs `work` on a thread in the lab's network.

@@ -21,7 +21,6 @@ pub(super) fn bad(place: &Place) -> Result<Command> {
         "site/.git/config",
         "[core]\n\trepositoryformatversion = 0\n\tbare = false\n",
     )?;
-    place.write("site/index.html", PAGE)?;
     nginx(place, include_str!("../../../lab/nginx-bad.conf"))
 }
 
