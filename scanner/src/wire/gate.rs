@@ -8,7 +8,10 @@ use std::{
 use rustix::{
     fd::{AsFd, OwnedFd},
     io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with},
+    net::{
+        AddressFamily, SocketFlags, SocketType, connect, connect_unspec, getpeername, getsockname,
+        socket_with, sockopt,
+    },
 };
 use vedette_protocol::Scope;
 
@@ -43,7 +46,13 @@ impl Gate {
         if !self.permits(endpoint) {
             return Attempt::OutOfScope;
         }
-        match connect(socket, &endpoint) {
+        match connect(&socket, &endpoint) {
+            Ok(()) | Err(Errno::ISCONN) if is_its_own_peer(&socket) => {
+                // The kernel chose the very port that we asked for as our own, which it does only where
+                // nobody listens, and the socket met itself (RFC 9293, section 3.5, simultaneous open).
+                let dissolved = connect_unspec(&socket).and_then(|()| sockopt::socket_error(&socket));
+                Attempt::Failed(dissolved.map_or_else(|errno| errno, |_| Errno::CONNREFUSED))
+            }
             Ok(()) | Err(Errno::ISCONN) => Attempt::Connected,
             Err(Errno::INPROGRESS | Errno::ALREADY) => Attempt::UnderWay,
             Err(errno) => Attempt::Failed(errno),
@@ -66,6 +75,10 @@ fn means_itself(address: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.octets()[0] != 0,
         IpAddr::V6(v6) => !v6.is_unspecified() && v6.to_ipv4_mapped().is_none(),
     }
+}
+
+fn is_its_own_peer(socket: impl AsFd) -> bool {
+    matches!((getsockname(&socket), getpeername(&socket)), (Ok(own), Ok(Some(peer))) if own == peer)
 }
 
 /// A socket that connects without waiting.
