@@ -1,11 +1,14 @@
 //! The programs of the appliance: vedetted, vedette-keeper, vedette-console.
 //!
 //! Each is a `main` over the module of its name. The keeper ([`keeper`]) holds keys, volumes and filters;
-//! vedetted moves bytes between it, the platform and the workers and holds no key; the
-//! console shows the status file. They meet in [`vedette_protocol`] and in [`conversation`].
+//! vedetted ([`link`]) moves bytes between it, the platform and the workers and holds no key; the console
+//! shows the status file. They meet in [`vedette_protocol`] and in [`conversation`].
 #![forbid(unsafe_code)]
 
+pub mod console;
 pub mod conversation;
+pub mod image;
 pub mod journal;
 pub mod keeper;
+pub mod link;
 pub mod notify;

@@ -1,19 +1,11 @@
 //! How the keeper starts: everything is looked at before a key is, and what is missing is said.
 
-use std::{
-    fs,
-    io::{self, Read},
-    os::fd::OwnedFd,
-};
+use std::os::fd::OwnedFd;
 
 use tracing::error;
-use vedette_protocol::{
-    ImageConfig,
-    image::{IMAGE_CONFIG_LIMIT, IMAGE_CONFIG_PATH},
-    keeper::Unfit,
-};
+use vedette_protocol::{ImageConfig, ImageId, keeper::Unfit};
 
-use crate::journal::chain;
+use crate::{image, journal::chain};
 
 use super::{
     Keeper,
@@ -32,7 +24,7 @@ use super::{
 /// # Errors
 /// What the appliance lacks. No key was read then.
 pub fn of_machine() -> Result<Keeper, Unfit> {
-    let config = image_config()?;
+    let config = image::config().map_err(|failure| unfit(Unfit::Image, &failure))?;
     let image = Posture::read().judge()?;
     let filter = adopt_filter(&config)?;
     let store = Store::new(state_directory().map_err(|failure| unfit(Unfit::State, &*failure))?);
@@ -45,7 +37,7 @@ pub fn of_machine() -> Result<Keeper, Unfit> {
 /// When what is kept cannot be used.
 pub fn with_parts(
     config: &ImageConfig,
-    image: vedette_protocol::ImageId,
+    image: ImageId,
     filter: Filter,
     store: Store,
     reach: Reach,
@@ -77,27 +69,6 @@ pub fn with_parts(
 pub fn adopt_filter(config: &ImageConfig) -> Result<Filter, Unfit> {
     Filter::adopt(config.platform.url.port())
         .map_err(|failure| unfit(Unfit::Filter(failure.to_string()), &failure))
-}
-
-/// What the image knows of its platform.
-///
-/// # Errors
-/// When that is not to be read.
-pub fn image_config() -> Result<ImageConfig, Unfit> {
-    let limit = u64::try_from(IMAGE_CONFIG_LIMIT).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    fs::File::open(IMAGE_CONFIG_PATH)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|failure| unfit(Unfit::Image, &failure))?;
-    let config: ImageConfig =
-        serde_json::from_slice(&bytes).map_err(|failure| unfit(Unfit::Image, &failure))?;
-    match config.version {
-        1 => Ok(config),
-        version => Err(unfit(
-            Unfit::Image,
-            &io::Error::other(format!("image configuration version {version}")),
-        )),
-    }
 }
 
 /// The state partition, mounted where nobody else can reach it.

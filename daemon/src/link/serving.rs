@@ -1,0 +1,225 @@
+//! Serving: asks for work, has it done, and tells what comes of it, until the platform says no.
+
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
+
+use cap_std::fs::Dir;
+use tokio::{
+    sync::mpsc::{self, Sender},
+    task::{AbortHandle, Id, JoinSet},
+    time::sleep,
+};
+use tracing::{error, info};
+use vedette_protocol::{
+    Job, JobId, Signed,
+    keeper::{Compose, KeeperAnswer},
+    link::{Event, What},
+    status::State,
+    target::Target,
+    worker::{Order, WorkerFailure},
+};
+
+use super::{
+    House,
+    backoff::{Backoff, jitter},
+    boot::{Stopped, pause},
+    exchange::exchange,
+    identity::Identity,
+    keeper::AskError,
+    line::Line,
+    names::Names,
+    spool::Spool,
+    upload::upload,
+    worker,
+};
+use crate::journal::chain;
+
+/// The most workers at once.
+const WORKERS: usize = 4;
+
+/// How long the platform may hold an answer back: while there is room for work, and while there is none.
+const WAIT: Duration = Duration::from_secs(25);
+const WAIT_FULL: Duration = Duration::from_secs(5);
+
+/// The longest pause between two polls, whatever the platform says.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Events on their way from workers to the spool.
+const EVENTS: usize = 16;
+
+/// The workspace is open; the appliance works.
+pub struct Serving {
+    house: Arc<House>,
+    identity: Arc<Identity>,
+    directory: Dir,
+}
+
+impl Serving {
+    /// Begins with the link's directory of the workspace.
+    pub(super) fn new(house: Arc<House>, identity: Arc<Identity>, directory: Dir) -> Self {
+        Self {
+            house,
+            identity,
+            directory,
+        }
+    }
+
+    /// Serves.
+    ///
+    /// # Errors
+    /// When the platform refuses the appliance, or the spool is lost.
+    pub async fn serve(self) -> Result<Infallible, Stopped> {
+        let Self {
+            house,
+            identity,
+            directory,
+        } = self;
+        let (mut spool, unfinished) = Spool::open(directory).map_err(|failure| {
+            error!(error = chain(&failure), "the spool cannot be used");
+            Stopped::because(chain(&failure))
+        })?;
+        // Workers end with the vedetted that started them.
+        for (job, fence) in unfinished {
+            let what = What::Failed(WorkerFailure::Vanished);
+            spool
+                .push(&Event { job, fence, what })
+                .map_err(|failure| Stopped::because(chain(&failure)))?;
+        }
+        let (tell, told) = mpsc::channel(EVENTS);
+        let up = upload(
+            house.clone(),
+            Line::identified(house.clone(), identity.clone()),
+            spool,
+            told,
+        );
+        let line = Line::identified(house.clone(), identity);
+        let bench = Bench {
+            house,
+            tell,
+            workers: JoinSet::new(),
+            running: BTreeMap::new(),
+        };
+        tokio::select! {
+            stopped = bench.poll(line) => stopped,
+            stopped = up => stopped,
+        }
+    }
+}
+
+/// The workers at work.
+struct Bench {
+    house: Arc<House>,
+    tell: Sender<Event>,
+    workers: JoinSet<JobId>,
+    running: BTreeMap<JobId, AbortHandle>,
+}
+
+impl Bench {
+    async fn poll(mut self, mut line: Line) -> Result<Infallible, Stopped> {
+        let house = self.house.clone();
+        let mut backoff = Backoff::default();
+        house.board.show(State::Serving);
+        loop {
+            self.clear();
+            let free = WORKERS.saturating_sub(self.running.len());
+            let wait = if free == 0 { WAIT_FULL } else { WAIT };
+            let compose = Compose::Poll {
+                wait: u32::try_from(wait.as_secs()).unwrap_or_default(),
+                free: u32::try_from(free).unwrap_or_default(),
+                running: self.running.keys().copied().collect(),
+            };
+            match exchange(&house, &mut line, compose).await {
+                Ok(KeeperAnswer::Work { jobs, stop, interval }) => {
+                    backoff = Backoff::default();
+                    house.board.show(State::Serving);
+                    self.stop(&stop);
+                    for (job, signed) in jobs.into_iter().take(free) {
+                        self.start(job, signed);
+                    }
+                    let interval = Duration::from_secs(interval.into()).min(LONGEST_PAUSE);
+                    self.rest(jitter(interval)).await;
+                }
+                Ok(_) => {
+                    let error = AskError::Unexpected.into();
+                    pause(&house, State::Serving, &error, &mut backoff).await?;
+                }
+                Err(error) => pause(&house, State::Serving, &error, &mut backoff).await?,
+            }
+        }
+    }
+
+    /// Waits, but not longer than until a worker is free again.
+    async fn rest(&mut self, pause: Duration) {
+        tokio::select! {
+            () = sleep(pause) => {}
+            Some(ended) = self.workers.join_next_with_id() => self.ended(ended),
+        }
+    }
+
+    /// Takes note of the workers that have ended.
+    fn clear(&mut self) {
+        while let Some(ended) = self.workers.try_join_next_with_id() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, JobId), tokio::task::JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        self.running.retain(|_, worker| worker.id() != id);
+    }
+
+    fn start(&mut self, job: Job, signed: Signed<Job>) {
+        if self.running.contains_key(&job.id) {
+            return;
+        }
+        info!(job = %job.id, scan = %job.scan, "job begins");
+        let id = job.id;
+        let (house, tell) = (self.house.clone(), self.tell.clone());
+        let worker = self.workers.spawn(async move {
+            let names = resolved(&house, &job).await;
+            worker::work(&house.workers, &job, Order { job: signed, names }, &tell).await;
+            info!(job = %job.id, "job over");
+            job.id
+        });
+        self.running.insert(id, worker);
+    }
+
+    /// Hangs up on the workers of these jobs; the keeper has ended their grants already.
+    fn stop(&mut self, jobs: &[JobId]) {
+        for job in jobs {
+            if let Some(worker) = self.running.remove(job) {
+                info!(%job, "job stopped");
+                worker.abort();
+            }
+        }
+    }
+}
+
+/// What a job's names stand for here and now.
+async fn resolved(house: &House, job: &Job) -> Vec<vedette_protocol::scope::Resolved> {
+    let mut wanted: Vec<_> = job
+        .targets
+        .as_slice()
+        .iter()
+        .chain(&job.exclude)
+        .filter_map(|target| match target {
+            Target::Name(name) => Some(name.clone()),
+            Target::Span(_) => None,
+        })
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let servers = house.network.leased().unwrap_or_default().resolvers;
+    match Names::by(&servers) {
+        Ok(names) => names.all(wanted).await,
+        Err(error) => {
+            error!(error = chain(&error), "names of a job cannot be resolved");
+            Vec::new()
+        }
+    }
+}
