@@ -1,0 +1,23 @@
+-- An appliance's boot takes waiting jobs under leases. One statement, and one writer: two claimers get
+-- different jobs, an expired lease is given out again under the next fence, and a job that was lost too
+-- often is not given out any more.
+UPDATE jobs
+SET fence = fence + 1,
+    boot = ?3,
+    lease_until = ?5
+WHERE (org_id, id) IN (
+    SELECT jobs.org_id, jobs.id
+    FROM jobs
+    JOIN scans ON scans.org_id = jobs.org_id AND scans.id = jobs.scan
+    WHERE jobs.org_id = ?1
+      AND jobs.appliance = ?2
+      AND jobs.ended IS NULL
+      AND (jobs.lease_until IS NULL OR jobs.lease_until <= ?4)
+      AND jobs.fence < ?6
+    ORDER BY scans.number, jobs.number
+    LIMIT ?7
+)
+RETURNING
+    id, scan, fence, targets, exclude,
+    (SELECT ports FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS ports,
+    (SELECT checks FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS checks

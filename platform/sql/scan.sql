@@ -1,0 +1,15 @@
+SELECT
+    scans.*,
+    (SELECT COUNT(*) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id) AS jobs,
+    (SELECT COUNT(*) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id AND jobs.ended IS NOT NULL) AS jobs_done,
+    (SELECT COUNT(*) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id AND jobs.fence > 0) AS taken,
+    (SELECT COALESCE(SUM(progress_done), 0) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id) AS progress_done,
+    (SELECT COALESCE(SUM(progress_total), 0) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id) AS progress_total,
+    (SELECT COUNT(*) FROM sightings
+      WHERE sightings.org_id = scans.org_id AND sightings.scan = scans.id) AS findings
+FROM scans

@@ -1,0 +1,151 @@
+//! Appliances: list, show, activate by code, remove.
+
+use axum::{Json, extract::State, http::StatusCode};
+use vedette_protocol::{
+    ApplianceId, Timestamp,
+    api::{ActivateCode, Appliance, ApplianceState, Page, RemovalReceipt},
+    link::CODE_ALPHABET,
+};
+
+use super::{
+    body::{Body, Id},
+    caller::Caller,
+    problem::ApiError,
+    tokens,
+};
+use crate::{
+    desk,
+    link::{self, NewIdentity},
+    login::Guesser,
+    platform::{Platform, Shared},
+    removal,
+    store::{appliances, codes},
+};
+
+pub(super) async fn list(
+    State(platform): State<Shared>,
+    caller: Caller,
+) -> Result<Json<Page<Appliance>>, ApiError> {
+    let items = all(&platform, &caller).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+pub(super) async fn show(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ApplianceId>,
+) -> Result<Json<Appliance>, ApiError> {
+    Ok(Json(one(&platform, &caller, id).await?))
+}
+
+pub(super) async fn activate(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Body(asked): Body<ActivateCode>,
+) -> Result<(StatusCode, Json<Appliance>), ApiError> {
+    let id = approve(&platform, &caller, &asked).await?;
+    Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
+}
+
+pub(super) async fn remove(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ApplianceId>,
+) -> Result<Json<RemovalReceipt>, ApiError> {
+    let receipt = removal::remove(&platform, caller.org, id, &caller.actor, Timestamp::now()).await?;
+    Ok(Json(receipt))
+}
+
+/// All appliances of the caller's organisation.
+pub(crate) async fn all(platform: &Platform, caller: &Caller) -> Result<Vec<Appliance>, ApiError> {
+    let mut reading = platform.store.read().await?;
+    let kept = appliances::list(&mut reading, caller.org).await?;
+    let now = Timestamp::now();
+    Ok(kept
+        .iter()
+        .map(|appliance| present(platform, appliance, now))
+        .collect())
+}
+
+/// One of them.
+pub(crate) async fn one(
+    platform: &Platform,
+    caller: &Caller,
+    id: ApplianceId,
+) -> Result<Appliance, ApiError> {
+    let mut reading = platform.store.read().await?;
+    let kept = appliances::in_org(&mut reading, caller.org, id).await?;
+    match kept {
+        Some(appliance) => Ok(present(platform, &appliance, Timestamp::now())),
+        None => Err(ApiError::NotFound("appliance of this id".to_owned())),
+    }
+}
+
+/// Approves the code that an appliance's console shows.
+pub(crate) async fn approve(
+    platform: &Platform,
+    caller: &Caller,
+    asked: &ActivateCode,
+) -> Result<ApplianceId, ApiError> {
+    let name = asked
+        .name
+        .as_deref()
+        .map(|name| tokens::name("name", name))
+        .transpose()?;
+    let Some(code) = link::parse_code(&asked.code) else {
+        return Err(ApiError::BadRequest(format!(
+            "`code` must be the eight letters on the appliance's console, out of {}",
+            String::from_utf8_lossy(CODE_ALPHABET)
+        )));
+    };
+    // Codes can be guessed: slowly.
+    let guesser = Guesser::Account(format!("code of {}", caller.account));
+    if let Some(wait) = platform.logins.wait(&guesser, std::time::Instant::now()) {
+        return Err(ApiError::TooMany(wait));
+    }
+    let now = Timestamp::now();
+    let mut writing = platform.store.write().await?;
+    let Some(waiting) = codes::take(&mut writing, &code, now).await? else {
+        platform.logins.fail(guesser, std::time::Instant::now());
+        return Err(ApiError::NotFound(
+            "appliance that waits under this code: it is mistyped, or it has expired and the console shows another"
+                .to_owned(),
+        ));
+    };
+    let identity = NewIdentity {
+        org: caller.org,
+        key: waiting.identity,
+        image: waiting.image,
+        token: None,
+        name: name.map(str::to_owned),
+    };
+    let id = link::enrol(platform, &mut writing, &identity, &caller.actor, now).await?;
+    writing.commit().await?;
+    platform.logins.succeed(&guesser);
+    Ok(id)
+}
+
+fn present(platform: &Platform, kept: &appliances::Appliance, now: Timestamp) -> Appliance {
+    let seen = kept.seen.max(platform.desks.seen(kept.id));
+    let absence = desk::absence(platform.desks.present());
+    let state = if kept.removed.is_some() {
+        ApplianceState::Removed
+    } else if kept.boots == 0 {
+        ApplianceState::Activated
+    } else if seen.is_some_and(|seen| now.since(seen) < absence) {
+        ApplianceState::Online
+    } else {
+        ApplianceState::Offline
+    };
+    Appliance {
+        id: kept.id,
+        name: kept.name.clone(),
+        state,
+        fingerprint: kept.identity.fingerprint(),
+        activated: kept.activated,
+        seen,
+        boots: kept.boots,
+        image: Some(kept.image.to_string()),
+        clone_alarm: kept.clone_alarm,
+    }
+}

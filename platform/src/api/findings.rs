@@ -1,0 +1,90 @@
+//! Findings: filtered, in pages, worst first.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use vedette_protocol::{
+    ApplianceId, Digest, ScanId,
+    api::{Page, StoredFinding},
+    finding::Severity,
+};
+
+use super::{body::Asked, caller::Caller, cursor, problem::ApiError};
+use crate::{
+    platform::{Platform, Shared},
+    store::findings::{self, Filter, Position},
+};
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FindingQuery {
+    pub(crate) scan: Option<ScanId>,
+    pub(crate) appliance: Option<ApplianceId>,
+    pub(crate) severity: Option<Severity>,
+    pub(crate) target: Option<String>,
+    pub(crate) cursor: Option<String>,
+    pub(crate) limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<FindingQuery>,
+) -> Result<Json<Page<StoredFinding>>, ApiError> {
+    Ok(Json(page(&platform, &caller, asked).await?))
+}
+
+/// A page of findings.
+pub(crate) async fn page(
+    platform: &Platform,
+    caller: &Caller,
+    asked: FindingQuery,
+) -> Result<Page<StoredFinding>, ApiError> {
+    let limit = cursor::page(asked.limit)?;
+    let behind = asked.cursor.as_deref().map(cursor::read::<Place>).transpose()?;
+    let filter = Filter {
+        scan: asked.scan,
+        appliance: asked.appliance,
+        severity: asked.severity,
+        target: asked.target,
+    };
+    let mut reading = platform.store.read().await?;
+    let behind = behind.map(Position::from);
+    let mut found = findings::list(&mut reading, caller.org, &filter, behind.as_ref(), limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::write(&Place::from(last.position.clone())));
+    let items = found.into_iter().map(|placed| placed.finding).collect();
+    Ok(Page { items, next })
+}
+
+/// A position as a cursor holds it.
+#[derive(Serialize, Deserialize)]
+struct Place(i64, String, i64, Digest, ApplianceId);
+
+impl From<Position> for Place {
+    fn from(position: Position) -> Self {
+        Self(
+            position.rank,
+            position.target,
+            position.port,
+            position.id,
+            position.appliance,
+        )
+    }
+}
+
+impl From<Place> for Position {
+    fn from(Place(rank, target, port, id, appliance): Place) -> Self {
+        Self {
+            rank,
+            target,
+            port,
+            id,
+            appliance,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Scans: start, list, show.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::Deserialize;
+use vedette_protocol::{
+    ScanId, Timestamp,
+    api::{NewScan, Page, Scan},
+    job::Checks,
+};
+
+use super::{
+    body::{Asked, Body, Id},
+    caller::Caller,
+    cursor,
+    problem::ApiError,
+};
+use crate::{
+    platform::{Platform, Shared},
+    split,
+    store::{appliances, audit, jobs, scans},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    cursor: Option<String>,
+    limit: Option<u32>,
+}
+
+pub(super) async fn list(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Asked(asked): Asked<ListQuery>,
+) -> Result<Json<Page<Scan>>, ApiError> {
+    let limit = cursor::page(asked.limit)?;
+    let below = asked.cursor.as_deref().map(cursor::read).transpose()?;
+    let mut reading = platform.store.read().await?;
+    let mut found = scans::list(&mut reading, caller.org, below, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|last| cursor::write(&last.number));
+    let items = found.into_iter().map(|numbered| numbered.scan).collect();
+    Ok(Json(Page { items, next }))
+}
+
+pub(super) async fn show(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ScanId>,
+) -> Result<Json<Scan>, ApiError> {
+    Ok(Json(one(&platform, &caller, id).await?))
+}
+
+pub(super) async fn start(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Body(asked): Body<NewScan>,
+) -> Result<(StatusCode, Json<Scan>), ApiError> {
+    let id = begin(&platform, &caller, &asked).await?;
+    Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
+}
+
+/// A scan of the caller's organisation.
+pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Result<Scan, ApiError> {
+    let mut reading = platform.store.read().await?;
+    scans::with_id(&mut reading, caller.org, id)
+        .await?
+        .ok_or_else(|| ApiError::NotFound("scan of this id".to_owned()))
+}
+
+/// Begins a scan: splits it into jobs, and rings where they are waited for.
+pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
+    let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
+    let checks = asked.checks.clone().unwrap_or_else(Checks::all);
+    let parts = split::split(&asked.targets, &asked.exclude, &ports)?;
+    let now = Timestamp::now();
+    let mut writing = platform.store.write().await?;
+    let appliance = appliances::in_org(&mut writing, caller.org, asked.appliance)
+        .await?
+        .ok_or_else(|| ApiError::NotFound("appliance of the id in `appliance`".to_owned()))?;
+    if appliance.removed.is_some() {
+        return Err(ApiError::Conflict(format!(
+            "the appliance {} was removed; choose another",
+            appliance.name
+        )));
+    }
+    let scan = scans::NewScan {
+        org: caller.org,
+        id: ScanId::random(),
+        appliance: asked.appliance,
+        targets: &asked.targets,
+        exclude: &asked.exclude,
+        ports: &ports,
+        checks: &checks,
+    };
+    scans::insert(&mut writing, &scan, now).await?;
+    jobs::insert(&mut writing, caller.org, asked.appliance, scan.id, &parts).await?;
+    audit::record(
+        &mut writing,
+        caller.org,
+        &caller.actor,
+        "scan.start",
+        &scan.id.to_string(),
+        now,
+    )
+    .await?;
+    writing.commit().await?;
+    platform.desks.ring(asked.appliance);
+    Ok(scan.id)
+}

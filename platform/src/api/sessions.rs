@@ -1,0 +1,36 @@
+//! Sessions: logins of people.
+
+use axum::{
+    Json,
+    extract::{Extension, State},
+    http::StatusCode,
+};
+use vedette_protocol::api::{Login, Session};
+
+use super::{body::Body, caller::Caller, problem::ApiError};
+use crate::{listener::From, login, platform::Shared, store::sessions};
+
+pub(super) async fn create(
+    State(platform): State<Shared>,
+    Extension(From(from)): Extension<From>,
+    Body(login): Body<Login>,
+) -> Result<(StatusCode, Json<Session>), ApiError> {
+    let begun = login::log_in(&platform, login, from.ip()).await?;
+    Ok((
+        StatusCode::CREATED,
+        Json(Session {
+            account: begun.account,
+            token: begun.secret.expose().to_owned(),
+            expires: begun.expires,
+        }),
+    ))
+}
+
+pub(super) async fn end(State(platform): State<Shared>, caller: Caller) -> Result<StatusCode, ApiError> {
+    if let Some(session) = caller.session {
+        let mut writing = platform.store.write().await?;
+        sessions::end(&mut writing, session).await?;
+        writing.commit().await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

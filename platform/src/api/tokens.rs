@@ -1,0 +1,122 @@
+//! Tokens: for tools, and for activating appliances.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State, http::StatusCode};
+use vedette_protocol::{
+    Timestamp,
+    api::{CreatedToken, NewToken, Page, Token, TokenKind},
+};
+
+use super::{
+    body::{Body, Id},
+    caller::Caller,
+    problem::ApiError,
+};
+use crate::{
+    platform::Shared,
+    store::{audit, tokens},
+    token::{self, Purpose},
+};
+
+/// The longest name, in characters.
+const NAME_LIMIT: usize = 128;
+
+/// The longest validity.
+const VALIDITY_LIMIT: Duration = Duration::from_hours(366 * 24);
+
+pub(super) async fn list(
+    State(platform): State<Shared>,
+    caller: Caller,
+) -> Result<Json<Page<Token>>, ApiError> {
+    let mut reading = platform.store.read().await?;
+    let items = tokens::list(&mut reading, caller.org).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+pub(super) async fn create(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Body(asked): Body<NewToken>,
+) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
+    let name = name("name", &asked.name)?;
+    let validity = match asked.valid_for {
+        Some(seconds) if seconds == 0 || seconds > VALIDITY_LIMIT.as_secs() => {
+            return Err(ApiError::BadRequest(format!(
+                "`valid_for` must be 1 to {} seconds, or left away",
+                VALIDITY_LIMIT.as_secs()
+            )));
+        }
+        Some(seconds) => Duration::from_secs(seconds),
+        None => usual_validity(asked.kind),
+    };
+    let secret = token::Token::random(match asked.kind {
+        TokenKind::Api => Purpose::Api,
+        TokenKind::Activation => Purpose::Activation,
+    });
+    let now = Timestamp::now();
+    let new = tokens::NewToken {
+        org: caller.org,
+        name,
+        kind: asked.kind,
+        hash: secret.hash(),
+        account: &caller.account,
+        expires: now.after(validity),
+    };
+    let mut writing = platform.store.write().await?;
+    let token = tokens::insert(&mut writing, &new, now).await?;
+    audit::record(
+        &mut writing,
+        caller.org,
+        &caller.actor,
+        "token.create",
+        &token.id,
+        now,
+    )
+    .await?;
+    writing.commit().await?;
+    let secret = secret.expose().to_owned();
+    Ok((StatusCode::CREATED, Json(CreatedToken { token, secret })))
+}
+
+pub(super) async fn delete(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<vedette_protocol::KeyId>,
+) -> Result<StatusCode, ApiError> {
+    let mut writing = platform.store.write().await?;
+    if tokens::delete(&mut writing, caller.org, id.0).await?.is_none() {
+        return Err(ApiError::NotFound("token of this id".to_owned()));
+    }
+    let now = Timestamp::now();
+    audit::record(
+        &mut writing,
+        caller.org,
+        &caller.actor,
+        "token.delete",
+        &id.to_string(),
+        now,
+    )
+    .await?;
+    writing.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a name that people give to something.
+pub(super) fn name<'a>(field: &str, text: &'a str) -> Result<&'a str, ApiError> {
+    let name = text.trim();
+    let length = name.chars().count();
+    if length == 0 || length > NAME_LIMIT || name.chars().any(char::is_control) {
+        return Err(ApiError::BadRequest(format!(
+            "`{field}` must be 1 to {NAME_LIMIT} characters, none of them a control character"
+        )));
+    }
+    Ok(name)
+}
+
+fn usual_validity(kind: TokenKind) -> Duration {
+    match kind {
+        TokenKind::Api => Duration::from_hours(90 * 24),
+        TokenKind::Activation => Duration::from_hours(24),
+    }
+}

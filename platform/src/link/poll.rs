@@ -1,0 +1,147 @@
+//! `poll`: is there work? Held while there is none, answered from memory, and cut short when there is
+//! something to say.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::extract::State;
+use tokio::time::Instant;
+use vedette_protocol::{
+    ApplianceId, BootId, Job, JobId, Signed, Timestamp,
+    link::{BootRefusal, PollOutcome, PollRequest},
+};
+
+use super::{
+    boot,
+    request::{FromAppliance, LinkError, Reply},
+};
+use crate::{
+    desk::{self, Desk, HOLD_LIMIT, Standing, Work},
+    platform::{Platform, Shared},
+    store::{
+        appliances,
+        jobs::{self, Holder},
+    },
+};
+
+/// The most jobs that an appliance may say it runs: what it holds is bounded by what it was given.
+const RUNNING_LIMIT: usize = 1024;
+
+pub(super) async fn poll(
+    State(platform): State<Shared>,
+    FromAppliance { request, digest, .. }: FromAppliance<PollRequest>,
+) -> Result<Reply, LinkError> {
+    if request.running.len() > RUNNING_LIMIT {
+        return Err(LinkError::Malformed);
+    }
+    let outcome = match attend(&platform, request.appliance, request.boot).await? {
+        Ok(desk) => wait(&platform, &desk, &request).await?,
+        Err(refusal) => {
+            boot::note(&platform, request.appliance, refusal, Timestamp::now()).await?;
+            PollOutcome::Refused(refusal)
+        }
+    };
+    Ok(platform.reply::<PollRequest>(digest, Timestamp::now(), outcome))
+}
+
+/// The desk of an appliance, if this boot is the one that it serves.
+pub(super) async fn attend(
+    platform: &Platform,
+    appliance: ApplianceId,
+    boot: BootId,
+) -> Result<Result<Arc<Desk>, BootRefusal>, LinkError> {
+    let desk = match platform.desks.of(appliance) {
+        Some(desk) => desk,
+        None => {
+            let mut reading = platform.store.read().await?;
+            match appliances::with_id(&mut reading, appliance).await? {
+                Some(known) => platform.desks.open(&known),
+                None => return Ok(Err(BootRefusal::TicketAhead)),
+            }
+        }
+    };
+    let standing = judge(desk.standing(), boot);
+    if standing.is_ok() {
+        desk.hear(Timestamp::now());
+    }
+    Ok(standing.map(|()| desk))
+}
+
+fn judge(standing: Standing, boot: BootId) -> Result<(), BootRefusal> {
+    match standing {
+        Standing::Removed => Err(BootRefusal::Removed),
+        Standing::Active(Some(current)) if current == boot => Ok(()),
+        // Another boot was confirmed after this one: this one is the copy, or the other is.
+        Standing::Active(Some(_)) => Err(BootRefusal::TicketUsed),
+        Standing::Active(None) => Err(BootRefusal::Order),
+    }
+}
+
+async fn wait(platform: &Platform, desk: &Desk, request: &PollRequest) -> Result<PollOutcome, LinkError> {
+    let hold = Duration::from_secs(request.wait.into()).min(HOLD_LIMIT);
+    let until = Instant::now() + hold;
+    let mut stopping = platform.stopping.subscribe();
+    let mut first = true;
+    loop {
+        // Before looking: what is added after the look rings.
+        let ring = desk.rings();
+        if let Err(refusal) = judge(desk.standing(), request.boot) {
+            // No alarm: this poll was begun while its boot was the one.
+            return Ok(PollOutcome::Refused(refusal));
+        }
+        let may_take = request.free > 0 && desk.take_hint() == Work::Maybe;
+        if may_take || (first && !request.running.is_empty()) {
+            let (jobs, stop) = look(platform, desk, request).await?;
+            if !jobs.is_empty() || !stop.is_empty() {
+                return Ok(serve(platform, jobs, stop));
+            }
+        }
+        first = false;
+        tokio::select! {
+            () = ring => {}
+            () = tokio::time::sleep_until(until) => return Ok(serve(platform, Vec::new(), Vec::new())),
+            _ = stopping.wait_for(|stopping| *stopping) => {
+                return Ok(serve(platform, Vec::new(), Vec::new()));
+            }
+        }
+    }
+}
+
+/// Renews what goes on, and takes new jobs.
+async fn look(
+    platform: &Platform,
+    desk: &Desk,
+    request: &PollRequest,
+) -> Result<(Vec<Job>, Vec<JobId>), LinkError> {
+    let now = Timestamp::now();
+    let until = now.after(desk::lease_time(platform.desks.present()));
+    let holder = Holder {
+        org: desk.org,
+        appliance: request.appliance,
+        boot: request.boot,
+    };
+    let mut writing = platform.store.write().await?;
+    let kept = jobs::renew(&mut writing, &holder, &request.running, until).await?;
+    let jobs = jobs::claim(&mut writing, &holder, request.free.min(FREE_LIMIT), now, until).await?;
+    writing.commit().await?;
+    if !jobs.is_empty() {
+        // There may be more than were asked for.
+        desk.ring();
+    }
+    let stop = request.running.iter().filter(|job| !kept.contains(job));
+    Ok((jobs, stop.copied().collect()))
+}
+
+fn serve(platform: &Platform, jobs: Vec<Job>, stop: Vec<JobId>) -> PollOutcome {
+    let sign = |job: &Job| {
+        let Ok(signed) = Signed::seal(job, &platform.signer);
+        signed
+    };
+    PollOutcome::Serve {
+        jobs: jobs.iter().map(sign).collect(),
+        stop,
+        interval: u32::try_from(desk::poll_interval(platform.desks.present()).as_secs()).unwrap_or(u32::MAX),
+    }
+}
+
+/// The most jobs in one answer: they must fit into a message.
+const FREE_LIMIT: u32 = 8;

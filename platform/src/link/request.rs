@@ -1,0 +1,182 @@
+//! Requests of appliances, authenticated; answers to them, signed.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request as HttpRequest},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use vedette_crypto::VerifyingKey;
+use vedette_protocol::{
+    ApplianceId, Digest, Message, Signed, Timestamp,
+    codec::MESSAGE_LIMIT,
+    link::{Answer, BootRequest, ConfirmRequest, EventsRequest, PollRequest, Request},
+};
+
+use crate::platform::Platform;
+
+/// A body that takes longer is not waited for.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// Who a connection is, by the client certificate that TLS has verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// The name in the certificate.
+    pub appliance: ApplianceId,
+    /// Its key.
+    pub identity: VerifyingKey,
+}
+
+/// A body as it came, with its digest.
+pub(super) struct Body {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// What an answer names.
+    pub digest: Digest,
+}
+
+/// A request that its appliance has signed, over a connection that it has authenticated with the same key.
+pub struct FromAppliance<R> {
+    /// Who asks.
+    pub peer: Peer,
+    /// What.
+    pub request: R,
+    /// The digest of the whole body.
+    pub digest: Digest,
+}
+
+/// A request that says who asks.
+pub trait Named: Request + Message {
+    /// Who asks, by the request's own word.
+    fn appliance(&self) -> ApplianceId;
+}
+
+/// A request that gets no signed answer. The peer is told the kind; the journal has the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// It is not who it says.
+    #[error("not authenticated")]
+    Unauthenticated,
+    /// It is no message of the protocol.
+    #[error("not a message of this protocol")]
+    Malformed,
+    /// It is too long.
+    #[error("too long")]
+    TooLong,
+    /// It took too long.
+    #[error("too slow")]
+    TooSlow,
+    /// The platform failed.
+    #[error("the platform failed; try again later")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A signed answer.
+pub struct Reply(Vec<u8>);
+
+impl Platform {
+    /// Signs an answer to the request of that digest.
+    pub fn reply<R>(&self, request: Digest, now: Timestamp, outcome: R::Outcome) -> Reply
+    where
+        R: Request,
+        Answer<R::Outcome>: Message,
+    {
+        let answer = Answer {
+            request,
+            now,
+            outcome,
+        };
+        let Ok(signed) = Signed::seal(&answer, &self.signer);
+        Reply(signed.to_bytes())
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, "application/octet-stream")], self.0).into_response()
+    }
+}
+
+impl IntoResponse for LinkError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Internal(cause) => {
+                tracing::error!(error = cause.as_ref(), "a request of an appliance failed");
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        (status, format!("{self}\n")).into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = LinkError;
+
+    async fn from_request(request: HttpRequest, _: &S) -> Result<Self, LinkError> {
+        let reading = axum::body::to_bytes(request.into_body(), MESSAGE_LIMIT);
+        let bytes = tokio::time::timeout(BODY_TIME, reading)
+            .await
+            .map_err(|_| LinkError::TooSlow)?
+            .map_err(|_| LinkError::TooLong)?;
+        let digest = Digest::of(&bytes);
+        Ok(Self { bytes, digest })
+    }
+}
+
+impl<S: Send + Sync, R: Named> FromRequest<S> for FromAppliance<R> {
+    type Rejection = LinkError;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self, LinkError> {
+        let peer = request.extensions().get::<Peer>().copied();
+        let peer = peer.ok_or(LinkError::Unauthenticated)?;
+        let body = Body::from_request(request, state).await?;
+        let signed: Signed<R> = Signed::from_bytes(&body.bytes).map_err(|_| LinkError::Malformed)?;
+        let request = signed
+            .verify(&peer.identity)
+            .map_err(|_| LinkError::Unauthenticated)?;
+        if request.appliance() != peer.appliance {
+            return Err(LinkError::Unauthenticated);
+        }
+        Ok(Self {
+            peer,
+            request,
+            digest: body.digest,
+        })
+    }
+}
+
+macro_rules! named {
+    ($($request:ty),*) => {
+        $(impl Named for $request {
+            fn appliance(&self) -> ApplianceId {
+                self.appliance
+            }
+        })*
+    };
+}
+
+named!(BootRequest, ConfirmRequest, PollRequest, EventsRequest);
+
+macro_rules! internal {
+    ($($error:ty),*) => {
+        $(impl From<$error> for LinkError {
+            fn from(error: $error) -> Self {
+                Self::Internal(Box::new(error))
+            }
+        })*
+    };
+}
+
+internal!(
+    sqlx::Error,
+    rcgen::Error,
+    crate::link::EnrolError,
+    crate::escrow::WithdrawError,
+    vedette_crypto::hpke::HpkeError
+);

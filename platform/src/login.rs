@@ -1,0 +1,129 @@
+//! Logging in, for the API and the dashboard alike.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use vedette_protocol::{Timestamp, api::Login};
+
+use crate::{
+    api::ApiError,
+    password::{Password, Verdict},
+    platform::Platform,
+    store::{
+        accounts::{self, Change, Standing},
+        audit::{self, Actor},
+        sessions::{self, SessionOwner},
+    },
+    token::{Purpose, Token},
+};
+
+/// How long a session lasts.
+const SESSION_TIME: Duration = Duration::from_hours(12);
+
+/// The longest name of an account, in bytes.
+const ACCOUNT_LIMIT: usize = 128;
+
+/// A session that has begun.
+pub struct Begun {
+    /// Whose.
+    pub account: String,
+    /// Its secret.
+    pub secret: Token,
+    /// Until when it is valid.
+    pub expires: Timestamp,
+}
+
+/// Whom failures count against.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Guesser {
+    /// An account that is guessed at.
+    Account(String),
+    /// An address that guesses.
+    Address(IpAddr),
+}
+
+/// Begins a session.
+///
+/// # Errors
+/// When account and password do not belong together, a new password is needed or too weak, or somebody
+/// has guessed too often.
+pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<Begun, ApiError> {
+    let Login {
+        account: name,
+        password,
+        new_password,
+    } = login;
+    let password = Password::typed(password);
+    let new_password = new_password.map(Password::typed);
+    if name.len() > ACCOUNT_LIMIT {
+        return Err(ApiError::WrongPassword);
+    }
+    let guessers = [Guesser::Account(name.clone()), Guesser::Address(from)];
+    let waits = guessers
+        .iter()
+        .filter_map(|guesser| platform.logins.wait(guesser, Instant::now()));
+    if let Some(wait) = waits.max() {
+        return Err(ApiError::TooMany(wait));
+    }
+
+    let mut reading = platform.store.read().await?;
+    let account = accounts::named(&mut reading, &name).await?;
+    drop(reading);
+    let hash = account.as_ref().map(|account| account.password.clone());
+    let (password, verdict) = password.verify(hash).await;
+    let (Some(account), Verdict::Right) = (account, verdict) else {
+        tracing::info!(%from, "a login failed");
+        for guesser in guessers {
+            platform.logins.fail(guesser, Instant::now());
+        }
+        return Err(ApiError::WrongPassword);
+    };
+    platform.logins.succeed(&guessers[0]);
+
+    let new_hash = match new_password {
+        Some(new) => Some(new.replacing(&password)?.hash().await),
+        None if account.standing == Standing::FirstLogin => return Err(ApiError::PasswordChangeRequired),
+        None => None,
+    };
+    let now = Timestamp::now();
+    let actor = Actor(account.name.clone());
+    let mut writing = platform.store.write().await?;
+    if let Some(new) = &new_hash {
+        if accounts::change_password(&mut writing, &account, new).await? == Change::Lost {
+            return Err(ApiError::WrongPassword);
+        }
+        audit::record(
+            &mut writing,
+            account.org,
+            &actor,
+            "account.password",
+            &account.name,
+            now,
+        )
+        .await?;
+    }
+    let secret = Token::random(Purpose::Session);
+    let owner = SessionOwner {
+        org: account.org,
+        account: account.name.clone(),
+        expires: now.after(SESSION_TIME),
+    };
+    sessions::insert(&mut writing, &owner, secret.hash(), now).await?;
+    audit::record(
+        &mut writing,
+        account.org,
+        &actor,
+        "session.begin",
+        &account.name,
+        now,
+    )
+    .await?;
+    writing.commit().await?;
+    Ok(Begun {
+        account: account.name,
+        secret,
+        expires: owner.expires,
+    })
+}

@@ -1,0 +1,163 @@
+//! `vedette-platform serve`: opens what `init` made, ends what an earlier run left half done, and serves
+//! until it is told to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{broadcast, watch},
+    time::{MissedTickBehavior, interval},
+};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+use vedette_crypto::{SigningKey, sign::Pkcs8};
+use vedette_protocol::Timestamp;
+
+use crate::{
+    api::{self, Throttle},
+    ca::Authority,
+    desk::{self, Desks},
+    directory::Directory,
+    keystore::{Entry, Keystore},
+    link,
+    listener::{self, House},
+    platform::{NEWS_KEPT, Platform, Policy, Shared},
+    removal, renewal,
+    settings::Settings,
+    store::{Store, appliances, boots, jobs, scans, sessions},
+    tls::{self, Shown, Tls},
+};
+
+/// Serves a data directory.
+///
+/// # Errors
+/// When it is damaged, or the port is taken. Nothing is served then.
+pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) -> Result<()> {
+    tracing_subscriber::registry()
+        .with(
+            tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_target(false),
+        )
+        .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .init();
+    let settings = Settings::read(&directory)?;
+    let keystore = Keystore::open(&directory)?;
+    renewal::renew(&directory, &keystore, &settings, Timestamp::now())?;
+    let shown = Arc::new(Shown::read(&directory)?);
+    let appliance_ca = tls::certificate(&directory, tls::APPLIANCE_CA)?;
+    let platform = Arc::new(Platform {
+        policy,
+        store: Store::open(&directory.database()).await?,
+        signer: SigningKey::from_pkcs8(&Pkcs8::from_bytes(keystore.read(Entry::PlatformSigning)?))?,
+        ca: Authority::open(appliance_ca.clone(), &keystore.read(Entry::ApplianceCa)?)
+            .context("opening the appliance CA")?,
+        desks: Desks::default(),
+        logins: Throttle::default(),
+        news: broadcast::Sender::new(NEWS_KEPT),
+        stopping: watch::Sender::new(false),
+        settings,
+        keystore,
+    });
+    removal::finish_what_was_begun(&platform).await?;
+
+    let house = House {
+        tls: Tls::new(shown.clone(), appliance_ca)?,
+        link: link::routes(platform.clone()),
+        web: api::routes(platform.clone()),
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))?;
+    let address = listener.local_addr().context("asking for the port")?;
+    // Scripts and tests wait for this line, and read the port from it when they asked for port 0.
+    println!("listening on {address} as {}", platform.settings.url);
+
+    let rounds = [
+        tokio::spawn(look_after(platform.clone())),
+        tokio::spawn(renewal::look_after(directory, platform.clone(), shown)),
+    ];
+    let guests = listener::listen(listener, house, platform.stopping.subscribe());
+    let guests = tokio::spawn(guests);
+    wait_for_the_end().await?;
+    tracing::info!("stopping");
+    platform.stopping.send_replace(true);
+    guests.await.context("ending connections")?;
+    for round in rounds {
+        round.abort();
+    }
+    let heard = platform.desks.heard();
+    keep_presence(&platform, &heard).await?;
+    platform.store.clone().close().await;
+    Ok(())
+}
+
+async fn wait_for_the_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What must be done now and then: presence kept, deadlines kept, old things forgotten.
+async fn look_after(platform: Shared) {
+    let mut ticks = interval(ROUND);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = round(&platform, Timestamp::now()).await {
+            tracing::error!(%error, "the round through the database failed");
+        }
+    }
+}
+
+async fn round(platform: &Platform, now: Timestamp) -> Result<(), sqlx::Error> {
+    let absence = desk::absence(platform.desks.present());
+    platform
+        .desks
+        .count_present(Timestamp(now.0.saturating_sub(absence.as_secs())));
+    let heard = platform.desks.heard();
+    keep_presence(platform, &heard).await?;
+
+    let mut writing = platform.store.write().await?;
+    let given_up = jobs::give_up(&mut writing, now).await?;
+    for (org, scan) in &given_up {
+        scans::end_with_last_job(&mut writing, *org, *scan, now).await?;
+    }
+    sessions::forget_expired(&mut writing, now).await?;
+    boots::forget_older(
+        &mut writing,
+        Timestamp(now.0.saturating_sub(BOOTS_KEPT.as_secs())),
+    )
+    .await?;
+    let waited_for = jobs::waited_for(&mut writing, now).await?;
+    writing.commit().await?;
+
+    for scan in given_up {
+        // Nobody may be listening.
+        let _ = platform.news.send(scan);
+    }
+    for appliance in waited_for {
+        platform.desks.ring(appliance);
+    }
+    Ok(())
+}
+
+async fn keep_presence(
+    platform: &Platform,
+    heard: &[(vedette_protocol::OrgId, vedette_protocol::ApplianceId, Timestamp)],
+) -> Result<(), sqlx::Error> {
+    if heard.is_empty() {
+        return Ok(());
+    }
+    let mut writing = platform.store.write().await?;
+    appliances::saw(&mut writing, heard).await?;
+    writing.commit().await
+}
+
+const ROUND: Duration = Duration::from_secs(10);
+const BOOTS_KEPT: Duration = Duration::from_hours(24);

@@ -1,0 +1,90 @@
+//! Device codes: identities that wait for an operator's approval (after RFC 8628).
+
+use sqlx::query;
+use vedette_crypto::VerifyingKey;
+use vedette_protocol::{ImageId, Timestamp};
+
+use super::{
+    Db,
+    column::{Columns, integer},
+};
+
+/// The most identities that may wait at a time.
+pub const WAITING_LIMIT: u64 = 10_000;
+
+/// A code that an identity was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Who waits.
+    pub identity: VerifyingKey,
+    /// The image that it runs.
+    pub image: ImageId,
+    /// Its code, without hyphen.
+    pub code: String,
+    /// Until when it is valid.
+    pub expires: Timestamp,
+}
+
+/// Whether an identity may wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Under this code.
+    Under(Waiting),
+    /// Too many wait.
+    Full,
+}
+
+/// Gives an identity a code: the one that it has while that is valid, else `fresh`.
+///
+/// # Errors
+/// The database's; also, with odds of one in millions, when `fresh` is taken.
+pub async fn admit(db: &mut Db, fresh: Waiting, now: Timestamp) -> Result<Admission, sqlx::Error> {
+    query("DELETE FROM codes WHERE expires <= ?1")
+        .bind(integer(now.0))
+        .execute(&mut *db)
+        .await?;
+    let row = query("SELECT * FROM codes WHERE identity = ?1")
+        .bind(&fresh.identity.as_bytes()[..])
+        .fetch_optional(&mut *db)
+        .await?;
+    if let Some(row) = row {
+        return Ok(Admission::Under(read(&row)?));
+    }
+    let waiting = query("SELECT COUNT(*) AS waiting FROM codes")
+        .fetch_one(&mut *db)
+        .await?
+        .count("waiting")?;
+    if waiting >= WAITING_LIMIT {
+        return Ok(Admission::Full);
+    }
+    query("INSERT INTO codes (identity, code, image, expires) VALUES (?1, ?2, ?3, ?4)")
+        .bind(&fresh.identity.as_bytes()[..])
+        .bind(&fresh.code)
+        .bind(&fresh.image.0[..])
+        .bind(integer(fresh.expires.0))
+        .execute(db)
+        .await?;
+    Ok(Admission::Under(fresh))
+}
+
+/// Takes a code out, if it is valid: whoever else takes it comes too late.
+///
+/// # Errors
+/// The database's.
+pub async fn take(db: &mut Db, code: &str, now: Timestamp) -> Result<Option<Waiting>, sqlx::Error> {
+    let row = query("DELETE FROM codes WHERE code = ?1 AND expires > ?2 RETURNING *")
+        .bind(code)
+        .bind(integer(now.0))
+        .fetch_optional(db)
+        .await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Waiting, sqlx::Error> {
+    Ok(Waiting {
+        identity: VerifyingKey::from_bytes(row.bytes("identity")?),
+        image: row.image("image")?,
+        code: row.text("code")?,
+        expires: row.time("expires")?,
+    })
+}

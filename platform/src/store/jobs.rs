@@ -1,0 +1,397 @@
+//! Jobs under fenced leases. `claim.sql` and `finish.sql` are the concurrency design: a [`Lease`] is
+//! permission to report on a job, and to end it.
+
+use std::time::Duration;
+
+use sqlx::{query, sqlite::SqliteRow};
+use vedette_protocol::{
+    ApplianceId, BootId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
+    job::Checks,
+    target::{PortSet, Targets},
+    worker::Progress,
+};
+
+use super::{
+    Db,
+    column::{Columns, integer, json},
+};
+
+/// A job that is lost this often is given up.
+pub const LEASES_LIMIT: u64 = 5;
+
+/// After this no packet is sent for a job, whatever its lease.
+pub const JOB_TIME: Duration = Duration::from_hours(6);
+
+/// A scan that nobody takes for this long has failed.
+pub const SCAN_PATIENCE: Duration = Duration::from_hours(7 * 24);
+
+/// Who holds leases: one boot of one appliance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    /// Whose.
+    pub org: OrgId,
+    /// Which appliance.
+    pub appliance: ApplianceId,
+    /// Which boot of it.
+    pub boot: BootId,
+}
+
+/// A part of a scan, to become a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What is scanned.
+    pub targets: Targets,
+    /// What is not.
+    pub exclude: Vec<Target>,
+    /// How many addresses and names.
+    pub hosts: u64,
+}
+
+/// Permission to report on a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lease {
+    /// Who holds it.
+    pub holder: Holder,
+    /// Which job.
+    pub job: JobId,
+    /// Under which fence.
+    pub fence: u64,
+    /// The scan that it is a part of.
+    pub scan: ScanId,
+    /// What may be reported on.
+    pub scope: Scope,
+}
+
+/// What a job may find something about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scope {
+    /// What is scanned.
+    pub targets: Targets,
+    /// What is not.
+    pub exclude: Vec<Target>,
+    /// Which ports.
+    pub ports: PortSet,
+}
+
+/// How a job ends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// With a report.
+    Reported(Report),
+    /// Without one.
+    Failed(String),
+}
+
+/// Whether an end counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It does.
+    Ours,
+    /// The lease was lost before.
+    Lost,
+}
+
+/// Adds the jobs of a scan.
+///
+/// # Errors
+/// The database's.
+pub async fn insert(
+    db: &mut Db,
+    org: OrgId,
+    appliance: ApplianceId,
+    scan: ScanId,
+    parts: &[Part],
+) -> Result<(), sqlx::Error> {
+    for (number, part) in (0_i64..).zip(parts) {
+        query(
+            "INSERT INTO jobs (org_id, appliance, scan, number, id, targets, exclude, hosts)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )
+        .bind(&org.0[..])
+        .bind(&appliance.0[..])
+        .bind(&scan.0[..])
+        .bind(number)
+        .bind(&JobId::random().0[..])
+        .bind(json(&part.targets))
+        .bind(json(&part.exclude))
+        .bind(integer(part.hosts))
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes waiting jobs, `free` at most, until `until`.
+///
+/// # Errors
+/// The database's.
+pub async fn claim(
+    db: &mut Db,
+    holder: &Holder,
+    free: u32,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Job>, sqlx::Error> {
+    let rows = query(include_str!("../../sql/claim.sql"))
+        .bind(&holder.org.0[..])
+        .bind(&holder.appliance.0[..])
+        .bind(&holder.boot.0[..])
+        .bind(integer(now.0))
+        .bind(integer(until.0))
+        .bind(integer(LEASES_LIMIT))
+        .bind(free)
+        .fetch_all(db)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Job {
+                id: row.job("id")?,
+                scan: row.scan("scan")?,
+                org: holder.org,
+                appliance: holder.appliance,
+                fence: row.count("fence")?,
+                targets: row.json("targets")?,
+                exclude: row.json("exclude")?,
+                ports: row.parsed("ports")?,
+                checks: row.json::<Checks>("checks")?,
+                expires: now.after(JOB_TIME),
+            })
+        })
+        .collect()
+}
+
+/// Renews the leases of jobs that go on: those that are the holder's still.
+///
+/// # Errors
+/// The database's.
+pub async fn renew(
+    db: &mut Db,
+    holder: &Holder,
+    running: &[JobId],
+    until: Timestamp,
+) -> Result<Vec<JobId>, sqlx::Error> {
+    let mut kept = Vec::new();
+    for job in running {
+        let renewed = query(
+            "UPDATE jobs SET lease_until = ?5
+             WHERE org_id = ?1 AND id = ?2 AND appliance = ?3 AND boot = ?4 AND ended IS NULL",
+        )
+        .bind(&holder.org.0[..])
+        .bind(&job.0[..])
+        .bind(&holder.appliance.0[..])
+        .bind(&holder.boot.0[..])
+        .bind(integer(until.0))
+        .execute(&mut *db)
+        .await?;
+        if renewed.rows_affected() == 1 {
+            kept.push(*job);
+        }
+    }
+    Ok(kept)
+}
+
+/// The lease under which something is reported, if it still is one.
+///
+/// # Errors
+/// The database's.
+pub async fn lease(
+    db: &mut Db,
+    holder: &Holder,
+    job: JobId,
+    fence: u64,
+) -> Result<Option<Lease>, sqlx::Error> {
+    let row = query(
+        "SELECT jobs.scan, jobs.targets, jobs.exclude, scans.ports
+         FROM jobs JOIN scans ON scans.org_id = jobs.org_id AND scans.id = jobs.scan
+         WHERE jobs.org_id = ?1 AND jobs.id = ?2 AND jobs.appliance = ?3 AND jobs.boot = ?4
+           AND jobs.fence = ?5 AND jobs.ended IS NULL",
+    )
+    .bind(&holder.org.0[..])
+    .bind(&job.0[..])
+    .bind(&holder.appliance.0[..])
+    .bind(&holder.boot.0[..])
+    .bind(integer(fence))
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| {
+        Ok(Lease {
+            holder: *holder,
+            job,
+            fence,
+            scan: row.scan("scan")?,
+            scope: Scope {
+                targets: row.json("targets")?,
+                exclude: row.json("exclude")?,
+                ports: row.parsed("ports")?,
+            },
+        })
+    })
+    .transpose()
+}
+
+impl Lease {
+    /// Notes how far the job is; that renews the lease too.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn advance(
+        &self,
+        db: &mut Db,
+        progress: Progress,
+        until: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        query(
+            "UPDATE jobs SET progress_done = ?4, progress_total = ?5, lease_until = MAX(lease_until, ?6)
+             WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
+        )
+        .bind(&self.holder.org.0[..])
+        .bind(&self.job.0[..])
+        .bind(integer(self.fence))
+        .bind(integer(progress.done))
+        .bind(integer(progress.total))
+        .bind(integer(until.0))
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Ends the job.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn finish(self, db: &mut Db, end: &End, now: Timestamp) -> Result<Kept, sqlx::Error> {
+        let (reason, report) = match end {
+            End::Reported(report) => (None, Some(json(report))),
+            End::Failed(reason) => (Some(reason), None),
+        };
+        let ended = query(include_str!("../../sql/finish.sql"))
+            .bind(&self.holder.org.0[..])
+            .bind(&self.job.0[..])
+            .bind(integer(self.fence))
+            .bind(&self.holder.boot.0[..])
+            .bind(integer(now.0))
+            .bind(reason)
+            .bind(report)
+            .execute(db)
+            .await?;
+        Ok(match ended.rows_affected() {
+            0 => Kept::Lost,
+            _ => Kept::Ours,
+        })
+    }
+
+    /// Gives the job back, to be taken again not before `at`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn give_back(self, db: &mut Db, at: Timestamp) -> Result<(), sqlx::Error> {
+        query(
+            "UPDATE jobs SET boot = NULL, lease_until = ?4
+             WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
+        )
+        .bind(&self.holder.org.0[..])
+        .bind(&self.job.0[..])
+        .bind(integer(self.fence))
+        .bind(integer(at.0))
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Frees the jobs that earlier boots of an appliance held: they lost what they had.
+///
+/// # Errors
+/// The database's.
+pub async fn free_those_of_earlier_boots(db: &mut Db, holder: &Holder) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE jobs SET boot = NULL, lease_until = NULL
+         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL AND boot IS NOT NULL AND boot != ?3",
+    )
+    .bind(&holder.org.0[..])
+    .bind(&holder.appliance.0[..])
+    .bind(&holder.boot.0[..])
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Fails all jobs of an appliance that will not come back.
+///
+/// # Errors
+/// The database's.
+pub async fn fail_those_of(
+    db: &mut Db,
+    org: OrgId,
+    appliance: ApplianceId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<ScanId>, sqlx::Error> {
+    let rows = query(
+        "UPDATE jobs SET ended = ?3, reason = ?4, lease_until = NULL
+         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL RETURNING org_id, scan",
+    )
+    .bind(&org.0[..])
+    .bind(&appliance.0[..])
+    .bind(integer(now.0))
+    .bind(reason)
+    .fetch_all(db)
+    .await?;
+    Ok(scans(&rows)?.into_iter().map(|(_, scan)| scan).collect())
+}
+
+/// Fails jobs that were lost too often, and those that nobody took in time.
+///
+/// # Errors
+/// The database's.
+pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>, sqlx::Error> {
+    let mut rows = query(
+        "UPDATE jobs SET ended = ?1, lease_until = NULL,
+             reason = 'given up after ' || fence || ' attempts that all were lost'
+         WHERE ended IS NULL AND fence >= ?2 AND lease_until <= ?1 RETURNING org_id, scan",
+    )
+    .bind(integer(now.0))
+    .bind(integer(LEASES_LIMIT))
+    .fetch_all(&mut *db)
+    .await?;
+    rows.extend(
+        query(
+            "UPDATE jobs SET ended = ?1, lease_until = NULL, reason = 'the appliance did not take it in time'
+             WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1)
+               AND EXISTS (SELECT 1 FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan
+                           AND scans.created < ?2)
+             RETURNING org_id, scan",
+        )
+        .bind(integer(now.0))
+        .bind(integer(now.0.saturating_sub(SCAN_PATIENCE.as_secs())))
+        .fetch_all(db)
+        .await?,
+    );
+    scans(&rows)
+}
+
+/// Appliances that jobs wait for.
+///
+/// # Errors
+/// The database's.
+pub async fn waited_for(db: &mut Db, now: Timestamp) -> Result<Vec<ApplianceId>, sqlx::Error> {
+    let rows = query(
+        "SELECT DISTINCT appliance FROM jobs
+         WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1) AND fence < ?2",
+    )
+    .bind(integer(now.0))
+    .bind(integer(LEASES_LIMIT))
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| row.appliance("appliance")).collect()
+}
+
+fn scans(rows: &[SqliteRow]) -> Result<Vec<(OrgId, ScanId)>, sqlx::Error> {
+    let mut scans: Vec<(OrgId, ScanId)> = rows
+        .iter()
+        .map(|row| Ok((row.org()?, row.scan("scan")?)))
+        .collect::<Result<_, sqlx::Error>>()?;
+    scans.sort_unstable();
+    scans.dedup();
+    Ok(scans)
+}
