@@ -196,7 +196,7 @@ fn make_private(path: &Path) -> io::Result<()> {
 }
 
 fn sync_parent(path: &Path) -> Result<(), DirectoryError> {
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().unwrap_or_else(|| Path::new("."));
     File::open(parent)
         .and_then(|directory| directory.sync_all())
         .map_err(failed("making durable", parent))

@@ -17,7 +17,7 @@ pub mod scans;
 pub mod sessions;
 pub mod tokens;
 
-use std::{path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, time::Duration};
 
 use sqlx::{
     Sqlite, SqliteConnection, SqlitePool, Transaction,
@@ -70,7 +70,17 @@ impl Store {
     /// # Errors
     /// SQLite's.
     pub async fn create(path: &Path) -> Result<Self, OpenError> {
-        Self::connect(options(path).create_if_missing(true), path).await
+        // SQLite gives its other files the mode of this one.
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|source| OpenError::Open {
+                path: path.to_owned(),
+                source: source.into(),
+            })?;
+        Self::open(path).await
     }
 
     /// Opens a database that is there, and brings its tables up to date.

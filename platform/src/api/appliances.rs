@@ -52,7 +52,7 @@ pub(super) async fn remove(
     caller: Caller,
     Id(id): Id<ApplianceId>,
 ) -> Result<Json<RemovalReceipt>, ApiError> {
-    let receipt = removal::remove(&platform, caller.org, id, &caller.actor, Timestamp::now()).await?;
+    let receipt = removal::remove(&platform, caller.org(), id, caller.actor(), Timestamp::now()).await?;
     Ok(Json(receipt))
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn one(
     id: ApplianceId,
 ) -> Result<Appliance, ApiError> {
     let mut reading = platform.store.read().await?;
-    let kept = appliances::in_org(&mut reading, caller.org, id).await?;
+    let kept = appliances::in_org(&mut reading, caller.org(), id).await?;
     match kept {
         Some(appliance) => Ok(present(platform, &appliance, Timestamp::now())),
         None => Err(ApiError::NotFound("appliance of this id".to_owned())),
@@ -99,7 +99,7 @@ pub(crate) async fn approve(
         )));
     };
     // Codes can be guessed: slowly.
-    let guesser = Guesser::Account(format!("code of {}", caller.account));
+    let guesser = Guesser::Account(format!("code of {}", caller.account()));
     if let Some(wait) = platform.logins.wait(&guesser, std::time::Instant::now()) {
         return Err(ApiError::TooMany(wait));
     }
@@ -113,13 +113,13 @@ pub(crate) async fn approve(
         ));
     };
     let identity = NewIdentity {
-        org: caller.org,
+        org: caller.org(),
         key: waiting.identity,
         image: waiting.image,
         token: None,
         name: name.map(str::to_owned),
     };
-    let id = link::enrol(platform, &mut writing, &identity, &caller.actor, now).await?;
+    let id = link::enrol(platform, &mut writing, &identity, caller.actor(), now).await?;
     writing.commit().await?;
     platform.logins.succeed(&guesser);
     Ok(id)

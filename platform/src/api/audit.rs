@@ -22,7 +22,7 @@ pub(super) async fn list(
     let limit = cursor::page(asked.limit)?;
     let below = asked.cursor.as_deref().map(cursor::read).transpose()?;
     let mut reading = platform.store.read().await?;
-    let mut items = audit::list(&mut reading, caller.org, below, limit + 1).await?;
+    let mut items = audit::list(&mut reading, caller.org(), below, limit + 1).await?;
     let more = items.len() > limit as usize;
     items.truncate(limit as usize);
     let next = items

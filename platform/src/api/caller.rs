@@ -16,18 +16,33 @@ use crate::{
 /// Who asks, and for which organisation. Only a valid secret makes one.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// The organisation that it may act for.
-    pub org: OrgId,
-    /// The account that it is, or that made its token.
-    pub account: String,
-    /// Its name in the audit trail.
-    pub actor: Actor,
-    /// The session's hash, if it is one.
-    pub session: Option<Digest>,
-    _proof: (),
+    org: OrgId,
+    account: String,
+    actor: Actor,
+    session: Option<Digest>,
 }
 
 impl Caller {
+    /// The organisation that it may act for.
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// The account that it is, or that made its token.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Its name in the audit trail.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// The session's hash, if it is one.
+    pub fn session(&self) -> Option<Digest> {
+        self.session
+    }
+
     /// Who holds a session's secret.
     ///
     /// # Errors
@@ -43,7 +58,6 @@ impl Caller {
             actor: Actor(owner.account.clone()),
             account: owner.account,
             session: Some(hash),
-            _proof: (),
         })
     }
 
@@ -62,7 +76,6 @@ impl Caller {
             account: owner.account,
             actor: Actor(format!("token {}", tokens::id_text(owner.id))),
             session: None,
-            _proof: (),
         })
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn page(
     };
     let mut reading = platform.store.read().await?;
     let behind = behind.map(Position::from);
-    let mut found = findings::list(&mut reading, caller.org, &filter, behind.as_ref(), limit + 1).await?;
+    let mut found = findings::list(&mut reading, caller.org(), &filter, behind.as_ref(), limit + 1).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found

@@ -35,7 +35,7 @@ pub(super) async fn list(
     let limit = cursor::page(asked.limit)?;
     let below = asked.cursor.as_deref().map(cursor::read).transpose()?;
     let mut reading = platform.store.read().await?;
-    let mut found = scans::list(&mut reading, caller.org, below, limit + 1).await?;
+    let mut found = scans::list(&mut reading, caller.org(), below, limit + 1).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found
@@ -66,7 +66,7 @@ pub(super) async fn start(
 /// A scan of the caller's organisation.
 pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Result<Scan, ApiError> {
     let mut reading = platform.store.read().await?;
-    scans::with_id(&mut reading, caller.org, id)
+    scans::with_id(&mut reading, caller.org(), id)
         .await?
         .ok_or_else(|| ApiError::NotFound("scan of this id".to_owned()))
 }
@@ -78,7 +78,7 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
     let parts = split::split(&asked.targets, &asked.exclude, &ports)?;
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;
-    let appliance = appliances::in_org(&mut writing, caller.org, asked.appliance)
+    let appliance = appliances::in_org(&mut writing, caller.org(), asked.appliance)
         .await?
         .ok_or_else(|| ApiError::NotFound("appliance of the id in `appliance`".to_owned()))?;
     if appliance.removed.is_some() {
@@ -88,7 +88,7 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
         )));
     }
     let scan = scans::NewScan {
-        org: caller.org,
+        org: caller.org(),
         id: ScanId::random(),
         appliance: asked.appliance,
         targets: &asked.targets,
@@ -97,11 +97,11 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
         checks: &checks,
     };
     scans::insert(&mut writing, &scan, now).await?;
-    jobs::insert(&mut writing, caller.org, asked.appliance, scan.id, &parts).await?;
+    jobs::insert(&mut writing, caller.org(), asked.appliance, scan.id, &parts).await?;
     audit::record(
         &mut writing,
-        caller.org,
-        &caller.actor,
+        caller.org(),
+        caller.actor(),
         "scan.start",
         &scan.id.to_string(),
         now,

@@ -27,7 +27,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn end(State(platform): State<Shared>, caller: Caller) -> Result<StatusCode, ApiError> {
-    if let Some(session) = caller.session {
+    if let Some(session) = caller.session() {
         let mut writing = platform.store.write().await?;
         sessions::end(&mut writing, session).await?;
         writing.commit().await?;

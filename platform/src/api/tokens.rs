@@ -56,19 +56,19 @@ pub(super) async fn create(
     });
     let now = Timestamp::now();
     let new = tokens::NewToken {
-        org: caller.org,
+        org: caller.org(),
         name,
         kind: asked.kind,
         hash: secret.hash(),
-        account: &caller.account,
+        account: caller.account(),
         expires: now.after(validity),
     };
     let mut writing = platform.store.write().await?;
     let token = tokens::insert(&mut writing, &new, now).await?;
     audit::record(
         &mut writing,
-        caller.org,
-        &caller.actor,
+        caller.org(),
+        caller.actor(),
         "token.create",
         &token.id,
         now,
@@ -85,14 +85,14 @@ pub(super) async fn delete(
     Id(id): Id<vedette_protocol::KeyId>,
 ) -> Result<StatusCode, ApiError> {
     let mut writing = platform.store.write().await?;
-    if tokens::delete(&mut writing, caller.org, id.0).await?.is_none() {
+    if tokens::delete(&mut writing, caller.org(), id.0).await?.is_none() {
         return Err(ApiError::NotFound("token of this id".to_owned()));
     }
     let now = Timestamp::now();
     audit::record(
         &mut writing,
-        caller.org,
-        &caller.actor,
+        caller.org(),
+        caller.actor(),
         "token.delete",
         &id.to_string(),
         now,
