@@ -59,7 +59,7 @@ pub(super) async fn remove(
 /// All appliances of the caller's organisation.
 pub(crate) async fn all(platform: &Platform, caller: &Caller) -> Result<Vec<Appliance>, ApiError> {
     let mut reading = platform.store.read().await?;
-    let kept = appliances::list(&mut reading, caller.org).await?;
+    let kept = appliances::list(&mut reading, caller.org()).await?;
     let now = Timestamp::now();
     Ok(kept
         .iter()

@@ -30,7 +30,7 @@ pub(super) async fn list(
     caller: Caller,
 ) -> Result<Json<Page<Token>>, ApiError> {
     let mut reading = platform.store.read().await?;
-    let items = tokens::list(&mut reading, caller.org).await?;
+    let items = tokens::list(&mut reading, caller.org()).await?;
     Ok(Json(Page { items, next: None }))
 }
 
