@@ -1,0 +1,7 @@
+//! Parts of the keeper that need a kernel of their own: run in network namespaces, as root, as `make
+//! test` has it.
+#![cfg(test)]
+
+mod filter;
+mod socket;
+mod wire;
