@@ -42,6 +42,7 @@ fn scan(flags: &Flags) -> Result<Report, Box<dyn Error>> {
         let (command, target) = flags.command.parts();
         let names = resolve::names(target.targets.iter().chain(&target.exclude)).await?;
         let ports = target.ports.clone().unwrap_or_else(|| command.ports());
+        let named = target.ports.is_some();
         let scope = Scope::new(&target.targets, &target.exclude, &names, ports);
         let asked = scope
             .addresses()
@@ -54,7 +55,7 @@ fn scan(flags: &Flags) -> Result<Report, Box<dyn Error>> {
             now: Timestamp::now(),
             time: target.time,
             bounds: target.bounds(),
-            tell: if asked <= FEW {
+            tell: if named && asked <= FEW {
                 Tell::EveryPort
             } else {
                 Tell::OpenPorts
@@ -83,6 +84,6 @@ fn scan(flags: &Flags) -> Result<Report, Box<dyn Error>> {
     ended
 }
 
-/// Of so few ports each is told with its state; of more, the open ones.
+/// Of so few ports that were asked for by number each is told with its state; of more, the open ones.
 const FEW: usize = 1024;
 const EVENTS: usize = 256;

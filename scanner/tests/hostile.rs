@@ -1,0 +1,166 @@
+//! Targets that mean harm, die, or answer everything alike: bounded in time, named in the report, accused of
+//! nothing that they did not show.
+#![cfg(test)]
+
+use std::{
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+use vedette_protocol::{
+    Finding, PortSet, Report, Scope, Timestamp,
+    finding::{FindingType, Kind, Outcome},
+    job::Checks,
+};
+use vedette_scanner::{Bounds, Event, Scan, Tell, run};
+
+/// A server that treats each connection so; it ends with the test.
+fn server(treat: impl Fn(TcpStream) + Send + Clone + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let endpoint = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let treat = treat.clone();
+            thread::spawn(move || treat(stream));
+        }
+    });
+    endpoint
+}
+
+/// A web server with one answer for every path.
+fn catch_all(answer: &'static str) -> SocketAddr {
+    server(move |mut stream| {
+        let mut request = [0; 1024];
+        if stream
+            .read(&mut request)
+            .is_ok_and(|length| request[..length].starts_with(b"GET "))
+        {
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length:";
+            let _ = write!(stream, "{head} {}\r\n\r\n{answer}", answer.len());
+        }
+    })
+}
+
+async fn scan(endpoints: &[SocketAddr], time: Duration) -> (Vec<Finding>, Report) {
+    let ports = PortSet::from_ports(endpoints.iter().map(SocketAddr::port)).unwrap();
+    let scan = Scan {
+        scope: Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports),
+        checks: Checks::all(),
+        now: Timestamp::now(),
+        time,
+        bounds: Bounds::of_this_process(),
+        tell: Tell::OpenPorts,
+    };
+    let (tell, mut told) = mpsc::channel(64);
+    let listen = async {
+        let mut findings = Vec::new();
+        while let Some(event) = told.recv().await {
+            if let Event::Found(finding) = event {
+                findings.push(finding);
+            }
+        }
+        findings
+    };
+    let (report, findings) = tokio::join!(run(scan, tell), listen);
+    (findings, report.unwrap())
+}
+
+#[tokio::test]
+async fn tarpits_and_floods_cost_bounded_time_and_tell_nothing() {
+    let servers = [
+        // Says nothing, ever.
+        server(|stream| {
+            thread::sleep(Duration::from_secs(60));
+            drop(stream);
+        }),
+        // Closes at once.
+        server(drop),
+        // Never ends its greeting.
+        server(|mut stream| while stream.write_all(&[b'x'; 4096]).is_ok() {}),
+        // Never ends its headers.
+        server(|mut stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+            while stream.write_all(b"X-More: more\r\n").is_ok() {}
+        }),
+        // A byte at a time.
+        server(|mut stream| {
+            while stream.write_all(b"2").is_ok() {
+                thread::sleep(Duration::from_millis(50));
+            }
+        }),
+        // Speaks TLS as no one else does.
+        server(|mut stream| {
+            let _ = stream.read(&mut [0; 512]);
+            let _ = stream.write_all(b"\x16\x03\x03\xff\xff\x02\x00\xff\xff\x03\x03\x00");
+            thread::sleep(Duration::from_secs(60));
+        }),
+    ];
+    let begun = Instant::now();
+    let (findings, report) = scan(&servers, Duration::from_secs(120)).await;
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(report.coverage().ports_known, servers.len() as u64);
+    assert_eq!(
+        findings
+            .iter()
+            .filter(|finding| finding.type_ == FindingType::OpenPort)
+            .count(),
+        servers.len()
+    );
+    assert!(
+        findings.iter().all(|finding| finding.kind != Kind::Weakness),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn who_answers_every_path_alike_is_accused_of_no_exposed_file() {
+    let servers = [
+        catch_all("ref: refs/heads/main\n"),
+        catch_all("APP_ENV=production\n"),
+        catch_all("<html><title>Index of /vedette-control/</title><a href=\"x\">x</a>"),
+        catch_all("<!doctype html><title>Welcome</title>"),
+    ];
+    let (findings, report) = scan(&servers, Duration::from_secs(60)).await;
+    assert_eq!(report.outcome(), Outcome::Complete, "{report:?}");
+    let accusations: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::Weakness)
+        .collect();
+    assert!(accusations.is_empty(), "{accusations:?}");
+}
+
+#[tokio::test]
+async fn a_target_that_dies_in_the_middle_makes_the_report_partial() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let endpoint = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        // Answers as long as it takes to be recognised, and is gone.
+        for stream in listener.incoming().flatten() {
+            let mut stream: TcpStream = stream;
+            let mut request = [0; 1024];
+            if stream.read(&mut request).is_ok_and(|length| length > 0) {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                return;
+            }
+        }
+    });
+    let (_, report) = scan(&[endpoint], Duration::from_secs(60)).await;
+    assert_eq!(report.outcome(), Outcome::Partial);
+    assert!(report.unanswered() > 0);
+    assert_eq!(report.examples()[0].port, Some(endpoint.port()));
+}
+
+#[tokio::test]
+async fn when_time_is_up_the_scan_ends_and_says_what_is_missing() {
+    let silent = server(|stream| {
+        thread::sleep(Duration::from_secs(60));
+        drop(stream);
+    });
+    let begun = Instant::now();
+    let (_, report) = scan(&[silent], Duration::from_secs(2)).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(report.outcome(), Outcome::Partial);
+}
