@@ -106,19 +106,18 @@ impl Build {
         let out = |name: &str| self.out.join(name);
         let at = |name: &str| work.path().join(name);
 
-        progress.step("our programs");
-        let programs = programs::folder(&manifest, self.programs.clone())?;
-
         progress.step("packages");
         let (lock, packages) = self.packages(&progress)?;
         let time = build_time(&lock)?;
+        progress.step("our programs");
+        let programs = programs::folder(&manifest, self.programs.clone())?;
+
         progress.step(format_args!("unpacking {} packages", packages.len()));
         let unpacked = Unpacked::unpack(&packages, at("packages"))?;
         let kernel = Kernel::take(&unpacked, &manifest.recipe.modules)?;
 
         progress.step("root");
         let config = config(&manifest, time);
-        fs::create_dir(at("root")).context("making the root's folder")?;
         let root = Root::assemble(at("root"), &manifest, &unpacked, &programs, &config)?;
 
         progress.step("squashfs and its verity tree");

@@ -167,6 +167,16 @@ impl Manifest {
             recipe_file.display(),
             recipe.workspace,
         );
+        for program in probe.iter().flat_map(|probe| &probe.programs) {
+            ensure!(
+                plain(program, "-_"),
+                "{}: probe.programs: {program:?} is not a program's name",
+                file.display()
+            );
+        }
+        for parameter in probe.iter().flat_map(|probe| &probe.parameters) {
+            parameter_check(parameter).with_context(|| format!("{}: probe.parameters", file.display()))?;
+        }
         let probe = probe.map(|probe| probe.relative_to(folder));
         Ok(Self {
             file: file.to_owned(),

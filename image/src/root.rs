@@ -72,7 +72,7 @@ enum Mode {
 }
 
 impl<'a> Root<'a> {
-    /// Puts the root together below `folder`, and ends only if all that can be executed is on the allow-list.
+    /// Puts the root together in a new `folder`, and ends only if all that can be executed is on the allow-list.
     pub(crate) fn assemble(
         folder: PathBuf,
         manifest: &'a Manifest,
@@ -80,6 +80,9 @@ impl<'a> Root<'a> {
         programs: &Path,
         config: &ImageConfig,
     ) -> anyhow::Result<Self> {
+        fs::create_dir(&folder)
+            .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)))
+            .with_context(|| format!("making {}", folder.display()))?;
         let mut root = Self {
             folder,
             manifest,
