@@ -3,11 +3,13 @@
 //! `vedette-probe sandbox UNIT` runs under a copy of UNIT's sandbox and tries what its directives
 //! forbid. `vedette-probe liar` stands in a worker's place: it takes its order and its grant like a
 //! worker and then sends to targets that the job does not name. Each attempt is one line on standard
-//! output: `probe WHO WHAT allowed` or `probe WHO WHAT denied ERROR`. It judges nothing; the tests do.
+//! output: `probe WHO WHAT allowed` or `probe WHO WHAT denied ERROR`. `vedette-probe memory` tells what our
+//! processes hold in memory. It judges nothing; the tests do.
 #![forbid(unsafe_code)]
 
 mod attempt;
 mod liar;
+mod memory;
 mod sandbox;
 
 use std::process::ExitCode;
@@ -20,11 +22,12 @@ fn main() -> ExitCode {
         .collect::<Vec<_>>()
         .as_slice()
     {
+        ["memory"] => memory::probe(),
         ["sandbox", unit] => sandbox::probe(unit),
         // A worker is started without arguments.
         ["liar"] | [] => liar::probe(),
         _ => {
-            eprintln!("usage: vedette-probe sandbox UNIT | liar");
+            eprintln!("usage: vedette-probe sandbox UNIT | liar | memory");
             return ExitCode::from(2);
         }
     }
