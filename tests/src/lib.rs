@@ -2,10 +2,12 @@
 //!
 //! `lab` is the one fixture: a network of its own with real servers and QEMU machines in it. Read it first. Then
 //! `platform`, `operator` and `appliance` are the three that meet there, each the real program; `road` is all of it.
+//! `bench` measures the product's figures with them.
 
 #![forbid(unsafe_code)]
 
 pub mod appliance;
+pub mod bench;
 pub mod image;
 pub mod lab;
 pub mod memory;

@@ -28,6 +28,27 @@ impl Programs {
         })
     }
 
+    /// Builds one program as it is shipped, in this profile.
+    pub fn build_one(name: &str, profile: &str) -> Result<Self> {
+        let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--profile",
+                profile,
+                "--bin",
+                name,
+            ])
+            .current_dir(workspace())
+            .status()
+            .context("running cargo")?;
+        ensure!(built.success(), "cargo could not build {name}");
+        Ok(Self {
+            dir: target().join(profile),
+        })
+    }
+
     /// One of them, to be run.
     pub fn command(&self, name: &str) -> Command {
         Command::new(self.path(name))

@@ -1,0 +1,75 @@
+//! What the appliance's processes hold in memory when it has nothing to do, told by a probe inside.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::amount::Amount;
+use super::figure::Figure;
+use super::place::Place;
+use super::progress::Progress;
+use crate::lab::{Lab, Line};
+use crate::platform::TestImages;
+use crate::programs::workspace;
+
+pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
+    let place = Place::open(progress)?;
+    let image = place.probed_image(&probe(), progress)?;
+    let lab = Lab::start(&[])?;
+    let mut serving = place.serve(&lab, &image, TestImages::Accepted, progress)?;
+    let machine = &mut serving.machine;
+
+    progress.step(format_args!("waiting until it has done nothing for {IDLE:?}"));
+    let serves = machine
+        .console()
+        .lines()
+        .last()
+        .map(|line| line.at)
+        .unwrap_or_default();
+    let is_later = |line: &Line| line.at > serves + IDLE && line.text.starts_with(ALL);
+    machine.wait_for_line("what it holds in memory", 3 * IDLE, is_later)?;
+    let held = held(&machine.console().lines());
+    progress.step(format_args!("resident: {held:?}"));
+
+    PROCESSES
+        .iter()
+        .map(|name| {
+            let kilobytes = held
+                .get(*name)
+                .with_context(|| format!("the probe saw no {name}, only {held:?}"))?;
+            ensure!(*kilobytes > 0, "{name} is said to hold nothing");
+            Ok(Figure::at_most(
+                Amount::megabytes(LIMIT),
+                &format!("memory of {name} when idle"),
+                Amount::megabytes(kilobytes * 1024),
+            ))
+        })
+        .collect()
+}
+
+fn probe() -> String {
+    let unit = workspace().join("tests/probe/memory.service");
+    format!(
+        "[probe]\nprograms = [\"vedette-probe\"]\nunits = [{}]\n",
+        toml::Value::from(unit.to_string_lossy().as_ref())
+    )
+}
+
+/// The last that the probe said of each process: `probe memory NAME kB`.
+fn held(console: &[Line]) -> BTreeMap<String, u64> {
+    console
+        .iter()
+        .filter_map(|line| {
+            let (name, kilobytes) = line.text.strip_prefix(PROBE)?.split_once(' ')?;
+            Some((name.to_owned(), kilobytes.parse().ok()?))
+        })
+        .collect()
+}
+
+const PROCESSES: [&str; 3] = ["vedetted", "vedette-keeper", "vedette-console"];
+const LIMIT: u64 = 20_000_000;
+const PROBE: &str = "probe memory ";
+/// What ends each round of the probe.
+const ALL: &str = "probe memory all ";
+const IDLE: Duration = Duration::from_secs(20);
