@@ -142,7 +142,6 @@ impl Line {
     /// Has the filter opened for what the platform's name stands for now, and connects.
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, LineError> {
         let leased = self.house.network.leased().map_err(LineError::Network)?;
-        self.house.board.address(leased.address());
         let keeper = &self.house.keeper;
         let addresses = match host.parse() {
             Ok(address) => vec![address],
@@ -161,7 +160,11 @@ impl Line {
         let mut failed = LineError::NoAddress;
         for address in addresses {
             match timeout(CONNECT_LIMIT, TcpStream::connect((address, port))).await {
-                Ok(Ok(socket)) => return Ok(socket),
+                Ok(Ok(socket)) => {
+                    let own = socket.local_addr().map(|address| address.ip());
+                    self.house.board.address(own.ok());
+                    return Ok(socket);
+                }
                 Ok(Err(source)) => failed = LineError::Connect { address, source },
                 Err(Elapsed { .. }) => {
                     let source = io::ErrorKind::TimedOut.into();

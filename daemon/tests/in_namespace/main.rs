@@ -2,6 +2,9 @@
 //! test` has it.
 #![cfg(test)]
 
+mod boot;
 mod filter;
+mod kept;
+mod platform;
 mod socket;
 mod wire;

@@ -2,102 +2,36 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::{
-        fs::PermissionsExt,
-        net::{UnixListener, UnixStream},
-    },
-    path::{Path, PathBuf},
+    os::unix::net::UnixStream,
+    path::Path,
     thread,
     time::Duration,
 };
 
-use rustix::fs::{Mode, OFlags, open};
-use vedette_crypto::{Signer, SigningKey, roots::PinnedRoots};
+use vedette_crypto::SigningKey;
 use vedette_daemon::{
     conversation::{Conversation, FRAME_LIMIT},
-    keeper::{
-        clock::Reach,
-        server::{Desk, serve},
-        start::{adopt_filter, with_parts},
-        store::Store,
-    },
+    keeper::server::{Desk, serve},
 };
 use vedette_protocol::{
-    ApplianceId, ImageConfig, ImageId, Job, JobId, OrgId, ScanId, Signed, Timestamp,
-    image::{ImageKind, PlatformPins},
+    ApplianceId, Job, JobId, OrgId, ScanId, Signed, Timestamp,
     job::Checks,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, NotGenuine, Refusal, Unfit},
     worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
 
-use crate::wire::{Wire, become_user, enter};
+use crate::{
+    kept::{Kept, listen},
+    platform::Platform,
+    wire::become_user,
+};
 
 const LINK: u32 = 900;
 const WORKER: u32 = 61_184;
 
-/// A keeper that serves in a namespace, its state in a directory.
-struct Kept {
-    socket: PathBuf,
-    platform: SigningKey,
-    _wire: Wire,
-    _state: tempfile::TempDir,
-}
-
-fn config(platform: &SigningKey) -> ImageConfig {
-    let root = rcgen_root();
-    ImageConfig {
-        version: 1,
-        kind: ImageKind::Test,
-        release: "test".to_owned(),
-        built: Timestamp(1_000_000),
-        platform: PlatformPins {
-            url: "https://platform.vedette.test:8443".parse().unwrap(),
-            key: platform.verifying_key(),
-            roots: PinnedRoots::new(vec![root]).unwrap(),
-        },
-    }
-}
-
-fn rcgen_root() -> vedette_crypto::roots::PinnedRoot {
-    let mut params = rcgen::CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let pem = params.self_signed(&key).unwrap().pem();
-    vedette_crypto::roots::PinnedRoot::from_pem(&pem).unwrap()
-}
-
-impl Kept {
-    fn start(name: &str) -> Self {
-        let wire = Wire::new(name);
-        wire.load_base();
-        let state = tempfile::tempdir().unwrap();
-        let platform = SigningKey::generate();
-        let store = Store::new(open(state.path(), OFlags::DIRECTORY, Mode::empty()).unwrap());
-        let (space, config) = (wire.appliance.clone(), config(&platform));
-        let listener = Self::listen(state.path());
-        thread::spawn(move || {
-            // Every thread and every nft that comes of this one is in the namespace.
-            enter(&space);
-            let filter = adopt_filter(&config).unwrap();
-            let keeper = with_parts(&config, ImageId([1; 32]), filter, store, Reach::Process).unwrap();
-            serve(&listener, Desk::Open(Box::new(keeper.into()))).unwrap();
-        });
-        Self {
-            socket: state.path().join("keeper.sock"),
-            platform,
-            _wire: wire,
-            _state: state,
-        }
-    }
-
-    fn listen(place: &Path) -> UnixListener {
-        let path = place.join("keeper.sock");
-        let listener = UnixListener::bind(&path).unwrap();
-        for path in [place, &path] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
-        }
-        listener
-    }
+fn kept(name: &str) -> Kept {
+    let platform = Platform::honest();
+    Kept::start(name, &platform.config(), None)
 }
 
 /// Connects as a user, and does something with the connection.
@@ -141,7 +75,7 @@ fn closed_on(socket: &Path, uid: u32, bytes: Vec<u8>) -> bool {
 
 #[test]
 fn malformed_frames_end_the_conversation_and_not_the_keeper() {
-    let kept = Kept::start("frames");
+    let kept = kept("frames");
     for bytes in [
         vec![9, 1, 0, 0, 0, 0],
         vec![1, 0xff, 0xff, 0xff, 0xff],
@@ -159,13 +93,13 @@ fn malformed_frames_end_the_conversation_and_not_the_keeper() {
 
 #[test]
 fn a_frame_that_is_never_finished_is_not_waited_for() {
-    let kept = Kept::start("slow");
+    let kept = kept("slow");
     assert!(closed_on(&kept.socket, LINK, vec![1, 100, 0, 0, 0, 7]));
 }
 
 #[test]
 fn nobody_else_is_answered() {
-    let kept = Kept::start("peers");
+    let kept = kept("peers");
     for uid in [0, 901, 998, 65_534] {
         assert!(closed_on(&kept.socket, uid, vec![]), "{uid}");
     }
@@ -173,7 +107,7 @@ fn nobody_else_is_answered() {
 
 #[test]
 fn forged_answers_are_refused_over_the_socket_as_well() {
-    let kept = Kept::start("forged");
+    let kept = kept("forged");
     let open = |answer: Vec<u8>| KeeperRequest::Open {
         exchange: Exchange::Time,
         answer,
@@ -205,7 +139,7 @@ fn forged_answers_are_refused_over_the_socket_as_well() {
 
 #[test]
 fn no_worker_is_granted_anything_before_the_appliance_serves() {
-    let kept = Kept::start("worker");
+    let kept = kept("worker");
     let job = Job {
         id: JobId([1; 16]),
         scan: ScanId([2; 16]),
@@ -218,7 +152,7 @@ fn no_worker_is_granted_anything_before_the_appliance_serves() {
         checks: Checks::all(),
         expires: Timestamp(2_000_000),
     };
-    let Ok(job) = Signed::seal(&job, &kept.platform);
+    let Ok(job) = Signed::seal(&job, &SigningKey::generate());
     let answer: ScopeAnswer = speaking(&kept.socket, WORKER, move |socket| {
         let mut conversation = Conversation::new(socket);
         let request = ScopeRequest { job, names: vec![] };
@@ -231,7 +165,7 @@ fn no_worker_is_granted_anything_before_the_appliance_serves() {
 #[test]
 fn an_unfit_appliance_says_why_and_nothing_else() {
     let place = tempfile::tempdir().unwrap();
-    let listener = Kept::listen(place.path());
+    let listener = listen(place.path());
     thread::spawn(move || serve(&listener, Desk::Closed(Unfit::Lockdown)).unwrap());
     let socket = place.path().join("keeper.sock");
     let answers = ask(
