@@ -249,19 +249,21 @@ impl Examination {
     }
 }
 
-/// Sends a probe; once more, if nobody took part.
+/// Sends a probe; once more, if it came to nothing.
 async fn ask(wire: &Wire, probe: &Probe, deadline: Instant) -> Reply {
-    let late = || Reply::silent(End::NotAsked(Hindrance::Deadline));
     let by = tokio::time::Instant::from_std(deadline);
-    let reply = tokio::time::timeout_at(by, wire.send(probe))
+    let late = |_| Reply::silent(End::NotAsked(Hindrance::Deadline));
+    let first = tokio::time::timeout_at(by, wire.send(probe))
         .await
-        .unwrap_or_else(|_| late());
-    if reply.answers(probe) {
-        return reply;
+        .unwrap_or_else(late);
+    // A service that greets and hangs up without a greeting was too busy for us.
+    let turned_away = probe.say.is_empty() && first == Reply::silent(End::Closed);
+    if first.answers(probe) && !turned_away {
+        return first;
     }
     tokio::time::timeout_at(by, wire.send(probe))
         .await
-        .unwrap_or_else(|_| late())
+        .unwrap_or_else(late)
 }
 
 const CONVERSATIONS: usize = 128;

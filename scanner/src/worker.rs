@@ -4,18 +4,14 @@
 //! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
 //! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
 
-use std::{
-    io,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{io, path::PathBuf, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
     sync::mpsc,
-    time::timeout,
+    time::{interval, timeout},
 };
 use vedette_protocol::{
     Finding, Frame, FrameError, Job, Report, Scope, Timestamp, codec,
@@ -166,6 +162,7 @@ async fn scan(
     let (tell, mut told) = mpsc::channel(EVENTS);
     let mut engine = std::pin::pin!(engine::run(scan, tell));
     let mut basket = Basket::default();
+    let mut tick = interval(GATHER);
     let (mut from_keeper, mut from_vedetted) = ([0], [0]);
     loop {
         tokio::select! {
@@ -175,6 +172,11 @@ async fn scan(
             _ = hear.read(&mut from_vedetted) => return Err(WorkerError::Abandoned),
             Some(event) = told.recv() => {
                 if let Some(message) = basket.add(event) {
+                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
+                }
+            }
+            _ = tick.tick() => {
+                if let Some(message) = basket.empty() {
                     send(speak, &message).await.map_err(WorkerError::Vedetted)?;
                 }
             }
@@ -195,19 +197,8 @@ async fn scan(
 }
 
 /// Findings on their way, gathered so that one message carries many of them.
-struct Basket {
-    findings: Vec<Finding>,
-    since: Instant,
-}
-
-impl Default for Basket {
-    fn default() -> Self {
-        Self {
-            findings: Vec::new(),
-            since: Instant::now(),
-        }
-    }
-}
+#[derive(Default)]
+struct Basket(Vec<Finding>);
 
 impl Basket {
     /// Adds an event; gives what is to be sent now.
@@ -215,18 +206,18 @@ impl Basket {
         match event {
             Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
             Event::Found(finding) => {
-                if self.findings.is_empty() {
-                    self.since = Instant::now();
+                self.0.push(finding);
+                if self.0.len() >= FINDINGS_PER_EVENT {
+                    self.empty()
+                } else {
+                    None
                 }
-                self.findings.push(finding);
-                let full = self.findings.len() >= FINDINGS_PER_EVENT || self.since.elapsed() >= GATHER;
-                if full { self.empty() } else { None }
             }
         }
     }
 
     fn empty(&mut self) -> Option<WorkerEvent> {
-        let findings = std::mem::take(&mut self.findings);
+        let findings = std::mem::take(&mut self.0);
         (!findings.is_empty()).then_some(WorkerEvent::Findings(findings))
     }
 }

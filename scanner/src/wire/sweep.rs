@@ -87,23 +87,18 @@ pub(crate) fn sweep(
             break;
         }
         let waiting = sweep.launch(&mut endpoints, &mut told)?;
-        if !told.is_empty() && tell(mem::take(&mut told)).is_break() {
+        // While answers come at once, they are told in few large batches.
+        let tells = told.len() >= EVENTS || (waiting != Waiting::No && !told.is_empty());
+        if tells && tell(mem::take(&mut told)).is_break() {
             break;
         }
-        match waiting {
-            Waiting::ForAnswers | Waiting::ForRate => {}
-            Waiting::ForNothing => continue,
+        let timer = sweep.next_timer().unwrap_or(deadline).min(deadline);
+        let timer = timer.saturating_duration_since(now);
+        let wait = match waiting {
+            Waiting::ForAnswers => timer,
+            Waiting::ForRate => timer.min(RATE_STEP),
+            Waiting::No => Duration::ZERO,
             Waiting::Over => break,
-        }
-        let wait = sweep
-            .next_timer()
-            .unwrap_or(deadline)
-            .min(deadline)
-            .saturating_duration_since(now);
-        let wait = if waiting == Waiting::ForRate {
-            wait.min(RATE_STEP)
-        } else {
-            wait
         };
         events.clear();
         let looked = Instant::now();
@@ -122,6 +117,10 @@ pub(crate) fn sweep(
             sweep.expire(looked, &mut told)?;
         }
     }
+    if !told.is_empty() {
+        // Nobody is asked any more, so that it does not matter whether they want to hear more.
+        let _ = tell(told);
+    }
     Ok(sweep.toll())
 }
 
@@ -131,7 +130,7 @@ enum Waiting {
     ForAnswers,
     ForRate,
     /// More can be launched at once.
-    ForNothing,
+    No,
     /// Nothing is left to ask and nothing is under way.
     Over,
 }
@@ -211,8 +210,13 @@ impl<'a> Sweep<'a> {
         endpoints: &mut impl Iterator<Item = SocketAddr>,
         told: &mut Vec<(SocketAddr, Answer)>,
     ) -> Result<Waiting, Errno> {
-        // The bound on `told` lets the caller hear of results while closed ports answer without waiting.
-        while self.under_way < self.pace.window().min(self.most) && told.len() < EVENTS {
+        // In bursts: where answers come at once, sockets that are still warm serve again.
+        let mut burst = 0;
+        while self.under_way < self.pace.window().min(self.most) {
+            if burst == BURST {
+                return Ok(Waiting::No);
+            }
+            burst += 1;
             if self
                 .rate
                 .as_mut()
@@ -229,10 +233,10 @@ impl<'a> Sweep<'a> {
             };
             self.start(task, told)?;
         }
-        Ok(match (self.under_way, told.is_empty() && self.again.is_empty()) {
-            (0, true) => Waiting::Over,
-            (0, false) => Waiting::ForNothing,
-            (_, _) => Waiting::ForAnswers,
+        Ok(if self.under_way == 0 && self.again.is_empty() {
+            Waiting::Over
+        } else {
+            Waiting::ForAnswers
         })
     }
 
@@ -334,11 +338,12 @@ impl<'a> Sweep<'a> {
                 break;
             }
             self.timers.pop();
-            let flight = self.slots[at]
-                .flight
-                .as_ref()
-                .filter(|flight| flight.number == number);
-            let Some(Flight { task, sent, .. }) = flight else {
+            if !self.flies(at, number) {
+                continue;
+            }
+            // The answer may have come while this thread did not run: that is no silence.
+            self.answer(at, told)?;
+            let Some(Flight { task, sent, .. }) = &self.slots[at].flight else {
                 continue;
             };
             let mut task = *task;
@@ -402,6 +407,12 @@ impl<'a> Sweep<'a> {
         // Edge-triggered: the registration outlives every use of the socket.
         let flags = epoll::EventFlags::OUT | epoll::EventFlags::ET;
         epoll::add(&self.epoll, socket, epoll::EventData::new_u64(at as u64), flags)
+    }
+
+    /// Whether this flight of a slot goes on.
+    fn flies(&self, at: usize, number: u64) -> bool {
+        let flight = self.slots[at].flight.as_ref();
+        flight.is_some_and(|flight| flight.number == number)
     }
 
     /// The flight of a slot is over.
@@ -477,6 +488,7 @@ fn timespec(wait: Duration) -> Timespec {
 }
 
 const EVENTS: usize = 256;
+const BURST: usize = 64;
 const RATE_STEP: Duration = Duration::from_millis(1);
 const MOST_SHORTAGES: u8 = 8;
 /// When the kernel sends a second SYN of its own (RFC 6298, section 2).
