@@ -40,7 +40,7 @@ pub fn pins(directory: &Directory, public_roots: &[String]) -> Result<String> {
         let path = directory.tls().join(tls::ROOT);
         let pem = String::from_utf8(directory::read(&path)?)
             .with_context(|| format!("{} is not text", path.display()))?;
-        text.push_str("roots_pem = [\n");
+        text.push_str("roots = [\n");
         for block in certificates(&pem) {
             roots.push(PinnedRoot::from_pem(block).with_context(|| format!("pinning {}", path.display()))?);
             write!(text, "\"\"\"\n{block}\n\"\"\",\n")?;
