@@ -104,6 +104,13 @@ impl Pace {
         (self.lost as f64 + 0.5) / (self.sent as f64 + 10.0)
     }
 
+    /// The estimated chance that an open port was silent to all attempts. Of a road on which nothing ever
+    /// came back, nothing is known: then each attempt was lost as likely as not.
+    pub(crate) fn miss(&self) -> f64 {
+        let loss = if self.sent == 0 { 0.5 } else { self.loss() };
+        loss.powi(self.attempts().into())
+    }
+
     /// An endpoint answered attempt number `attempt` after `took`, at `now`.
     pub(crate) fn answered(&mut self, host: IpAddr, attempt: u8, took: Duration, now: Duration) {
         self.sent += u64::from(attempt);
@@ -173,6 +180,7 @@ mod tests {
         let pace = Pace::new(100);
         assert!((pace.loss() - 0.05).abs() < f64::EPSILON);
         assert_eq!(pace.attempts(), 4);
+        assert!((pace.miss() - 0.0625).abs() < f64::EPSILON);
     }
 
     #[test]

@@ -446,11 +446,7 @@ impl<'a> Sweep<'a> {
 
     /// An open port is missed when all attempts at it are lost; where nothing stayed silent, none was.
     fn toll(&self) -> Toll {
-        let miss = if self.silent == 0 {
-            0.0
-        } else {
-            self.pace.loss().powi(self.pace.attempts().into())
-        };
+        let miss = if self.silent == 0 { 0.0 } else { self.pace.miss() };
         Toll { miss, ..self.toll }
     }
 }
