@@ -117,22 +117,26 @@ impl Apt {
         let mirrors = self.mirrors()?;
         let mut first_failure = None;
         for package in packages {
-            let mirror = mirrors
-                .iter()
-                .find(|mirror| mirror.suite == package.suite)
-                .with_context(|| format!("apt's sources do not name the suite {}", package.suite))?;
-            let fetched = self
-                .call(APT_HELPER)?
-                .args(["download-file", &format!("{}{}", mirror.base, package.path)])
-                .arg(folder.join(package.file_name()))
-                .arg(format!("SHA256:{}", package.sha256))
-                .run();
+            let fetched = self.fetch_one(package, &mirrors, &folder);
             first_failure = first_failure.or_else(|| fetched.err());
         }
         match first_failure {
             Some(failure) => Err(failure).context("fetching from the mirror"),
             None => Ok(()),
         }
+    }
+
+    fn fetch_one(&self, package: &Package, mirrors: &[Mirror], folder: &Path) -> anyhow::Result<()> {
+        let mirror = mirrors
+            .iter()
+            .find(|mirror| mirror.suite == package.suite)
+            .with_context(|| format!("apt's sources do not name the suite {}", package.suite))?;
+        self.call(APT_HELPER)?
+            .args(["download-file", &format!("{}{}", mirror.base, package.path)])
+            .arg(folder.join(package.file_name()))
+            .arg(format!("SHA256:{}", package.sha256))
+            .run()
+            .map(drop)
     }
 
     fn mirrors(&self) -> anyhow::Result<Vec<Mirror>> {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use vedette_protocol::link::ActivationToken;
 
 use crate::{
     disk::{self, Extent},
@@ -21,46 +22,27 @@ pub struct Flash {
     pub image: PathBuf,
     /// A block device, or a file that is written anew.
     pub to: PathBuf,
-    pub token: Option<Token>,
+    pub token: Option<ActivationToken>,
 }
 
-/// A single-use activation token. Never an argument of a program, where every user could read it.
-pub struct Token(String);
-
-/// The appliance's own bound is the same.
-const TOKEN_LIMIT: u64 = 512;
+/// The longest token file that is read: a token and its line's end.
+const TOKEN_LIMIT: u64 = 128;
 /// Name of the token on the state partition.
 const TOKEN_FILE: &str = "activation-token";
 
-impl Token {
-    pub fn read(file: &Path) -> anyhow::Result<Self> {
-        let mut text = String::new();
-        File::open(file)
-            .and_then(|file| file.take(TOKEN_LIMIT + 1).read_to_string(&mut text))
-            .with_context(|| format!("reading the activation token {}", file.display()))?;
-        Self::parse(&text).with_context(|| {
-            format!(
-                "{}: make one with `vedette token create` and keep it alone in the file",
-                file.display()
-            )
-        })
-    }
-
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let token = text.strip_suffix('\n').unwrap_or(text);
-        let plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        ensure!(
-            plain && text.len() as u64 <= TOKEN_LIMIT,
-            "this is no activation token of one line"
-        );
-        Ok(Self(token.to_owned()))
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
-    }
+/// Reads a token from a file: never from an argument, where every user could see it.
+pub fn read_token(file: &Path) -> anyhow::Result<ActivationToken> {
+    let mut text = String::new();
+    File::open(file)
+        .and_then(|file| file.take(TOKEN_LIMIT).read_to_string(&mut text))
+        .with_context(|| format!("reading the activation token {}", file.display()))?;
+    ActivationToken::parse(text.trim_ascii_end()).with_context(|| {
+        format!(
+            "{} holds no activation token ({}…, alone on a line); make one with `vedette token create`",
+            file.display(),
+            ActivationToken::PREFIX
+        )
+    })
 }
 
 impl Flash {
@@ -165,11 +147,11 @@ fn unpack(image: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
 }
 
 /// Makes the state partition's file system with the token in it. The appliance formats it itself where there is none.
-fn put_token(disk: &Path, state: Extent, token: &Token) -> anyhow::Result<()> {
+fn put_token(disk: &Path, state: Extent, token: &ActivationToken) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("making a temporary folder")?;
     let file = folder.path().join(TOKEN_FILE);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
-    fs::write(&file, format!("{}\n", token.0))?;
+    fs::write(&file, format!("{}\n", token.expose()))?;
     // The owner's number comes along too, and is not root's when a user flashes a file. Only the keeper sees this
     // file system.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
@@ -197,27 +179,35 @@ mod tests {
     use super::*;
     use crate::{disk::Layout, manifest};
 
-    #[test]
-    fn only_one_line_is_a_token() {
-        assert_eq!(Token::parse("abc-DEF_1\n").unwrap().0, "abc-DEF_1");
-        for text in ["", "\n", "a b", "a\nb\n", &"x".repeat(513), "é"] {
-            assert!(Token::parse(text).is_err(), "{text:?}");
-        }
+    fn token() -> String {
+        format!("{}{}", ActivationToken::PREFIX, "A".repeat(43))
     }
 
     #[test]
-    fn a_token_does_not_show_in_debug_output() {
-        assert_eq!(format!("{:?}", Token::parse("secret").unwrap()), "Token");
+    fn only_a_token_alone_on_a_line_is_flashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        for text in [token(), token() + "\n"] {
+            fs::write(&file, text).unwrap();
+            assert_eq!(read_token(&file).unwrap().expose(), token());
+        }
+        for text in [
+            "",
+            "\n",
+            "abc",
+            &format!("{0}\n{0}\n", token()),
+            &"A".repeat(1000),
+        ] {
+            fs::write(&file, text).unwrap();
+            let error = read_token(&file).unwrap_err().to_string();
+            assert!(error.contains("vedette token create"), "{error}");
+        }
     }
 
     #[test]
     fn a_flashed_file_is_the_image_with_the_token_on_its_state_partition() {
         let folder = tempfile::tempdir().unwrap();
-        let (image, to, token) = (
-            folder.path().join("image"),
-            folder.path().join("to"),
-            folder.path().join("token"),
-        );
+        let (image, to) = (folder.path().join("image"), folder.path().join("to"));
         let layout = Layout::new(manifest::Disk {
             esp: 34,
             root: 8,
@@ -225,11 +215,10 @@ mod tests {
             workspace: 32,
         });
         layout.make(&image).unwrap();
-        fs::write(&token, "abc\n").unwrap();
         let flash = Flash {
             image: image.clone(),
             to: to.clone(),
-            token: Some(Token::read(&token).unwrap()),
+            token: ActivationToken::parse(&token()),
         };
         flash.run().unwrap();
         let state = layout.partition("state").unwrap();
@@ -239,7 +228,11 @@ mod tests {
         assert!(before[..start] == after[..start] && before[end..] == after[end..]);
         // ext4's magic stands 1080 bytes into the file system.
         assert_eq!(&after[start + 1080..start + 1082], &[0x53, 0xef]);
-        assert!(after[start..end].windows(4).any(|bytes| bytes == b"abc\n"));
+        assert!(
+            after[start..end]
+                .windows(token().len())
+                .any(|bytes| bytes == token().as_bytes())
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use vedette_image::{
     build::{self, Build, Places, Stale, output},
-    flash::{Flash, Token},
+    flash::{self, Flash},
 };
 
 /// Build and flash the Vedette appliance's image.
@@ -120,7 +120,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             image,
             activation_token_file,
         } => {
-            let token = activation_token_file.as_deref().map(Token::read).transpose()?;
+            let token = activation_token_file
+                .as_deref()
+                .map(flash::read_token)
+                .transpose()?;
             Flash { image, to, token }.run()
         }
     }
