@@ -101,7 +101,6 @@ pub(crate) fn sweep(
             Waiting::Over => break,
         };
         events.clear();
-        let looked = Instant::now();
         match epoll::wait(&sweep.epoll, spare_capacity(&mut events), Some(&timespec(wait))) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
@@ -111,11 +110,7 @@ pub(crate) fn sweep(
                 sweep.answer(slot, &mut told)?;
             }
         }
-        // An answer may wait behind others, or have come while this thread stood still on a busy machine: time
-        // is up only for what had not been answered when all answers had been taken.
-        if events.len() < EVENTS {
-            sweep.expire(looked, &mut told)?;
-        }
+        sweep.expire(Instant::now(), &mut told)?;
     }
     if !told.is_empty() {
         // Nobody is asked any more, so that it does not matter whether they want to hear more.
@@ -341,7 +336,8 @@ impl<'a> Sweep<'a> {
             if !self.flies(at, number) {
                 continue;
             }
-            // The answer may have come while this thread did not run: that is no silence.
+            // The answer may wait behind others, or have come while this thread stood still on a busy machine:
+            // time is up only for what has not been answered now.
             self.answer(at, told)?;
             let Some(Flight { task, sent, .. }) = &self.slots[at].flight else {
                 continue;
