@@ -1,0 +1,11 @@
+//! The platform as its guests meet it: the real program, on loopback, over its real TLS.
+#![cfg(test)]
+
+mod api;
+mod appliance;
+mod house;
+mod kill;
+mod link;
+mod removal;
+mod store;
+mod work;
