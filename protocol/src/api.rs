@@ -17,6 +17,7 @@ use crate::{
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The entries.
     pub items: Vec<T>,
@@ -26,6 +27,7 @@ pub struct Page<T> {
 
 /// An error (RFC 9457). `type` is a path under the platform's documentation, ending in the problem's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// `/problems/NAME`.
     #[serde(rename = "type")]
@@ -40,6 +42,7 @@ pub struct Problem {
 
 /// `POST /sessions`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// The account.
@@ -53,6 +56,7 @@ pub struct Login {
 
 /// The answer to `POST /sessions`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Session {
     /// The account.
     pub account: String,
@@ -64,6 +68,7 @@ pub struct Session {
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TokenKind {
     /// Using this API.
@@ -74,6 +79,7 @@ pub enum TokenKind {
 
 /// `POST /tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// A name, for people.
@@ -87,6 +93,7 @@ pub struct NewToken {
 
 /// A token as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Token {
     /// Its id.
     pub id: String,
@@ -104,6 +111,7 @@ pub struct Token {
 
 /// The answer to `POST /tokens`: the only time that the secret is shown.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedToken {
     /// The token.
     pub token: Token,
@@ -113,6 +121,7 @@ pub struct CreatedToken {
 
 /// Where an appliance stands, as the platform sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ApplianceState {
     /// Activated, never booted since.
@@ -127,6 +136,7 @@ pub enum ApplianceState {
 
 /// An appliance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Appliance {
     /// Its id.
     pub id: ApplianceId,
@@ -150,6 +160,7 @@ pub struct Appliance {
 
 /// `POST /appliances/activate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ActivateCode {
     /// The code on the appliance's console, with or without hyphen, in any case.
@@ -161,6 +172,7 @@ pub struct ActivateCode {
 
 /// The answer to `DELETE /appliances/ID`: what was destroyed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RemovalReceipt {
     /// The appliance.
     pub appliance: ApplianceId,
@@ -190,6 +202,7 @@ impl Message for Removal {
 
 /// `POST /scans`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewScan {
     /// Which appliance does it.
@@ -209,6 +222,7 @@ pub struct NewScan {
 
 /// Where a scan stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ScanState {
     /// Waits for its appliance.
@@ -225,6 +239,7 @@ pub enum ScanState {
 
 /// A scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scan {
     /// Its id.
     pub id: ScanId,
@@ -258,6 +273,7 @@ pub struct Scan {
 
 /// A finding as the platform keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StoredFinding {
     /// The appliance that saw it.
     pub appliance: ApplianceId,
@@ -277,6 +293,7 @@ pub struct StoredFinding {
 
 /// An entry of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditRecord {
     /// Counts up.
     pub number: u64,

@@ -23,6 +23,7 @@ const ID_DOMAIN: &[u8] = b"vedette/finding/1";
 
 /// One thing that was seen or found. What it is follows from its [`FindingType`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Finding {
     /// The family of the type.
     pub kind: Kind,

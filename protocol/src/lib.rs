@@ -17,6 +17,8 @@ pub mod image;
 pub mod job;
 pub mod keeper;
 pub mod link;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod scope;
 pub mod signed;
 pub mod status;

@@ -91,6 +91,7 @@ pub enum WorkerEvent {
 
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Probes that came to an end.
     pub done: u64,

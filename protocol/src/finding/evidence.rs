@@ -9,6 +9,7 @@ use crate::{id::Digest, time::Timestamp};
 
 /// A fact. In JSON an object with one key, the fact's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// A service said what it is.
@@ -89,6 +90,7 @@ pub enum Evidence {
 
 /// Versions of SSL and TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TlsVersion {
     /// RFC 6101.
     #[serde(rename = "SSLv3")]

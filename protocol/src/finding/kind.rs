@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The family of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A port was seen in a state.
@@ -19,6 +20,7 @@ pub enum Kind {
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A fact.
@@ -35,6 +37,7 @@ pub enum Severity {
 
 /// How sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// A sign that has other explanations.
@@ -47,6 +50,7 @@ pub enum Confidence {
 
 /// What a port was seen to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PortState {
     /// Something accepts connections.
@@ -71,7 +75,7 @@ macro_rules! types {
             /// Every type.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            const NAMES: &[&str] = &[$($text),*];
+            pub(crate) const NAMES: &[&str] = &[$($text),*];
 
             /// Its name in JSON and on command lines.
             pub fn name(self) -> &'static str {

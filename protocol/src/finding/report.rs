@@ -9,6 +9,7 @@ pub(super) const UNANSWERED_LISTED: usize = 64;
 
 /// The end of a scan, or of one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Report {
     outcome: Outcome,
     unanswered: u64,
@@ -21,6 +22,7 @@ pub struct Report {
 
 /// Whether everything that was planned was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Every probe was answered, or its silence is an answer.
@@ -31,6 +33,7 @@ pub enum Outcome {
 
 /// A place of which nothing is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unanswered {
     /// The host.
     pub target: Host,
@@ -40,6 +43,7 @@ pub struct Unanswered {
 
 /// What a scan cost, and how likely it missed something.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Effort {
     /// Requests above TCP, as HTTP requests.
     pub requests: u64,
@@ -53,6 +57,7 @@ pub struct Effort {
 
 /// What was looked at, of what was planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Coverage {
     /// Hosts in scope.
     pub hosts: u64,

@@ -1,0 +1,86 @@
+//! Schemas of the types that are text or lists in JSON, whatever they are in memory.
+
+use std::borrow::Cow;
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ArrayBuilder, ObjectBuilder, RefOr, Schema,
+        schema::{SchemaType, Type},
+    },
+};
+
+use crate::{
+    finding::{FindingType, Host, Label, UrlPath},
+    id::{ApplianceId, Digest, JobId, OrgId, ScanId},
+    job::{Check, Checks},
+    target::{PortSet, Target, Targets},
+    time::Timestamp,
+};
+
+macro_rules! text {
+    ($($type:ty, $name:literal, $description:literal, $example:literal;)*) => {
+        $(impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(SchemaType::new(Type::String))
+                    .description(Some($description))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        })*
+    };
+}
+
+text! {
+    ApplianceId, "ApplianceId", "An appliance's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    JobId, "JobId", "A job's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    OrgId, "OrgId", "An organisation's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    ScanId, "ScanId", "A scan's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    Digest, "Digest", "A SHA-256: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";
+    Timestamp, "Timestamp", "A time (RFC 3339), in whole seconds, UTC.", "2026-11-22T09:00:00Z";
+    Target, "Target", "An address, a network, a range or a host name.", "192.0.2.0/24";
+    PortSet, "PortSet", "Ports and ranges of ports, 1 to 65535.", "22,80,8000-8100";
+    Host, "Host", "An address, or the name that was asked for.", "192.0.2.7";
+    Label, "Label", "A short text of a bounded alphabet.", "OpenSSH";
+    UrlPath, "UrlPath", "The path of a URL, without query.", "/.git/HEAD";
+}
+
+impl PartialSchema for FindingType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .description(Some("What a finding is."))
+            .enum_values(Some(Self::NAMES.iter().copied()))
+            .into()
+    }
+}
+
+impl ToSchema for FindingType {}
+
+macro_rules! list {
+    ($($type:ty, $of:ty;)*) => {
+        $(impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                ArrayBuilder::new().items(<$of>::schema()).min_items(Some(1)).into()
+            }
+        }
+
+        impl ToSchema for $type {
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                <$of>::schemas(schemas);
+            }
+        })*
+    };
+}
+
+list! {
+    Targets, Target;
+    Checks, Check;
+}
