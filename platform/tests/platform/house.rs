@@ -161,7 +161,7 @@ impl House {
         let text = String::from_utf8(printed.stdout).unwrap();
         let pins: toml::Table = toml::from_str(&text).unwrap();
         let section = &pins["platform"];
-        let roots = section["roots_pem"].as_array().unwrap().iter();
+        let roots = section["roots"].as_array().unwrap().iter();
         let roots = roots.map(|pem| PinnedRoot::from_pem(pem.as_str().unwrap()).unwrap());
         Pins {
             key: section["key"].as_str().unwrap().parse().unwrap(),
