@@ -42,7 +42,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
     let show = Show { json: arguments.json };
     match arguments.command {
         Command::Login(asked) => login::log_in(asked, show).await,
-        Command::Logout => login::log_out(show),
+        Command::Logout => login::log_out(show).await,
         Command::Token(asked) => token::run(&platform()?, asked, show).await,
         Command::Appliance(asked) => appliance::run(&platform()?, asked, show).await,
         Command::Scan(asked) => scan::run(&platform()?, asked, show).await,

@@ -56,14 +56,15 @@ impl Login {
         Ok(path)
     }
 
-    /// Removes what is kept, if there is something.
-    pub(crate) fn forget() -> Result<bool> {
+    /// Takes what is kept out of its place, if there is something. Nothing is kept then, even if it was no login.
+    pub(crate) fn forget() -> Result<Option<Self>> {
         let path = Surroundings::of_process()?.path()?;
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).context(format!("removing {}", path.display())),
+        if !path.exists() {
+            return Ok(None);
         }
+        let stored = Self::stored_at(&path);
+        fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        stored.map(Some)
     }
 
     fn from(around: &Surroundings) -> Result<Self> {

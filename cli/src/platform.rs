@@ -48,12 +48,13 @@ impl ApiError {
 
 impl std::fmt::Display for ApiError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Problem {
-            title,
-            detail,
-            status,
-            ..
-        } = &self.problem;
+        if self.is("unauthenticated") {
+            return f.write_str(
+                "not logged in: the token is unknown, has expired or was revoked; run `vedette login`, \
+                 or check VEDETTE_TOKEN",
+            );
+        }
+        let Problem { title, detail, .. } = &self.problem;
         let plain = |text: &str| {
             text.chars()
                 .filter(|c| !c.is_control())
@@ -61,13 +62,11 @@ impl std::fmt::Display for ApiError {
                 .collect::<String>()
         };
         write!(f, "{}", plain(title))?;
-        if !detail.is_empty() && detail != title {
-            write!(f, ": {}", plain(detail))?;
+        if detail.is_empty() || detail == title {
+            Ok(())
+        } else {
+            write!(f, ": {}", plain(detail))
         }
-        if *status == 401 {
-            write!(f, "; log in again, or check VEDETTE_TOKEN")?;
-        }
-        Ok(())
     }
 }
 
@@ -309,19 +308,20 @@ mod tests {
 
     #[test]
     fn a_refusal_shows_the_detail_and_what_to_do() {
-        let problem = |status: u16| ApiError {
+        let problem = |name: &str| ApiError {
             problem: Problem {
-                type_: "/problems/token-expired".into(),
-                title: "Not logged in".into(),
-                status,
-                detail: "the token\nhas expired".into(),
+                type_: format!("/problems/{name}"),
+                title: "The request is not valid".into(),
+                status: 400,
+                detail: "`ports` must be\x1b[2J numbers".into(),
             },
         };
         assert_eq!(
-            problem(401).to_string(),
-            "Not logged in: the tokenhas expired; log in again, or check VEDETTE_TOKEN"
+            problem("bad-request").to_string(),
+            "The request is not valid: `ports` must be[2J numbers"
         );
-        assert!(problem(403).is("token-expired") && !problem(403).is("expired"));
+        assert!(problem("unauthenticated").to_string().contains("vedette login"));
+        assert!(problem("token-expired").is("token-expired") && !problem("token-expired").is("expired"));
     }
 
     #[test]

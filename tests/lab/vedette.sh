@@ -1,5 +1,4 @@
 #!/bin/sh
 # The operator's tool, logged in at the platform of a lab. Only here is the platform's name known.
 export XDG_CONFIG_HOME={config}
-unset VEDETTE_URL VEDETTE_CA VEDETTE_TOKEN
 exec unshare --mount sh -c 'mount --bind "$1" /etc/hosts && shift && exec "$@"' sh {hosts} {vedette} "$@"

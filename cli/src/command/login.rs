@@ -56,13 +56,25 @@ pub(super) async fn log_in(asked: arguments::Login, show: Show) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
-pub(super) fn log_out(show: Show) -> Result<Outcome> {
-    if Login::forget()? {
-        show.note("logged out; the token itself stays valid until it expires")?;
-    } else {
+/// Ends the session at the platform too: a copy of the token, wherever it is, is worth nothing then.
+pub(super) async fn log_out(show: Show) -> Result<Outcome> {
+    let Some(Login { url, ca, token }) = Login::forget()? else {
         show.note("there was no login")?;
+        return Ok(Outcome::Done);
+    };
+    match Platform::new(url, &ca, Some(token))?.delete("/sessions").await {
+        Err(error)
+            if !error
+                .downcast_ref::<ApiError>()
+                .is_some_and(|error| error.is("unauthenticated")) =>
+        {
+            Err(error.context("the login is forgotten here, but its token stays valid until it expires"))
+        }
+        _ => {
+            show.note("logged out")?;
+            Ok(Outcome::Done)
+        }
     }
-    Ok(Outcome::Done)
 }
 
 async fn open(
