@@ -10,7 +10,7 @@ use vedette_protocol::Digest;
 
 use crate::lab::Image;
 use crate::platform::PlatformData;
-use crate::programs::{Programs, workspace};
+use crate::programs::{Programs, as_from_a_shell, workspace};
 
 /// Whether a build was needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,18 +49,19 @@ pub fn image(programs: &Programs, data: &PlatformData, out: &Path, probe: &str) 
     let _there_is_none = fs::remove_file(&stamp);
     let log = out.join("build.log");
     let output = File::create(&log).with_context(|| format!("making {}", log.display()))?;
-    let built = programs
-        .command("vedette-image")
+    let mut build = programs.command("vedette-image");
+    build
         .args(["build", "--config"])
         .arg(&manifest)
         .arg("--out")
         .arg(&parts)
         .arg("--keys")
-        .arg(out.join("keys"))
-        .current_dir(workspace())
+        .arg(out.join("keys"));
+    build
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
-        .stderr(output)
+        .stderr(output);
+    let built = as_from_a_shell(&mut build)
         .status()
         .context("running vedette-image")?;
     ensure!(

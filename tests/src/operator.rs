@@ -31,16 +31,15 @@ impl Operator {
         let password = operator.password_file();
         let mut login = operator.command(&["login", "--url", &url()]);
         login.arg("--ca").arg(data.ca());
-        let first = data.first_login();
-        if first.exists() {
+        if password.exists() {
+            login.arg("--password-file").arg(password);
+        } else {
             new_password(&password)?;
             login
                 .arg("--password-file")
-                .arg(first)
+                .arg(data.first_login())
                 .arg("--new-password-file")
                 .arg(password);
-        } else {
-            login.arg("--password-file").arg(password);
         }
         output_of(&mut login).context("logging in")?;
         Ok(operator)
@@ -87,6 +86,11 @@ impl Operator {
         &self.wrapper
     }
 
+    /// The file with the login.
+    pub fn login_file(&self) -> PathBuf {
+        self.dir.join("config/vedette/login.toml")
+    }
+
     /// The file with the account's password.
     pub fn password_file(&self) -> PathBuf {
         self.dir.join("password")
@@ -107,7 +111,7 @@ fn wrapper(programs: &Programs, lab: &Lab, dir: &Path) -> Result<PathBuf> {
     .with_context(|| format!("writing {}", hosts.display()))?;
     let script = include_str!("../lab/vedette.sh")
         .replace("{hosts}", &quoted(&hosts))
-        .replace("{config}", &quoted(dir))
+        .replace("{config}", &quoted(&dir.join("config")))
         .replace("{vedette}", &quoted(&programs.path("vedette")));
     let path = dir.join("vedette");
     match fs::remove_file(&path) {

@@ -57,7 +57,7 @@ impl PlatformData {
         self.dir.join("tls/root.pem")
     }
 
-    /// The file with the password of the first login; gone after that.
+    /// The file with the password of the first login.
     pub fn first_login(&self) -> PathBuf {
         self.dir.join("first-login")
     }

@@ -17,11 +17,9 @@ impl Programs {
     pub fn build() -> Result<Self> {
         // The whole workspace, as the tests build it: with fewer members the features of shared crates would differ,
         // and each of those would be built once more.
-        let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--locked", "--workspace", "--bins"])
-            .current_dir(workspace())
-            .status()
-            .context("running cargo")?;
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
+        let built = as_from_a_shell(&mut cargo).status().context("running cargo")?;
         ensure!(built.success(), "cargo could not build the programs");
         Ok(Self {
             dir: target().join("debug"),
@@ -59,6 +57,18 @@ impl Programs {
     }
 }
 
+/// A program that is, or runs, cargo: in the workspace, and without what cargo has set for us. Build scripts watch some
+/// of these variables, and would run again each time, with all that depends on them.
+pub fn as_from_a_shell(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if SET_BY_CARGO.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(workspace())
+}
+
 /// Runs a program to its end, and returns what it printed.
 pub fn output_of(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -82,3 +92,13 @@ pub fn workspace() -> &'static Path {
 pub fn target() -> PathBuf {
     workspace().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
+
+const SET_BY_CARGO: [&str; 7] = [
+    "CARGO_BIN_",
+    "CARGO_CRATE_NAME",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_PACKAGE",
+    "NEXTEST",
+    "OUT_DIR",
+];
