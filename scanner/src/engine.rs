@@ -85,84 +85,112 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
     let deadline = begun + scan.time;
     let plan = Arc::new(Plan::of(&scan.scope));
     let wire = Wire::new(Arc::new(scan.scope));
-    let mut books = Books::open(plan.hosts(), plan.len());
     let (told, mut swept) = mpsc::channel(BATCHES);
     let sweep = spawn_blocking({
         let (plan, wire, bounds) = (plan.clone(), wire.clone(), scan.bounds);
         move || sweep(&wire, &plan, bounds, deadline, &told)
     });
-    let mut examination = Examination {
-        wire,
-        checks: Arc::new(scan.checks),
-        deadline,
-        all: Arc::new(Semaphore::new(CONVERSATIONS)),
-        hosts: HashMap::new(),
-        tasks: JoinSet::new(),
+    let mut course = Course {
+        books: Books::open(plan.hosts(), plan.len()),
+        progress: Progress {
+            done: 0,
+            total: plan.len(),
+        },
+        plan,
+        examination: Examination::new(wire.clone(), scan.checks, deadline),
+        now: scan.now,
+        tell: scan.tell,
     };
-    let mut progress = Progress {
-        done: 0,
-        total: plan.len(),
-    };
-    let mut last = Instant::now();
     let mut sweeping = true;
-    let mut waiting: Vec<Known> = Vec::new();
+    let mut shown = begun;
     loop {
-        let (mut found, mut done) = (Vec::new(), 0);
-        tokio::select! {
+        let found = tokio::select! {
             batch = swept.recv(), if sweeping => match batch {
-                Some(batch) => {
-                    done = batch.len() as u64;
-                    for (endpoint, answer) in batch {
-                        books.port(endpoint, answer);
-                        if answer == Answer::Open || scan.tell == Tell::EveryPort {
-                            let guises = plan.guises(endpoint);
-                            found.extend(guises.iter().map(|known| interpret::port(known, state(answer))));
-                            waiting.extend(guises.into_iter().filter(|_| answer == Answer::Open));
-                        }
-                    }
+                Some(batch) => course.swept(batch),
+                None => {
+                    sweeping = false;
+                    Vec::new()
                 }
-                None => sweeping = false,
             },
-            Some(ended) = examination.tasks.join_next() => {
-                let Examined { known, end } = ended?;
-                for (probe, reply) in known.exchanges() {
-                    books.exchange(&known, probe, reply);
-                }
-                if end == ExaminationEnd::OutOfTime {
-                    books.abandoned(&known);
-                }
-                done = known.exchanges().len() as u64;
-                progress.total += done;
-                found = interpret::interpret(&known, &examination.checks, scan.now);
-            }
+            Some(examined) = course.examination.tasks.join_next() => course.examined(&examined?),
             else => break,
+        };
+        let mut messages: Vec<Event> = found.into_iter().map(Event::Found).collect();
+        if shown.elapsed() >= PROGRESS_EVERY {
+            shown = Instant::now();
+            messages.push(Event::Progress(course.progress));
         }
-        for known in waiting.drain(..) {
-            examination.begin(known);
-        }
-        progress.done += done;
-        let mut heard = true;
-        for finding in found {
-            heard &= events.send(Event::Found(finding)).await.is_ok();
-        }
-        if last.elapsed() >= PROGRESS_EVERY {
-            last = Instant::now();
-            heard &= events.send(Event::Progress(progress)).await.is_ok();
-        }
-        if !heard {
+        if tell(&events, messages).await.is_break() {
             break;
         }
     }
     drop(swept);
     let toll = sweep.await??;
-    books.not_reached(progress.total.saturating_sub(progress.done));
-    let postage = examination.wire.postage();
-    Ok(books.close(Cost {
+    let postage = wire.postage();
+    Ok(course.close(Cost {
         toll,
         requests: postage.requests.load(Ordering::Relaxed),
         packets: postage.packets.load(Ordering::Relaxed),
         took: begun.elapsed(),
     }))
+}
+
+async fn tell(events: &mpsc::Sender<Event>, messages: Vec<Event>) -> ControlFlow<()> {
+    for message in messages {
+        if events.send(message).await.is_err() {
+            return ControlFlow::Break(());
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// A scan under way: what came in, what it led to, what is on the books.
+struct Course {
+    plan: Arc<Plan>,
+    books: Books,
+    progress: Progress,
+    examination: Examination,
+    now: Timestamp,
+    tell: Tell,
+}
+
+impl Course {
+    /// Endpoints were asked whether they are open.
+    fn swept(&mut self, batch: Vec<(SocketAddr, Answer)>) -> Vec<Finding> {
+        self.progress.done += batch.len() as u64;
+        let mut found = Vec::new();
+        for (endpoint, answer) in batch {
+            self.books.port(endpoint, answer);
+            if answer == Answer::Open || self.tell == Tell::EveryPort {
+                for known in self.plan.guises(endpoint) {
+                    found.push(interpret::port(&known, state(answer)));
+                    if answer == Answer::Open {
+                        self.examination.begin(known);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// An open endpoint was examined.
+    fn examined(&mut self, Examined { known, end }: &Examined) -> Vec<Finding> {
+        for (probe, reply) in known.exchanges() {
+            self.books.exchange(known, probe, reply);
+        }
+        if *end == ExaminationEnd::CutShort {
+            self.books.abandoned(known);
+        }
+        self.progress.done += known.exchanges().len() as u64;
+        self.progress.total += known.exchanges().len() as u64;
+        interpret::interpret(known, &self.examination.checks, self.now)
+    }
+
+    fn close(mut self, cost: Cost) -> Report {
+        self.books
+            .not_reached(self.progress.total.saturating_sub(self.progress.done));
+        self.books.close(cost)
+    }
 }
 
 /// The port scan, in batches, on the thread that it may block.
@@ -208,44 +236,60 @@ struct Examined {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExaminationEnd {
     AllAsked,
-    OutOfTime,
+    /// By time, or by the bound on exchanges.
+    CutShort,
 }
 
 impl Examination {
-    fn begin(&mut self, mut known: Known) {
-        let (wire, checks, deadline, all) = (
-            self.wire.clone(),
-            self.checks.clone(),
-            self.deadline,
-            self.all.clone(),
-        );
-        let host = self.hosts.entry(known.endpoint().ip());
-        let host = host
-            .or_insert_with(|| Arc::new(Semaphore::new(CONVERSATIONS_PER_HOST)))
+    fn new(wire: Wire, checks: Checks, deadline: Instant) -> Self {
+        let (all, hosts) = (Arc::new(Semaphore::new(CONVERSATIONS)), HashMap::new());
+        Self {
+            wire,
+            checks: Arc::new(checks),
+            deadline,
+            all,
+            hosts,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    fn begin(&mut self, known: Known) {
+        let place = || Arc::new(Semaphore::new(CONVERSATIONS_PER_HOST));
+        let host = self
+            .hosts
+            .entry(known.endpoint().ip())
+            .or_insert_with(place)
             .clone();
+        let (all, wire) = (self.all.clone(), self.wire.clone());
+        let (checks, deadline) = (self.checks.clone(), self.deadline);
         self.tasks.spawn(async move {
             // The host's place first: who waits for it must not keep others from theirs.
             let (_host, _all) = (host.acquire().await, all.acquire().await);
-            loop {
-                let probes = plan::next(&known, &checks);
-                if probes.is_empty() || known.exchanges().len() >= EXCHANGES_LIMIT {
-                    return Examined {
-                        known,
-                        end: ExaminationEnd::AllAsked,
-                    };
-                }
-                for probe in probes {
-                    if Instant::now() >= deadline {
-                        return Examined {
-                            known,
-                            end: ExaminationEnd::OutOfTime,
-                        };
-                    }
-                    let reply = ask(&wire, &probe, deadline).await;
-                    known.learn(probe, reply);
-                }
-            }
+            examine(known, &wire, &checks, deadline).await
         });
+    }
+}
+
+/// Asks an open endpoint whatever the plan wants to know of it.
+async fn examine(mut known: Known, wire: &Wire, checks: &Checks, deadline: Instant) -> Examined {
+    loop {
+        let probes = plan::next(&known, checks);
+        if probes.is_empty() {
+            return Examined {
+                known,
+                end: ExaminationEnd::AllAsked,
+            };
+        }
+        for probe in probes {
+            if Instant::now() >= deadline || known.exchanges().len() >= EXCHANGES_LIMIT {
+                return Examined {
+                    known,
+                    end: ExaminationEnd::CutShort,
+                };
+            }
+            let reply = ask(wire, &probe, deadline).await;
+            known.learn(probe, reply);
+        }
     }
 }
 
@@ -266,9 +310,10 @@ async fn ask(wire: &Wire, probe: &Probe, deadline: Instant) -> Reply {
         .unwrap_or_else(late)
 }
 
-const CONVERSATIONS: usize = 128;
+/// With what each may keep of its replies, this is the bound on memory.
+const CONVERSATIONS: usize = 64;
 const CONVERSATIONS_PER_HOST: usize = 8;
 /// Of one endpoint; no plan comes near.
-const EXCHANGES_LIMIT: usize = 256;
+const EXCHANGES_LIMIT: usize = 64;
 const BATCHES: usize = 64;
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);

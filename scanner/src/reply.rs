@@ -17,7 +17,7 @@ pub struct Reply {
 }
 
 /// The most bytes that are kept of one reply.
-pub const HEARD_LIMIT: usize = 256 * 1024;
+pub const HEARD_LIMIT: usize = 64 * 1024;
 
 /// What a TLS server showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -193,7 +193,7 @@ fn unchunked(mut rest: &[u8]) -> (Vec<u8>, Chunks) {
 
 /// How long a service may take to greet before we speak.
 const GREETING: Duration = Duration::from_millis(1200);
-const HEAD_LIMIT: usize = 64 * 1024;
+const HEAD_LIMIT: usize = 32 * 1024;
 const HEADERS_LIMIT: usize = 128;
 
 #[cfg(test)]
