@@ -43,7 +43,8 @@ pub struct Host {
 }
 
 impl Scope {
-    /// The scope of these targets. A name that `names` does not resolve adds nothing.
+    /// The scope of these targets. A target's name that `names` does not resolve adds nothing; an excluded
+    /// name that it does not resolve leaves nothing, because what must not be touched could be any of it.
     pub fn new(targets: &[Target], exclude: &[Target], names: &[Resolved], ports: PortSet) -> Self {
         let spans = |target: &Target| -> Vec<Host> {
             match target {
@@ -65,6 +66,9 @@ impl Scope {
         let mut hosts: Vec<Host> = targets.iter().flat_map(spans).collect();
         hosts.sort();
         hosts.dedup();
+        if exclude.iter().any(|target| spans(target).is_empty()) {
+            hosts.clear();
+        }
         let never = exclude.iter().flat_map(spans).map(|host| host.span).collect();
         Self { hosts, never, ports }
     }
@@ -159,5 +163,12 @@ mod tests {
             .map(|(address, name)| (address.to_string(), name.is_some()))
             .collect();
         assert_eq!(hosts, [("192.0.2.9".to_owned(), true)]);
+    }
+
+    #[test]
+    fn an_excluded_name_that_does_not_resolve_leaves_nothing() {
+        let (targets, exclude) = (targets(&["192.0.2.0/30"]), targets(&["printer.lan"]));
+        let scope = Scope::new(&targets, &exclude, &[], PortSet::all());
+        assert_eq!(scope.addresses().count(), 0);
     }
 }
