@@ -14,7 +14,9 @@ use tokio::{
     time::{interval, timeout},
 };
 use vedette_protocol::{
-    Finding, Frame, FrameError, Job, Report, Scope, Timestamp, codec,
+    Finding, Frame, FrameError, Job, Report, Scope, Target, Timestamp, codec,
+    finding::{Coverage, Effort, Unanswered},
+    scope::Resolved,
     worker::{FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRequest, WorkerEvent, WorkerFailure},
 };
 
@@ -86,8 +88,14 @@ pub async fn work(mut vedetted: UnixStream, keeper: &Keeper) -> Result<(), Worke
         .await
         .map_err(WorkerError::Vedetted)?;
     let (hear, mut speak) = vedetted.into_split();
+    let names = order.names.clone();
     let mut ending = match granted(order, keeper).await {
-        Ok(grant) => scan(grant, hear, &mut speak).await?,
+        Ok(grant) => {
+            let nameless = without_address(&grant.job, &names);
+            scan(grant, hear, &mut speak)
+                .await?
+                .map(|report| report.and(nameless))
+        }
         Err(failure) => Err(failure),
     };
     let last = match &mut ending {
@@ -194,6 +202,32 @@ async fn scan(
             }
         }
     }
+}
+
+/// What the scan cannot know of: targets whose names have no address are gaps in it.
+fn without_address(job: &Job, names: &[Resolved]) -> Report {
+    let resolves = |name| {
+        names
+            .iter()
+            .any(|found| found.name == *name && !found.addresses.is_empty())
+    };
+    let mut gaps = Vec::new();
+    for target in job.targets.as_slice() {
+        if let Target::Name(name) = target
+            && !resolves(name)
+        {
+            gaps.push(Unanswered {
+                target: name.into(),
+                port: None,
+            });
+        }
+    }
+    let hosts = gaps.len() as u64;
+    let coverage = Coverage {
+        hosts,
+        ..Coverage::default()
+    };
+    Report::close(Effort::default(), coverage, hosts, gaps)
 }
 
 /// Findings on their way, gathered so that one message carries many of them.

@@ -151,6 +151,21 @@ async fn a_granted_job_is_done_and_reported() {
 }
 
 #[tokio::test]
+async fn a_target_whose_name_has_no_address_makes_the_report_partial() {
+    let (_listener, ports) = listener();
+    let (dir, mut job) = (TempDir::new().unwrap(), job(ports));
+    let targets = ["127.0.0.1", "gone.example"].map(|target| target.parse::<Target>().unwrap());
+    job.targets = Targets::try_from(targets.to_vec()).unwrap();
+    let (ended, events) = run(&job, &keeper(dir.path(), &job, Verdict::Grant)).await;
+    ended.unwrap();
+    let Some(WorkerEvent::Ended(report)) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(report.outcome(), Outcome::Partial);
+    assert_eq!(report.examples()[0].target.as_str(), "gone.example");
+}
+
+#[tokio::test]
 async fn nothing_is_sent_for_a_job_that_is_not_granted() {
     let malformed = || vec![1, 3, 0, 0, 0, 0xff, 0xff, 0xff];
     for verdict in [
