@@ -17,6 +17,7 @@ use vedette_protocol::{
     Finding, Frame, FrameError, Job, Report, Scope, Target, Timestamp, codec,
     finding::{Coverage, Effort, Unanswered},
     scope::Resolved,
+    target::HostName,
     worker::{FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRequest, WorkerEvent, WorkerFailure},
 };
 
@@ -206,7 +207,7 @@ async fn scan(
 
 /// What the scan cannot know of: targets whose names have no address are gaps in it.
 fn without_address(job: &Job, names: &[Resolved]) -> Report {
-    let resolves = |name| {
+    let resolves = |name: &HostName| {
         names
             .iter()
             .any(|found| found.name == *name && !found.addresses.is_empty())
