@@ -19,7 +19,7 @@ use vedette_protocol::status::{STATUS_LIMIT, Status};
 use self::device::Device;
 
 /// How often the file is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Shows the status until the machine ends.
 pub fn show(status: &Path, mut screen: Device, mut serial: Device) -> ! {

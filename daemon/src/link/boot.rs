@@ -106,6 +106,8 @@ impl Sealed {
         };
         house.board.fingerprint(&standing.fingerprint);
         if let Some(why) = standing.refused {
+            let leased = house.network.leased().unwrap_or_default();
+            house.board.address(leased.address());
             return Err(Stopped(why.to_string()));
         }
         loop {

@@ -19,7 +19,7 @@ const PORT: u16 = 8443;
 const JOB: JobId = JobId([1; 16]);
 
 /// Whether a process of this user reaches the port from the appliance.
-fn reaches(wire: &Wire, uid: u32, host: &str, port: u16) -> bool {
+pub(crate) fn reaches(wire: &Wire, uid: u32, host: &str, port: u16) -> bool {
     let space = wire.appliance.clone();
     let address = SocketAddr::new(host.parse().unwrap(), port);
     let tried = thread::spawn(move || {
@@ -31,7 +31,7 @@ fn reaches(wire: &Wire, uid: u32, host: &str, port: u16) -> bool {
 }
 
 /// Answers on every address of the network, on these ports.
-fn listen(wire: &Wire, ports: &[u16]) {
+pub(crate) fn listen(wire: &Wire, ports: &[u16]) {
     for port in ports.iter().copied() {
         let space = wire.network.clone();
         let (ready, listening) = std::sync::mpsc::channel();

@@ -11,9 +11,13 @@ use std::{
 };
 
 use rustix::fs::{Mode, OFlags, open};
+use vedette_crypto::SigningKey;
 use vedette_daemon::{
     keeper::{
-        clock::Reach,
+        self,
+        clock::{Clock, Reach},
+        course::{Course, Pins, Stage},
+        filter::Filter,
         server::{Desk, serve},
         start::{adopt_filter, with_parts},
         store::Store,
@@ -21,7 +25,8 @@ use vedette_daemon::{
     link::{House, board::Board, boot::boot, keeper::Keeper, network::Network},
 };
 use vedette_protocol::{
-    ImageConfig, ImageId,
+    BootId, ImageConfig, ImageId, Timestamp,
+    keeper::Enrolled,
     status::{State, Status},
 };
 
@@ -39,8 +44,38 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// Starts a keeper of an appliance that serves already.
+    pub(crate) fn serving(name: &str, config: &ImageConfig, enrolled: Enrolled) -> Self {
+        let begin = |config: &ImageConfig, filter, store| {
+            let clock = Clock::start(Reach::Process, Timestamp::now()).unwrap();
+            let pins = Pins {
+                platform: config.platform.key,
+                image: ImageId([1; 32]),
+                kind: config.kind,
+            };
+            let stage = Stage::Serving {
+                enrolled,
+                boot: BootId([2; 32]),
+            };
+            let course = Course::new(pins, SigningKey::generate(), stage);
+            keeper::Keeper::new(course, clock, store, filter, Timestamp(0))
+        };
+        Self::with(name, config, None, begin)
+    }
+
     /// Starts a keeper, with an activation token on its state partition if there is one.
     pub(crate) fn start(name: &str, config: &ImageConfig, token: Option<&str>) -> Self {
+        Self::with(name, config, token, |config, filter, store| {
+            with_parts(config, ImageId([1; 32]), filter, store, Reach::Process).unwrap()
+        })
+    }
+
+    fn with(
+        name: &str,
+        config: &ImageConfig,
+        token: Option<&str>,
+        begin: impl FnOnce(&ImageConfig, Filter, Store) -> keeper::Keeper + Send + 'static,
+    ) -> Self {
         let wire = Wire::new(name);
         wire.load_base();
         let place = tempfile::tempdir().unwrap();
@@ -56,7 +91,7 @@ impl Kept {
             // Every thread and every nft that comes of this one is in the namespace.
             enter(&space);
             let filter = adopt_filter(&kept_config).unwrap();
-            let keeper = with_parts(&kept_config, ImageId([1; 32]), filter, store, Reach::Process).unwrap();
+            let keeper = begin(&kept_config, filter, store);
             serve(&listener, Desk::Open(Box::new(keeper.into()))).unwrap();
         });
         Self {

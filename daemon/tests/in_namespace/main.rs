@@ -4,6 +4,7 @@
 
 mod boot;
 mod filter;
+mod grant;
 mod kept;
 mod platform;
 mod socket;

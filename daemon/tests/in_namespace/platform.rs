@@ -27,7 +27,7 @@ use vedette_crypto::{
     roots::{PinnedRoot, PinnedRoots},
 };
 use vedette_protocol::{
-    ApplianceId, BootId, Digest, ImageConfig, Message, OrgId, Signed, Timestamp,
+    ApplianceId, BootId, Digest, ImageConfig, Job, Message, OrgId, Signed, Timestamp,
     image::{ImageKind, PlatformPins},
     link::{
         ALPN, ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, Answer, BootOutcome,
@@ -42,7 +42,8 @@ use crate::wire::enter;
 pub(crate) const ADDRESS: &str = "198.51.100.13:8443";
 pub(crate) const CODE: &str = "BCDF-GHJK";
 
-const APPLIANCE: ApplianceId = ApplianceId([7; 16]);
+pub(crate) const APPLIANCE: ApplianceId = ApplianceId([7; 16]);
+pub(crate) const ORG: OrgId = OrgId([8; 16]);
 
 /// What it does wrong, or says no to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,12 @@ impl Platform {
                 roots: PinnedRoots::new(vec![PinnedRoot::from_pem(&self.inner.pinned.pem).unwrap()]).unwrap(),
             },
         }
+    }
+
+    /// Signs a job.
+    pub(crate) fn job(&self, job: &Job) -> Signed<Job> {
+        let Ok(signed) = Signed::seal(job, &self.inner.key);
+        signed
     }
 
     /// The paths that were asked for, in order.
@@ -285,7 +292,7 @@ impl Platform {
             .unwrap();
         Enrolment {
             appliance: APPLIANCE,
-            org: OrgId([8; 16]),
+            org: ORG,
             certificate: certificate.der().to_vec(),
             ticket: self.ticket(1),
         }

@@ -35,7 +35,7 @@ fn kept(name: &str) -> Kept {
 }
 
 /// Connects as a user, and does something with the connection.
-fn speaking<T: Send + 'static>(
+pub(crate) fn speaking<T: Send + 'static>(
     socket: &Path,
     uid: u32,
     speak: impl FnOnce(UnixStream) -> T + Send + 'static,

@@ -1,0 +1,153 @@
+//! A worker's grant, from its request to its end, in the kernel.
+
+use std::{
+    os::unix::net::UnixStream,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
+use vedette_protocol::{
+    ApplianceId, Job, JobId, ScanId, Signed, Timestamp,
+    job::Checks,
+    keeper::Enrolled,
+    worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
+};
+
+use crate::{
+    filter::{listen, reaches},
+    kept::Kept,
+    platform::{APPLIANCE, ORG, Platform},
+    wire::become_user,
+};
+
+const WORKER: u32 = 61_184;
+const HOST: &str = "198.51.100.10";
+
+fn job(seconds: u64) -> Job {
+    Job {
+        id: JobId([1; 16]),
+        scan: ScanId([2; 16]),
+        org: ORG,
+        appliance: APPLIANCE,
+        fence: 1,
+        targets: vec!["198.51.100.10-13".parse().unwrap()].try_into().unwrap(),
+        exclude: vec!["198.51.100.11".parse().unwrap()],
+        ports: "80".parse().unwrap(),
+        checks: Checks::all(),
+        expires: Timestamp::now().after(Duration::from_secs(seconds)),
+    }
+}
+
+fn serving(name: &str, platform: &Platform) -> Kept {
+    let enrolled = Enrolled {
+        appliance: APPLIANCE,
+        org: ORG,
+        certificate: vec![],
+    };
+    let kept = Kept::serving(name, &platform.config(), enrolled);
+    listen(&kept.wire, &[80]);
+    kept
+}
+
+/// A worker that asks, and holds its connection until it is told to close.
+struct Worker {
+    answer: ScopeAnswer,
+    close: Sender<()>,
+    closed: Receiver<()>,
+}
+
+fn ask(kept: &Kept, job: Signed<Job>) -> Worker {
+    let socket = kept.socket.clone();
+    let (close, told) = channel();
+    let (tell, closed) = channel();
+    let (say, answer) = channel();
+    thread::spawn(move || {
+        become_user(WORKER);
+        let mut conversation = Conversation::new(UnixStream::connect(socket).unwrap());
+        let request = ScopeRequest { job, names: vec![] };
+        conversation.send(&request, FRAME_LIMIT).unwrap();
+        say.send(conversation.receive::<ScopeAnswer>(FRAME_LIMIT).unwrap())
+            .unwrap();
+        while told.try_recv().is_err() {
+            if conversation.is_over() {
+                let _ = tell.send(());
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    Worker {
+        answer: answer.recv().unwrap(),
+        close,
+        closed,
+    }
+}
+
+fn wait_until_unreachable(kept: &Kept, limit: Duration) {
+    let end = Instant::now() + limit;
+    while reaches(&kept.wire, WORKER, HOST, 80) {
+        assert!(Instant::now() < end, "still reachable after {limit:?}");
+    }
+}
+
+#[test]
+fn a_grant_lives_as_long_as_the_workers_connection() {
+    let platform = Platform::honest();
+    let kept = serving("grant", &platform);
+    let worker = ask(&kept, platform.job(&job(600)));
+    let ScopeAnswer::Granted { scope, .. } = &worker.answer else {
+        panic!("{:?}", worker.answer);
+    };
+    assert!(scope.permits(HOST.parse().unwrap(), 80));
+    assert!(reaches(&kept.wire, WORKER, HOST, 80));
+    assert!(!reaches(&kept.wire, WORKER, "198.51.100.11", 80), "excluded");
+    let second = ask(&kept, platform.job(&job(600)));
+    assert_eq!(second.answer, ScopeAnswer::Refused(ScopeRefusal::AlreadyGranted));
+    assert!(
+        reaches(&kept.wire, WORKER, HOST, 80),
+        "a refusal takes nothing away"
+    );
+    worker.close.send(()).unwrap();
+    wait_until_unreachable(&kept, Duration::from_secs(3));
+    assert!(matches!(
+        ask(&kept, platform.job(&job(600))).answer,
+        ScopeAnswer::Granted { .. }
+    ));
+}
+
+#[test]
+fn a_grant_ends_with_its_job() {
+    let platform = Platform::honest();
+    let kept = serving("expiry", &platform);
+    let worker = ask(&kept, platform.job(&job(3)));
+    assert!(matches!(worker.answer, ScopeAnswer::Granted { .. }));
+    worker.closed.recv_timeout(Duration::from_secs(6)).unwrap();
+    wait_until_unreachable(&kept, Duration::from_secs(1));
+}
+
+#[test]
+fn jobs_that_are_not_ours_open_nothing() {
+    let (platform, rogue) = (Platform::honest(), Platform::honest());
+    let kept = serving("rogue", &platform);
+    let others = Job {
+        appliance: ApplianceId([9; 16]),
+        ..job(600)
+    };
+    let own = Job {
+        targets: vec!["127.0.0.1".parse().unwrap(), "198.51.100.2".parse().unwrap()]
+            .try_into()
+            .unwrap(),
+        ..job(600)
+    };
+    for (signed, refusal) in [
+        (rogue.job(&job(600)), ScopeRefusal::NotSigned),
+        (platform.job(&others), ScopeRefusal::NotOurs),
+        (platform.job(&job(0)), ScopeRefusal::Expired),
+        (platform.job(&own), ScopeRefusal::NothingInScope),
+    ] {
+        assert_eq!(ask(&kept, signed).answer, ScopeAnswer::Refused(refusal));
+        assert!(!reaches(&kept.wire, WORKER, HOST, 80));
+    }
+}
