@@ -5,7 +5,7 @@
 //! books once, and every probe sent does.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
@@ -17,7 +17,7 @@ use tokio::{
     task::{JoinError, JoinSet, spawn_blocking},
 };
 use vedette_protocol::{
-    Finding, Report, Scope, Timestamp, finding::PortState, job::Checks, worker::Progress,
+    Digest, Finding, Report, Scope, Timestamp, finding::PortState, job::Checks, worker::Progress,
 };
 
 use crate::{
@@ -98,6 +98,7 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
         },
         plan,
         examination: Examination::new(wire.clone(), scan.checks, deadline),
+        found: HashSet::new(),
         now: scan.now,
         tell: scan.tell,
     };
@@ -115,7 +116,7 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
             Some(examined) = course.examination.tasks.join_next() => course.examined(&examined?),
             else => break,
         };
-        let mut messages: Vec<Event> = found.into_iter().map(Event::Found).collect();
+        let mut messages: Vec<Event> = course.unheard(found).map(Event::Found).collect();
         if shown.elapsed() >= PROGRESS_EVERY {
             shown = Instant::now();
             messages.push(Event::Progress(course.progress));
@@ -150,11 +151,20 @@ struct Course {
     books: Books,
     progress: Progress,
     examination: Examination,
+    /// What was found already: a name may stand for several addresses, which are one place in findings.
+    found: HashSet<(Digest, Option<PortState>)>,
     now: Timestamp,
     tell: Tell,
 }
 
 impl Course {
+    /// Those that were not found before.
+    fn unheard(&mut self, found: Vec<Finding>) -> impl Iterator<Item = Finding> + '_ {
+        found
+            .into_iter()
+            .filter(|finding| self.found.insert((finding.id, finding.state)))
+    }
+
     /// Endpoints were asked whether they are open.
     fn swept(&mut self, batch: Vec<(SocketAddr, Answer)>) -> Vec<Finding> {
         self.progress.done += batch.len() as u64;

@@ -122,6 +122,19 @@ fn a_name_is_resolved_here_and_a_table_is_for_people() {
 }
 
 #[test]
+fn a_name_with_two_addresses_is_one_place() {
+    let listener = TcpListener::bind("[::]:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let output = vedette_scan(&["ports", "--targets", "localhost", "--ports", &port, "--json"]);
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["target"], &lines[0]["state"]),
+        (&"localhost".into(), &"open".into())
+    );
+}
+
+#[test]
 fn wrong_usage_names_place_and_cure() {
     for (arguments, parts) in [
         (
