@@ -146,7 +146,7 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
     }
 }
 
-/// Scans, and tells what is found as it goes. The outer error is vedetted's silence, the inner one ours.
+/// Scans, as long as both ends are there. The outer error is vedetted's silence, the inner one ours.
 async fn scan(
     grant: Grant,
     mut hear: impl AsyncRead + Unpin,
@@ -158,51 +158,53 @@ async fn scan(
         mut keeper,
     } = grant;
     let now = Timestamp::now();
-    let time = job.expires.since(now).min(LONGEST);
-    let bounds = Bounds::of_this_process();
     let scan = Scan {
         scope,
         checks: job.checks,
         now,
-        time,
-        bounds,
+        time: job.expires.since(now).min(LONGEST),
+        bounds: Bounds::of_this_process(),
         tell: Tell::OpenPorts,
     };
-    let (tell, mut told) = mpsc::channel(EVENTS);
-    let mut engine = std::pin::pin!(engine::run(scan, tell));
-    let mut basket = Basket::default();
-    let mut tick = interval(GATHER);
     let (mut from_keeper, mut from_vedetted) = ([0], [0]);
-    loop {
-        tokio::select! {
-            biased;
-            // Neither has anything more to say: a byte breaks the protocol as an end does.
-            _ = keeper.read(&mut from_keeper) => return Ok(Err(Failure::Withdrawn)),
-            _ = hear.read(&mut from_vedetted) => return Err(WorkerError::Abandoned),
-            Some(event) = told.recv() => {
-                if let Some(message) = basket.add(event) {
-                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
-                }
-            }
-            _ = tick.tick() => {
-                if let Some(message) = basket.empty() {
-                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
-                }
-            }
-            report = &mut engine => {
-                // The engine is done, so that what it said is all there.
-                while let Ok(event) = told.try_recv() {
-                    if let Some(message) = basket.add(event) {
-                        send(speak, &message).await.map_err(WorkerError::Vedetted)?;
-                    }
-                }
-                if let Some(message) = basket.empty() {
-                    send(speak, &message).await.map_err(WorkerError::Vedetted)?;
-                }
-                return Ok(report.map_err(Failure::Engine));
+    tokio::select! {
+        biased;
+        // Neither has anything more to say: a byte breaks the protocol as an end does.
+        _ = keeper.read(&mut from_keeper) => Ok(Err(Failure::Withdrawn)),
+        _ = hear.read(&mut from_vedetted) => Err(WorkerError::Abandoned),
+        ended = scan_and_tell(scan, speak) => ended.map_err(WorkerError::Vedetted),
+    }
+}
+
+/// Runs the engine, and tells what it finds as it goes. The outer error is that nobody listens.
+async fn scan_and_tell(
+    scan: Scan,
+    speak: &mut (impl AsyncWrite + Unpin),
+) -> Result<Result<Report, Failure>, FrameError> {
+    let (tell, mut told) = mpsc::channel(EVENTS);
+    let engine = async { Ok(engine::run(scan, tell).await) };
+    let telling = async {
+        let mut basket = Basket::default();
+        let mut tick = interval(GATHER);
+        loop {
+            let message = tokio::select! {
+                event = told.recv() => match event {
+                    Some(event) => basket.add(event),
+                    None => break,
+                },
+                _ = tick.tick() => basket.empty(),
+            };
+            if let Some(message) = message {
+                send(speak, &message).await?;
             }
         }
-    }
+        match basket.empty() {
+            Some(message) => send(speak, &message).await,
+            None => Ok(()),
+        }
+    };
+    let (report, ()) = tokio::try_join!(engine, telling)?;
+    Ok(report.map_err(Failure::Engine))
 }
 
 /// What the scan cannot know of: targets whose names have no address are gaps in it.
