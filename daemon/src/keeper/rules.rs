@@ -4,6 +4,8 @@
 //! Pure. Grants are cut anew with every change, so that an address that has become the platform's, a
 //! resolver's or our own leaves the running jobs' scope as well.
 
+mod runs;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -11,6 +13,8 @@ use std::{
 
 use serde_json::{Value, json};
 use vedette_protocol::{JobId, Scope, target::Span};
+
+use runs::{Run, runs};
 
 /// The table of the base filter.
 pub const TABLE: &str = "vedette";
@@ -57,9 +61,6 @@ pub struct Grant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the jobs' targets and ports come to more than {ELEMENTS_LIMIT} filter elements")]
 pub struct TooLarge;
-
-/// An unbroken run of addresses of one family; unlike a target's, of any length.
-type Run = (IpAddr, IpAddr);
 
 impl Rules {
     /// Takes out of a scope what is never scanned: the platform, resolvers, our own addresses, and
@@ -166,75 +167,6 @@ impl Element {
     fn json(self) -> Value {
         let Self { uid, run, ports } = self;
         json!({"concat": [uid, {"range": [run.0, run.1]}, TCP, {"range": [ports.0, ports.1]}]})
-    }
-}
-
-/// The addresses of a scope as sorted runs that neither overlap nor touch what is forbidden: nft refuses
-/// elements that overlap.
-fn runs(scope: &Scope) -> Vec<Run> {
-    let mut spans: Vec<Run> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
-    spans.sort_unstable();
-    let mut merged: Vec<Run> = Vec::new();
-    for (first, last) in spans {
-        match merged.last_mut() {
-            Some(run) if run.0.is_ipv4() == first.is_ipv4() && first <= run.1 => run.1 = run.1.max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    let mut never: Vec<Run> = scope.never().iter().map(Span::bounds).collect();
-    never.sort_unstable();
-    merged.into_iter().flat_map(|run| without(run, &never)).collect()
-}
-
-/// A run without what is forbidden of it; `never` is sorted.
-fn without(run: Run, never: &[Run]) -> Vec<Run> {
-    let mut left = Vec::new();
-    let mut rest = Some(run);
-    for &(low, high) in never.iter().filter(|cut| cut.0.is_ipv4() == run.0.is_ipv4()) {
-        let Some((first, last)) = rest.filter(|&(_, last)| low <= last) else {
-            break;
-        };
-        if high < first {
-            continue;
-        }
-        if low > first
-            && let Some(before) = step(low, Step::Down)
-        {
-            left.push((first, before));
-        }
-        rest = step(high, Step::Up)
-            .filter(|next| *next <= last)
-            .map(|next| (next, last));
-    }
-    left.extend(rest);
-    left
-}
-
-#[derive(Clone, Copy)]
-enum Step {
-    Down,
-    Up,
-}
-
-/// The neighbour of an address; none beyond the family's ends.
-fn step(address: IpAddr, step: Step) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(address) => {
-            let number = u32::from(address);
-            let next = match step {
-                Step::Down => number.checked_sub(1),
-                Step::Up => number.checked_add(1),
-            };
-            next.map(|next| Ipv4Addr::from(next).into())
-        }
-        IpAddr::V6(address) => {
-            let number = u128::from(address);
-            let next = match step {
-                Step::Down => number.checked_sub(1),
-                Step::Up => number.checked_add(1),
-            };
-            next.map(|next| Ipv6Addr::from(next).into())
-        }
     }
 }
 

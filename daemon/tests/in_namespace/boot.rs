@@ -1,12 +1,52 @@
 //! vedetted's course and the keeper's together, against a platform over TLS, up to the workspace: what is
 //! shown of each fault, and how far it got.
 
+use std::process::{Child, Command};
+
 use vedette_protocol::link::{ActivateRefusal, Activation, ActivationToken, BootRefusal};
 
 use crate::{
     kept::Kept,
-    platform::{CODE, Fault, Platform},
+    platform::{CODE, Fault, NAME, Platform},
 };
+
+/// A DNS server in the network that knows the platform alone.
+struct Dns(Child);
+
+impl Dns {
+    const ADDRESS: &str = "198.51.100.12";
+
+    fn start(space: &str) -> Self {
+        let server = Command::new("ip")
+            .args([
+                "netns",
+                "exec",
+                space,
+                "dnsmasq",
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+            ])
+            .args([
+                "--no-resolv",
+                "--no-hosts",
+                "--bind-interfaces",
+                "--pid-file",
+                "--user=root",
+            ])
+            .arg(format!("--listen-address={}", Self::ADDRESS))
+            .arg(format!("--address=/{NAME}/198.51.100.13"))
+            .spawn()
+            .unwrap();
+        Self(server)
+    }
+}
+
+impl Drop for Dns {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
 
 fn token() -> String {
     format!("{}{}", ActivationToken::PREFIX, "A".repeat(43))
@@ -60,6 +100,27 @@ fn a_device_code_is_shown_until_it_is_approved() {
     assert!(line.contains("state=activating"), "{line}");
     kept.wait_for(|line| line.contains("state=authenticated"));
     assert_eq!(platform.activated_by(), Some(Activation::DeviceCode));
+}
+
+#[test]
+fn the_platforms_name_is_asked_of_the_leased_server() {
+    let platform = Platform::honest();
+    let kept = Kept::start("dns", &platform.config_by_name(), Some(&token()));
+    platform.serve(&kept.wire.network);
+    kept.boot_with_lease(&format!("OPER_STATE=routable\nDNS={}\n", Dns::ADDRESS));
+    kept.wait_for(|line| line.contains("the_name_platform.vedette.test_does_not_resolve"));
+    let _dns = Dns::start(&kept.wire.network);
+    kept.wait_for(|line| line.contains("state=authenticated"));
+}
+
+#[test]
+fn without_a_dns_server_the_name_is_not_asked_of_anybody() {
+    let platform = Platform::honest();
+    let kept = Kept::start("nodns", &platform.config_by_name(), None);
+    platform.serve(&kept.wire.network);
+    kept.boot();
+    kept.wait_for(|line| line.contains("the_network_named_no_DNS_server"));
+    assert!(platform.asked().is_empty());
 }
 
 #[test]

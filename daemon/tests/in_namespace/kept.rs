@@ -103,11 +103,16 @@ impl Kept {
         }
     }
 
-    /// Starts vedetted's course beside it.
+    /// Starts vedetted's course beside it, on a network without DNS servers.
     pub(crate) fn boot(&self) {
+        self.boot_with_lease("OPER_STATE=routable\n");
+    }
+
+    /// Starts vedetted's course beside it, with a lease as networkd writes it down.
+    pub(crate) fn boot_with_lease(&self, lease: &str) {
         let links = self.place.path().join("links");
         fs::create_dir(&links).unwrap();
-        fs::write(links.join("2"), "OPER_STATE=routable\n").unwrap();
+        fs::write(links.join("2"), lease).unwrap();
         let house = Arc::new(House {
             config: self.config.clone(),
             keeper: Keeper::at(self.socket.clone()),

@@ -1,4 +1,4 @@
-//! Parts of the keeper that need a kernel of their own: run in network namespaces, as root, as `make
+//! Parts of the keeper that need the kernel: run in network namespaces and on loop devices, as root, as `make
 //! test` has it.
 #![cfg(test)]
 
@@ -8,4 +8,5 @@ mod grant;
 mod kept;
 mod platform;
 mod socket;
+mod state;
 mod wire;

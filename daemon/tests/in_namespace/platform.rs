@@ -40,6 +40,7 @@ use crate::wire::enter;
 
 /// Where it is in the network.
 pub(crate) const ADDRESS: &str = "198.51.100.13:8443";
+pub(crate) const NAME: &str = "platform.vedette.test";
 pub(crate) const CODE: &str = "BCDF-GHJK";
 
 pub(crate) const APPLIANCE: ApplianceId = ApplianceId([7; 16]);
@@ -137,13 +138,22 @@ impl Platform {
 
     /// What an image would know of it.
     pub(crate) fn config(&self) -> ImageConfig {
+        self.config_at(ADDRESS)
+    }
+
+    /// The same, by its name.
+    pub(crate) fn config_by_name(&self) -> ImageConfig {
+        self.config_at(&ADDRESS.replace("198.51.100.13", NAME))
+    }
+
+    fn config_at(&self, authority: &str) -> ImageConfig {
         ImageConfig {
             version: 1,
             kind: ImageKind::Test,
             release: "test".to_owned(),
             built: Timestamp(1_700_000_000),
             platform: PlatformPins {
-                url: format!("https://{ADDRESS}").parse().unwrap(),
+                url: format!("https://{authority}").parse().unwrap(),
                 key: self.inner.key.verifying_key(),
                 roots: PinnedRoots::new(vec![PinnedRoot::from_pem(&self.inner.pinned.pem).unwrap()]).unwrap(),
             },
@@ -206,7 +216,7 @@ impl Platform {
         };
         let key = KeyPair::generate().unwrap();
         let address: SocketAddr = ADDRESS.parse().unwrap();
-        let params = CertificateParams::new(vec![address.ip().to_string()]).unwrap();
+        let params = CertificateParams::new(vec![address.ip().to_string(), NAME.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority.issuer).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -1,8 +1,12 @@
 use proptest::prelude::*;
+use vedette_crypto::share::PlatformShare;
 use vedette_protocol::{
     ApplianceId, OrgId, ScanId,
-    keeper::Unfit,
-    link::{ActivateRefusal, Enrolment, Ticket, TimeOutcome},
+    keeper::{NotGenuine, Unfit},
+    link::{
+        ActivateOutcome, ActivateRefusal, Answer, BootOutcome, ConfirmOutcome, Enrolment, PollOutcome,
+        Request, Ticket, TimeOutcome, share_context,
+    },
 };
 
 use super::*;

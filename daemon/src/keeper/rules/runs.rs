@@ -1,0 +1,77 @@
+//! Runs of addresses, and cutting runs out of runs.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use vedette_protocol::{Scope, target::Span};
+
+/// An unbroken run of addresses of one family; unlike a target's, of any length.
+pub(super) type Run = (IpAddr, IpAddr);
+
+/// The addresses of a scope as sorted runs that neither overlap nor touch what is forbidden: nft refuses
+/// elements that overlap.
+pub(super) fn runs(scope: &Scope) -> Vec<Run> {
+    let mut spans: Vec<Run> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
+    spans.sort_unstable();
+    let mut merged: Vec<Run> = Vec::new();
+    for (first, last) in spans {
+        match merged.last_mut() {
+            Some(run) if run.0.is_ipv4() == first.is_ipv4() && first <= run.1 => run.1 = run.1.max(last),
+            _ => merged.push((first, last)),
+        }
+    }
+    let mut never: Vec<Run> = scope.never().iter().map(Span::bounds).collect();
+    never.sort_unstable();
+    merged.into_iter().flat_map(|run| without(run, &never)).collect()
+}
+
+/// A run without what is forbidden of it; `never` is sorted.
+fn without(run: Run, never: &[Run]) -> Vec<Run> {
+    let mut left = Vec::new();
+    let mut rest = Some(run);
+    for &(low, high) in never.iter().filter(|cut| cut.0.is_ipv4() == run.0.is_ipv4()) {
+        let Some((first, last)) = rest.filter(|&(_, last)| low <= last) else {
+            break;
+        };
+        if high < first {
+            continue;
+        }
+        if low > first
+            && let Some(before) = step(low, Step::Down)
+        {
+            left.push((first, before));
+        }
+        rest = step(high, Step::Up)
+            .filter(|next| *next <= last)
+            .map(|next| (next, last));
+    }
+    left.extend(rest);
+    left
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Down,
+    Up,
+}
+
+/// The neighbour of an address; none beyond the family's ends.
+fn step(address: IpAddr, step: Step) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => {
+            let number = u32::from(address);
+            let next = match step {
+                Step::Down => number.checked_sub(1),
+                Step::Up => number.checked_add(1),
+            };
+            next.map(|next| Ipv4Addr::from(next).into())
+        }
+        IpAddr::V6(address) => {
+            let number = u128::from(address);
+            let next = match step {
+                Step::Down => number.checked_sub(1),
+                Step::Up => number.checked_add(1),
+            };
+            next.map(|next| Ipv6Addr::from(next).into())
+        }
+    }
+}
