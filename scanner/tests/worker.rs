@@ -244,6 +244,35 @@ async fn when_the_keeper_leaves_scanning_stops() {
     assert_eq!(events.last(), Some(&WorkerEvent::Failed(WorkerFailure::NoKeeper)));
 }
 
+#[tokio::test]
+async fn when_vedetted_hangs_up_the_worker_ends() {
+    let dir = TempDir::new().unwrap();
+    let mut job = job(PortSet::all());
+    job.targets = Targets::try_from(vec!["127.0.0.0/20".parse::<Target>().unwrap()]).unwrap();
+    let keeper = keeper(dir.path(), &job, Verdict::Grant);
+    let (mut vedetted, theirs) = StdStream::pair().unwrap();
+    let Ok(signed) = Signed::seal(&job, &SigningKey::generate());
+    write_frame(
+        &mut vedetted,
+        &Order {
+            job: signed,
+            names: Vec::new(),
+        },
+    )
+    .unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    let worker = work(UnixStream::from_std(theirs).unwrap(), &keeper);
+    let hang_up = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(vedetted);
+    };
+    let (ended, ()) = tokio::join!(timeout(Duration::from_secs(20), worker), hang_up);
+    assert!(
+        matches!(ended, Ok(Err(WorkerError::Abandoned | WorkerError::Vedetted(_)))),
+        "{ended:?}"
+    );
+}
+
 /// The program itself, with this as its descriptor 3, as systemd starts it. None: it had to be killed.
 fn program(connection: OwnedFd) -> Option<i32> {
     let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\"";
