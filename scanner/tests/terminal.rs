@@ -135,6 +135,27 @@ fn a_name_with_two_addresses_is_one_place() {
 }
 
 #[test]
+fn few_descriptors_make_it_slower_and_not_wrong() {
+    let (_listeners, open) = listeners(40);
+    let ports: Vec<String> = open.iter().map(ToString::to_string).collect();
+    let script = format!(
+        "ulimit -n 24; exec \"$0\" ports --targets 127.0.0.1 --ports 1-500,{} --json",
+        ports.join(",")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_vedette-scan")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(ports_in_state(&lines(&output), "open").is_superset(&open));
+}
+
+#[test]
 fn wrong_usage_names_place_and_cure() {
     for (arguments, parts) in [
         (

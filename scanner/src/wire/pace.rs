@@ -31,7 +31,7 @@ impl Bounds {
         let descriptors = limit.current.unwrap_or(u64::MAX) / 2;
         let connections = usize::try_from(descriptors)
             .unwrap_or(MOST_CONNECTIONS)
-            .clamp(16, MOST_CONNECTIONS);
+            .clamp(4, MOST_CONNECTIONS);
         Self {
             connections,
             rate: None,

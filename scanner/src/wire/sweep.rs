@@ -1,8 +1,7 @@
 //! The connect scan: many connection attempts at once from one thread, over epoll.
 //!
-//! A refused socket is used again for the next attempt, so that a closed port costs two system calls and
-//! no socket. An open port is closed by reset: nothing lingers in TIME_WAIT, here or there. What must stay
-//! true: each endpoint is told exactly once, or was not asked in time.
+//! A socket is used again for the next attempt, so that a closed port costs two system calls and no socket.
+//! An open port is left by reset: nothing lingers in TIME_WAIT, here or there. What must stay true: each endpoint is told exactly once, or was not asked in time.
 
 use std::{
     cmp::Reverse,
@@ -18,7 +17,7 @@ use rustix::{
     event::{Timespec, epoll},
     fd::OwnedFd,
     io::Errno,
-    net::{AddressFamily, connect_unspec, sockopt::set_socket_linger},
+    net::{AddressFamily, connect_unspec, sockopt::socket_error},
 };
 
 use super::{
@@ -347,11 +346,7 @@ impl<'a> Sweep<'a> {
                 self.toll.packets += 1;
             }
             self.land(at);
-            // Dissolving the association ends the attempt without a packet.
-            match connect_unspec(&self.slots[at].socket) {
-                Ok(()) => self.rest(at),
-                Err(_) => self.hang_up(at)?,
-            }
+            self.hang_up(at)?;
             self.pace.silent();
             if task.attempt < self.pace.attempts() {
                 task.attempt += 1;
@@ -388,13 +383,13 @@ impl<'a> Sweep<'a> {
         Ok(Some(at))
     }
 
-    /// Closes by reset and puts a new socket in its place.
+    /// Dissolves what the socket is bound up in, and it can be used again: an attempt ends without a packet,
+    /// a connection by reset.
     fn hang_up(&mut self, at: usize) -> Result<(), Errno> {
-        let Slot { socket, family, .. } = &self.slots[at];
-        set_socket_linger(socket, Some(Duration::ZERO))?;
-        let fresh = stream_socket(*family)?;
-        self.watch(&fresh, at)?;
-        self.slots[at].socket = fresh;
+        let socket = &self.slots[at].socket;
+        connect_unspec(socket)?;
+        // Our own reset counts as an error of the connection; whatever it was, it is over.
+        let _ = socket_error(socket)?;
         self.rest(at);
         Ok(())
     }
