@@ -3,64 +3,49 @@
 //! Who asks is settled before a handler runs: what belongs to an organisation can only be reached with a
 //! [`Caller`], and that comes from a valid bearer secret alone. Errors are problems (RFC 9457).
 
-mod appliances;
+pub(crate) mod appliances;
 mod audit;
 mod body;
 mod caller;
-mod cursor;
-mod findings;
+pub(crate) mod cursor;
+mod document;
+pub(crate) mod findings;
 mod health;
 mod problem;
-mod scans;
+pub(crate) mod scans;
 mod sessions;
 mod throttle;
-mod tokens;
+pub(crate) mod tokens;
 
 pub use caller::Caller;
 pub use problem::ApiError;
 pub use throttle::Throttle;
 
-use std::time::Duration;
+pub(crate) use body::BODY_LIMIT;
 
-use axum::{
-    Router,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    routing::{delete, get, post},
-};
-use tower_http::{set_header::SetResponseHeaderLayer, timeout::TimeoutLayer};
+use axum::Router;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::platform::Shared;
 
-/// The routes of the API.
+/// The routes of the API, and the document that describes them.
 pub fn routes(platform: Shared) -> Router {
-    let header = |name: HeaderName, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
-    };
-    Router::new()
-        .route("/api/v1/sessions", post(sessions::create).delete(sessions::end))
-        .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/api/v1/tokens/{id}", delete(tokens::delete))
-        .route("/api/v1/appliances", get(appliances::list))
-        .route("/api/v1/appliances/activate", post(appliances::activate))
-        .route(
-            "/api/v1/appliances/{id}",
-            get(appliances::show).delete(appliances::remove),
-        )
-        .route("/api/v1/scans", get(scans::list).post(scans::start))
-        .route("/api/v1/scans/{id}", get(scans::show))
-        .route("/api/v1/findings", get(findings::list))
-        .route("/api/v1/audit", get(audit::list))
-        .route("/health", get(health::health))
+    let (routes, document) = OpenApiRouter::with_openapi(document::begun())
+        .routes(routes!(sessions::create, sessions::end))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(appliances::list))
+        .routes(routes!(appliances::activate))
+        .routes(routes!(appliances::show, appliances::remove))
+        .routes(routes!(scans::list, scans::start))
+        .routes(routes!(scans::show))
+        .routes(routes!(findings::list))
+        .routes(routes!(audit::list))
+        .routes(routes!(health::health))
+        .split_for_parts();
+    routes
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .with_state(platform)
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::REQUEST_TIMEOUT,
-            REQUEST_TIME,
-        ))
-        .layer(header(header::CACHE_CONTROL, "no-store"))
-        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
+        .merge(document::routes(document))
 }
-
-const REQUEST_TIME: Duration = Duration::from_secs(30);

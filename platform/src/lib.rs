@@ -11,6 +11,7 @@
 pub mod api;
 pub mod ca;
 pub mod command;
+pub mod dashboard;
 pub mod desk;
 pub mod directory;
 pub mod escrow;
@@ -30,3 +31,4 @@ pub mod split;
 pub mod store;
 pub mod tls;
 pub mod token;
+pub mod web;

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use vedette_crypto::SigningKey;
-use vedette_protocol::{OrgId, ScanId, image::ImageKind};
+use vedette_protocol::image::ImageKind;
 
 use crate::{
     api::Throttle, ca::Authority, desk::Desks, keystore::Keystore, login::Guesser, settings::Settings,
@@ -29,8 +29,6 @@ pub struct Platform {
     pub desks: Desks,
     /// Failed logins and guessed codes.
     pub logins: Throttle<Guesser>,
-    /// Tells that a scan has changed.
-    pub news: broadcast::Sender<(OrgId, ScanId)>,
     /// Turns true when the platform stops.
     pub stopping: watch::Sender<bool>,
 }
@@ -65,6 +63,3 @@ impl Policy {
         }
     }
 }
-
-/// How many changes of scans a slow listener may miss before it has to look itself.
-pub const NEWS_KEPT: usize = 256;

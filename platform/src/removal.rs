@@ -63,8 +63,6 @@ pub async fn remove(
         let reason = "the appliance was removed";
         for scan in jobs::fail_those_of(&mut writing, org, id, reason, now).await? {
             scans::end_with_last_job(&mut writing, org, scan, now).await?;
-            // Nobody may be listening.
-            let _ = platform.news.send((org, scan));
         }
         audit::record(&mut writing, org, actor, "appliance.remove", &id.to_string(), now).await?;
     }

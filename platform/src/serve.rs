@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::{broadcast, watch},
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
@@ -15,18 +15,19 @@ use vedette_crypto::{SigningKey, sign::Pkcs8};
 use vedette_protocol::Timestamp;
 
 use crate::{
-    api::{self, Throttle},
+    api::Throttle,
     ca::Authority,
     desk::{self, Desks},
     directory::Directory,
     keystore::{Entry, Keystore},
     link,
     listener::{self, House},
-    platform::{NEWS_KEPT, Platform, Policy, Shared},
+    platform::{Platform, Policy, Shared},
     removal, renewal,
     settings::Settings,
     store::{Store, appliances, boots, jobs, scans, sessions},
     tls::{self, Shown, Tls},
+    web,
 };
 
 /// Serves a data directory.
@@ -55,7 +56,6 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
             .context("opening the appliance CA")?,
         desks: Desks::default(),
         logins: Throttle::default(),
-        news: broadcast::Sender::new(NEWS_KEPT),
         stopping: watch::Sender::new(false),
         settings,
         keystore,
@@ -65,7 +65,7 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
     let house = House {
         tls: Tls::new(shown.clone(), appliance_ca)?,
         link: link::routes(platform.clone()),
-        web: api::routes(platform.clone()),
+        web: web::routes(platform.clone()),
     };
     let listener = TcpListener::bind(address)
         .await
@@ -137,10 +137,6 @@ async fn round(platform: &Platform, now: Timestamp) -> Result<(), sqlx::Error> {
     let waited_for = jobs::waited_for(&mut writing, now).await?;
     writing.commit().await?;
 
-    for scan in given_up {
-        // Nobody may be listening.
-        let _ = platform.news.send(scan);
-    }
     for appliance in waited_for {
         platform.desks.ring(appliance);
     }

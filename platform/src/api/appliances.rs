@@ -10,7 +10,7 @@ use vedette_protocol::{
 use super::{
     body::{Body, Id},
     caller::Caller,
-    problem::ApiError,
+    problem::{ApiError, Refusals},
     tokens,
 };
 use crate::{
@@ -22,6 +22,11 @@ use crate::{
     store::{appliances, codes},
 };
 
+#[utoipa::path(
+    get, path = "/api/v1/appliances", tag = "Appliances", summary = "List appliances",
+    security(("bearer" = [])),
+    responses((status = 200, description = "All appliances", body = Page<Appliance>), Refusals),
+)]
 pub(super) async fn list(
     State(platform): State<Shared>,
     caller: Caller,
@@ -30,6 +35,12 @@ pub(super) async fn list(
     Ok(Json(Page { items, next: None }))
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/appliances/{id}", tag = "Appliances", summary = "Show an appliance",
+    params(("id" = ApplianceId, Path, description = "The appliance's id")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The appliance", body = Appliance), Refusals),
+)]
 pub(super) async fn show(
     State(platform): State<Shared>,
     caller: Caller,
@@ -38,6 +49,12 @@ pub(super) async fn show(
     Ok(Json(one(&platform, &caller, id).await?))
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/appliances/activate", tag = "Appliances", summary = "Approve the code on an appliance's console",
+    request_body = ActivateCode,
+    security(("bearer" = [])),
+    responses((status = 201, description = "The appliance", body = Appliance), Refusals),
+)]
 pub(super) async fn activate(
     State(platform): State<Shared>,
     caller: Caller,
@@ -47,6 +64,12 @@ pub(super) async fn activate(
     Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
 }
 
+#[utoipa::path(
+    delete, path = "/api/v1/appliances/{id}", tag = "Appliances", summary = "Remove an appliance and destroy its key share",
+    params(("id" = ApplianceId, Path, description = "The appliance's id")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The signed receipt", body = RemovalReceipt), Refusals),
+)]
 pub(super) async fn remove(
     State(platform): State<Shared>,
     caller: Caller,

@@ -1,23 +1,26 @@
 //! The audit trail, newest first.
 
 use axum::{Json, extract::State};
-use serde::Deserialize;
 use vedette_protocol::api::{AuditRecord, Page};
 
-use super::{body::Asked, caller::Caller, cursor, problem::ApiError};
+use super::{
+    body::Asked,
+    caller::Caller,
+    cursor::{self, PageQuery},
+    problem::{ApiError, Refusals},
+};
 use crate::{platform::Shared, store::audit};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AuditQuery {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "Audit", summary = "List what was changed, newest first",
+    params(PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, description = "A page of records", body = Page<AuditRecord>), Refusals),
+)]
 pub(super) async fn list(
     State(platform): State<Shared>,
     caller: Caller,
-    Asked(asked): Asked<AuditQuery>,
+    Asked(asked): Asked<PageQuery>,
 ) -> Result<Json<Page<AuditRecord>>, ApiError> {
     let limit = cursor::page(asked.limit)?;
     let below = asked.cursor.as_deref().map(cursor::read).transpose()?;

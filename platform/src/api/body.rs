@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::problem::ApiError;
 
 /// The longest body, in bytes: a list of 4,096 targets fits.
-pub(super) const BODY_LIMIT: usize = 1 << 20;
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub T);

@@ -1,7 +1,7 @@
 //! Cursors: the place behind which a page goes on, as text that a client hands back unread.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::problem::ApiError;
 
@@ -10,6 +10,17 @@ pub(super) const PAGE: u32 = 100;
 
 /// How many it has at most.
 pub(super) const PAGE_LIMIT: u32 = 1000;
+
+/// Which page is asked for.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PageQuery {
+    /// `next` of the page before.
+    pub(crate) cursor: Option<String>,
+    /// 1 to 1000; 100 unless given.
+    pub(crate) limit: Option<u32>,
+}
 
 /// A place as text.
 pub(crate) fn write<T: Serialize>(place: &T) -> String {

@@ -8,24 +8,42 @@ use vedette_protocol::{
     finding::Severity,
 };
 
-use super::{body::Asked, caller::Caller, cursor, problem::ApiError};
+use super::{
+    body::Asked,
+    caller::Caller,
+    cursor,
+    problem::{ApiError, Refusals},
+};
 use crate::{
     platform::{Platform, Shared},
     store::findings::{self, Filter, Position},
 };
 
 /// What is asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FindingQuery {
+    /// Those that this scan saw.
     pub(crate) scan: Option<ScanId>,
+    /// Those of this appliance.
     pub(crate) appliance: Option<ApplianceId>,
+    /// Those of this severity.
     pub(crate) severity: Option<Severity>,
+    /// Those of this host.
     pub(crate) target: Option<String>,
+    /// `next` of the page before.
     pub(crate) cursor: Option<String>,
+    /// 1 to 1000; 100 unless given.
     pub(crate) limit: Option<u32>,
 }
 
+#[utoipa::path(
+    get, path = "/api/v1/findings", tag = "Findings", summary = "List findings, worst first",
+    params(FindingQuery),
+    security(("bearer" = [])),
+    responses((status = 200, description = "A page of findings", body = Page<StoredFinding>), Refusals),
+)]
 pub(super) async fn list(
     State(platform): State<Shared>,
     caller: Caller,

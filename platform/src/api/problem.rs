@@ -177,6 +177,39 @@ impl From<SplitError> for ApiError {
     }
 }
 
+/// How requests are refused, for the OpenAPI document.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "the variants are read by the derive only")]
+pub(super) enum Refusals {
+    /// The request is not valid: `detail` names the field and what to write instead.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(Problem),
+    /// No valid bearer secret, or a wrong password.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// A new password is needed.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// There is nothing there.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+    /// It cannot be done as things stand.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+    /// The body is too long.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLong(Problem),
+    /// The body is not JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(Problem),
+    /// Too many attempts: see the header `Retry-After`.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Problem),
+    /// The platform failed.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Internal(Problem),
+}
+
 pub(super) async fn not_found(uri: Uri) -> ApiError {
     ApiError::NotFound(format!("{}; see /docs/ for what there is", uri.path()))
 }

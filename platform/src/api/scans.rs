@@ -1,7 +1,6 @@
 //! Scans: start, list, show.
 
 use axum::{Json, extract::State, http::StatusCode};
-use serde::Deserialize;
 use vedette_protocol::{
     ScanId, Timestamp,
     api::{NewScan, Page, Scan},
@@ -11,8 +10,8 @@ use vedette_protocol::{
 use super::{
     body::{Asked, Body, Id},
     caller::Caller,
-    cursor,
-    problem::ApiError,
+    cursor::{self, PageQuery},
+    problem::{ApiError, Refusals},
 };
 use crate::{
     platform::{Platform, Shared},
@@ -20,18 +19,55 @@ use crate::{
     store::{appliances, audit, jobs, scans},
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    cursor: Option<String>,
-    limit: Option<u32>,
-}
-
+#[utoipa::path(
+    get, path = "/api/v1/scans", tag = "Scans", summary = "List scans, newest first",
+    params(PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, description = "A page of scans", body = Page<Scan>), Refusals),
+)]
 pub(super) async fn list(
     State(platform): State<Shared>,
     caller: Caller,
-    Asked(asked): Asked<ListQuery>,
+    Asked(asked): Asked<PageQuery>,
 ) -> Result<Json<Page<Scan>>, ApiError> {
+    Ok(Json(page(&platform, &caller, asked).await?))
+}
+
+#[utoipa::path(
+    get, path = "/api/v1/scans/{id}", tag = "Scans", summary = "Show a scan",
+    params(("id" = ScanId, Path, description = "The scan's id")),
+    security(("bearer" = [])),
+    responses((status = 200, description = "The scan", body = Scan), Refusals),
+)]
+pub(super) async fn show(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ScanId>,
+) -> Result<Json<Scan>, ApiError> {
+    Ok(Json(one(&platform, &caller, id).await?))
+}
+
+#[utoipa::path(
+    post, path = "/api/v1/scans", tag = "Scans", summary = "Start a scan",
+    request_body = NewScan,
+    security(("bearer" = [])),
+    responses((status = 201, description = "The scan", body = Scan), Refusals),
+)]
+pub(super) async fn start(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Body(asked): Body<NewScan>,
+) -> Result<(StatusCode, Json<Scan>), ApiError> {
+    let id = begin(&platform, &caller, &asked).await?;
+    Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
+}
+
+/// A page of the caller's scans.
+pub(crate) async fn page(
+    platform: &Platform,
+    caller: &Caller,
+    asked: PageQuery,
+) -> Result<Page<Scan>, ApiError> {
     let limit = cursor::page(asked.limit)?;
     let below = asked.cursor.as_deref().map(cursor::read).transpose()?;
     let mut reading = platform.store.read().await?;
@@ -43,24 +79,7 @@ pub(super) async fn list(
         .filter(|_| more)
         .map(|last| cursor::write(&last.number));
     let items = found.into_iter().map(|numbered| numbered.scan).collect();
-    Ok(Json(Page { items, next }))
-}
-
-pub(super) async fn show(
-    State(platform): State<Shared>,
-    caller: Caller,
-    Id(id): Id<ScanId>,
-) -> Result<Json<Scan>, ApiError> {
-    Ok(Json(one(&platform, &caller, id).await?))
-}
-
-pub(super) async fn start(
-    State(platform): State<Shared>,
-    caller: Caller,
-    Body(asked): Body<NewScan>,
-) -> Result<(StatusCode, Json<Scan>), ApiError> {
-    let id = begin(&platform, &caller, &asked).await?;
-    Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
+    Ok(Page { items, next })
 }
 
 /// A scan of the caller's organisation.

@@ -7,9 +7,18 @@ use axum::{
 };
 use vedette_protocol::api::{Login, Session};
 
-use super::{body::Body, caller::Caller, problem::ApiError};
+use super::{
+    body::Body,
+    caller::Caller,
+    problem::{ApiError, Refusals},
+};
 use crate::{listener::From, login, platform::Shared, store::sessions};
 
+#[utoipa::path(
+    post, path = "/api/v1/sessions", tag = "Sessions", summary = "Log in",
+    request_body = Login,
+    responses((status = 201, description = "A session", body = Session), Refusals),
+)]
 pub(super) async fn create(
     State(platform): State<Shared>,
     Extension(From(from)): Extension<From>,
@@ -26,6 +35,11 @@ pub(super) async fn create(
     ))
 }
 
+#[utoipa::path(
+    delete, path = "/api/v1/sessions", tag = "Sessions", summary = "Log out",
+    security(("bearer" = [])),
+    responses((status = 204, description = "The session has ended"), Refusals),
+)]
 pub(super) async fn end(State(platform): State<Shared>, caller: Caller) -> Result<StatusCode, ApiError> {
     if let Some(session) = caller.session() {
         let mut writing = platform.store.write().await?;

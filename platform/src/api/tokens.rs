@@ -11,10 +11,10 @@ use vedette_protocol::{
 use super::{
     body::{Body, Id},
     caller::Caller,
-    problem::ApiError,
+    problem::{ApiError, Refusals},
 };
 use crate::{
-    platform::Shared,
+    platform::{Platform, Shared},
     store::{audit, tokens},
     token::{self, Purpose},
 };
@@ -25,6 +25,11 @@ const NAME_LIMIT: usize = 128;
 /// The longest validity.
 const VALIDITY_LIMIT: Duration = Duration::from_hours(366 * 24);
 
+#[utoipa::path(
+    get, path = "/api/v1/tokens", tag = "Tokens", summary = "List tokens",
+    security(("bearer" = [])),
+    responses((status = 200, description = "All tokens", body = Page<Token>), Refusals),
+)]
 pub(super) async fn list(
     State(platform): State<Shared>,
     caller: Caller,
@@ -34,11 +39,55 @@ pub(super) async fn list(
     Ok(Json(Page { items, next: None }))
 }
 
+#[utoipa::path(
+    post, path = "/api/v1/tokens", tag = "Tokens", summary = "Make a token",
+    request_body = NewToken,
+    security(("bearer" = [])),
+    responses((status = 201, description = "The token, with its secret", body = CreatedToken), Refusals),
+)]
 pub(super) async fn create(
     State(platform): State<Shared>,
     caller: Caller,
     Body(asked): Body<NewToken>,
 ) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
+    Ok((StatusCode::CREATED, Json(make(&platform, &caller, &asked).await?)))
+}
+
+#[utoipa::path(
+    delete, path = "/api/v1/tokens/{id}", tag = "Tokens", summary = "Delete a token",
+    params(("id" = String, Path, description = "The token's id")),
+    security(("bearer" = [])),
+    responses((status = 204, description = "It is deleted"), Refusals),
+)]
+pub(super) async fn delete(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<vedette_protocol::KeyId>,
+) -> Result<StatusCode, ApiError> {
+    let mut writing = platform.store.write().await?;
+    if tokens::delete(&mut writing, caller.org(), id.0).await?.is_none() {
+        return Err(ApiError::NotFound("token of this id".to_owned()));
+    }
+    let now = Timestamp::now();
+    audit::record(
+        &mut writing,
+        caller.org(),
+        caller.actor(),
+        "token.delete",
+        &id.to_string(),
+        now,
+    )
+    .await?;
+    writing.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Makes a token.
+pub(crate) async fn make(
+    platform: &Platform,
+    caller: &Caller,
+    asked: &NewToken,
+) -> Result<CreatedToken, ApiError> {
     let name = name("name", &asked.name)?;
     let validity = match asked.valid_for {
         Some(seconds) if seconds == 0 || seconds > VALIDITY_LIMIT.as_secs() => {
@@ -76,30 +125,7 @@ pub(super) async fn create(
     .await?;
     writing.commit().await?;
     let secret = secret.expose().to_owned();
-    Ok((StatusCode::CREATED, Json(CreatedToken { token, secret })))
-}
-
-pub(super) async fn delete(
-    State(platform): State<Shared>,
-    caller: Caller,
-    Id(id): Id<vedette_protocol::KeyId>,
-) -> Result<StatusCode, ApiError> {
-    let mut writing = platform.store.write().await?;
-    if tokens::delete(&mut writing, caller.org(), id.0).await?.is_none() {
-        return Err(ApiError::NotFound("token of this id".to_owned()));
-    }
-    let now = Timestamp::now();
-    audit::record(
-        &mut writing,
-        caller.org(),
-        caller.actor(),
-        "token.delete",
-        &id.to_string(),
-        now,
-    )
-    .await?;
-    writing.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(CreatedToken { token, secret })
 }
 
 /// Takes a name that people give to something.

@@ -37,7 +37,7 @@ pub(super) async fn events(
             };
             let lease_until = now.after(desk::lease_time(platform.desks.present()));
             let mut writing = platform.store.write().await?;
-            let taken = events::take(
+            let next = events::take(
                 &mut writing,
                 &holder,
                 request.first,
@@ -47,11 +47,7 @@ pub(super) async fn events(
             )
             .await?;
             writing.commit().await?;
-            for scan in taken.scans {
-                // Nobody may be listening.
-                let _ = platform.news.send((holder.org, scan));
-            }
-            EventsOutcome::Kept { next: taken.next }
+            EventsOutcome::Kept { next }
         }
     };
     Ok(platform.reply::<EventsRequest>(digest, now, outcome))

@@ -2,7 +2,7 @@
 
 use sqlx::query;
 use vedette_protocol::{
-    Finding, ScanId, Target, Timestamp,
+    Finding, Target, Timestamp,
     link::{Event, What},
     worker::{ScopeRefusal, WorkerFailure},
 };
@@ -15,16 +15,8 @@ use super::{
     scans,
 };
 
-/// What became of events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// All below this number are kept.
-    pub next: u64,
-    /// The scans that they changed.
-    pub scans: Vec<ScanId>,
-}
-
-/// Takes the events that are new. With a gap before `first` none is: the appliance sends them again.
+/// Takes the events that are new: the number below which all are kept. With a gap before `first` none is
+/// taken, and the appliance sends them again.
 ///
 /// # Errors
 /// The database's.
@@ -35,13 +27,12 @@ pub async fn take(
     events: &[Event],
     now: Timestamp,
     lease_until: Timestamp,
-) -> Result<Taken, sqlx::Error> {
+) -> Result<u64, sqlx::Error> {
     let mut next = next_event(db, holder).await?;
-    let mut changed = Vec::new();
     for (number, event) in (first..).zip(events) {
         if number == next {
             next += 1;
-            changed.extend(apply(db, holder, event, now, lease_until).await?);
+            apply(db, holder, event, now, lease_until).await?;
         }
     }
     query("UPDATE boots SET next_event = ?4 WHERE org_id = ?1 AND appliance = ?2 AND id = ?3")
@@ -51,9 +42,7 @@ pub async fn take(
         .bind(integer(next))
         .execute(db)
         .await?;
-    changed.sort_unstable();
-    changed.dedup();
-    Ok(Taken { next, scans: changed })
+    Ok(next)
 }
 
 async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {
@@ -73,12 +62,11 @@ async fn apply(
     event: &Event,
     now: Timestamp,
     lease_until: Timestamp,
-) -> Result<Option<ScanId>, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     let Some(lease) = jobs::lease(db, holder, event.job, event.fence).await? else {
         tracing::info!(job = %event.job, fence = event.fence, "dropped an event under a lost lease");
-        return Ok(None);
+        return Ok(());
     };
-    let scan = lease.scan;
     match &event.what {
         What::Started => {}
         What::Progress(progress) => lease.advance(db, *progress, lease_until).await?,
@@ -89,7 +77,7 @@ async fn apply(
             Verdict::Final => end(db, lease, &End::Failed(because(failure)), now).await?,
         },
     }
-    Ok(Some(scan))
+    Ok(())
 }
 
 async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> Result<(), sqlx::Error> {

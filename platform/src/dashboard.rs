@@ -1,0 +1,53 @@
+//! The dashboard: pages that the server renders from the API's data. They work without a script; one
+//! small script keeps them current.
+//!
+//! Who visits is settled before a handler runs ([`visitor::Visitor`]), and a form only reaches one when
+//! it was posted from a page of ours ([`visitor::Posted`]).
+
+mod appliances;
+mod assets;
+mod findings;
+mod login;
+mod page;
+mod scans;
+mod visitor;
+
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    response::Redirect,
+    routing::{get, post},
+};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::platform::Shared;
+
+/// The dashboard's routes.
+pub fn routes(platform: Shared) -> Router {
+    Router::new()
+        .route("/", get(async || Redirect::to("/appliances")))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", post(login::log_out))
+        .route("/appliances", get(appliances::list))
+        .route("/appliances/activate", post(appliances::activate))
+        .route("/appliances/token", post(appliances::token))
+        .route("/appliances/{id}", get(appliances::show))
+        .route(
+            "/appliances/{id}/remove",
+            get(appliances::ask_to_remove).post(appliances::remove),
+        )
+        .route("/scans", get(scans::list).post(scans::start))
+        .route("/scans/{id}", get(scans::show))
+        .route("/findings", get(findings::list))
+        .route("/findings/{appliance}/{id}", get(findings::show))
+        .route("/assets/style.css", get(assets::style))
+        .route("/assets/live.js", get(assets::script))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(POLICY),
+        ))
+        .with_state(platform)
+}
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+    connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";

@@ -1,0 +1,272 @@
+//! Scans: the form that starts one, the list, progress.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use vedette_protocol::{
+    PortSet, ScanId, Target, Timestamp,
+    api::{ApplianceState, NewScan, Scan, ScanState},
+    job::Checks,
+    target::Targets,
+};
+
+use super::{
+    page::{Frame, PageError, ago, moment, scan_state, shown},
+    visitor::{Posted, Visitor},
+};
+use crate::{
+    api::{ApiError, appliances, cursor::PageQuery, findings, findings::FindingQuery, scans},
+    dashboard::findings::{FindingRow, row as finding_row},
+    platform::{Platform, Shared},
+};
+
+#[derive(Template)]
+#[template(path = "scans.html")]
+struct ListPage {
+    frame: Frame,
+    scans: Vec<Row>,
+    appliances: Vec<Choice>,
+    problem: Option<String>,
+    targets: String,
+    ports: String,
+    live: bool,
+}
+
+struct Row {
+    id: String,
+    appliance: String,
+    targets: String,
+    state: &'static str,
+    percent: u64,
+    progress: String,
+    findings: u64,
+    created: String,
+}
+
+struct Choice {
+    id: String,
+    name: String,
+    state: &'static str,
+    chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "scan.html")]
+struct ShowPage {
+    frame: Frame,
+    row: Row,
+    reason: Option<String>,
+    ports: String,
+    checks: String,
+    created: String,
+    ended: Option<String>,
+    report: Option<Lines>,
+    findings: Vec<FindingRow>,
+    more: bool,
+    live: bool,
+}
+
+struct Lines(Vec<(&'static str, String)>);
+
+#[derive(Deserialize)]
+pub(super) struct StartForm {
+    #[serde(default)]
+    appliance: String,
+    #[serde(default)]
+    targets: String,
+    #[serde(default)]
+    ports: String,
+}
+
+pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
+    let empty = StartForm {
+        appliance: String::new(),
+        targets: String::new(),
+        ports: String::new(),
+    };
+    Ok(shown(&list_page(&platform, &visitor, empty, None).await?))
+}
+
+pub(super) async fn start(
+    State(platform): State<Shared>,
+    Posted { visitor, form }: Posted<StartForm>,
+) -> Result<Response, PageError> {
+    let begun = match read(&form) {
+        Ok(asked) => scans::begin(&platform, &visitor.caller, &asked).await,
+        Err(problem) => Err(problem),
+    };
+    match begun {
+        Ok(id) => Ok(Redirect::to(&format!("/scans/{id}")).into_response()),
+        Err(error @ ApiError::Internal(_)) => Err(error.into()),
+        Err(error) => {
+            let page = list_page(&platform, &visitor, form, Some(error.to_string())).await?;
+            Ok((StatusCode::BAD_REQUEST, shown(&page)).into_response())
+        }
+    }
+}
+
+pub(super) async fn show(
+    State(platform): State<Shared>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Response, PageError> {
+    let id: ScanId = id
+        .parse()
+        .map_err(|_| ApiError::NotFound("scan of this id".to_owned()))?;
+    let scan = scans::one(&platform, &visitor.caller, id).await?;
+    let asked = FindingQuery {
+        scan: Some(id),
+        ..FindingQuery::default()
+    };
+    let found = findings::page(&platform, &visitor.caller, asked).await?;
+    let name = appliances::one(&platform, &visitor.caller, scan.appliance)
+        .await?
+        .name;
+    let checks: Vec<_> = scan.checks.iter().map(ToString::to_string).collect();
+    Ok(shown(&ShowPage {
+        frame: visitor.frame("scans"),
+        row: row(&scan, name, Timestamp::now()),
+        reason: scan.reason.clone(),
+        ports: scan.ports.to_string(),
+        checks: checks.join(", "),
+        created: moment(scan.created),
+        ended: scan.ended.map(moment),
+        report: lines(&scan),
+        findings: found.items.iter().map(finding_row).collect(),
+        more: found.next.is_some(),
+        live: scan.ended.is_none(),
+    }))
+}
+
+/// What a report says, line by line.
+fn lines(scan: &Scan) -> Option<Lines> {
+    let report = scan.report.as_ref()?;
+    let (coverage, effort) = (report.coverage(), report.effort());
+    Some(Lines(vec![
+        (
+            "Hosts that answered",
+            format!("{} of {}", coverage.hosts_answering, coverage.hosts),
+        ),
+        (
+            "Ports known",
+            format!("{} of {}", coverage.ports_known, coverage.ports),
+        ),
+        (
+            "Checks done",
+            format!("{} of {}", coverage.checks_done, coverage.checks),
+        ),
+        ("Unanswered", report.unanswered().to_string()),
+        ("Connections and packets", effort.packets.to_string()),
+        ("Requests", effort.requests.to_string()),
+        ("Time of work", format!("{:.1} s", effort.seconds)),
+        (
+            "Probability of a missed port",
+            format!("{:.4}", effort.miss_probability),
+        ),
+    ]))
+}
+
+async fn list_page(
+    platform: &Platform,
+    visitor: &Visitor,
+    form: StartForm,
+    problem: Option<String>,
+) -> Result<ListPage, ApiError> {
+    let all = appliances::all(platform, &visitor.caller).await?;
+    let page = scans::page(platform, &visitor.caller, PageQuery::default()).await?;
+    let now = Timestamp::now();
+    let name = |scan: &Scan| {
+        let of_scan = all.iter().find(|appliance| appliance.id == scan.appliance);
+        of_scan
+            .map(|appliance| appliance.name.clone())
+            .unwrap_or_default()
+    };
+    Ok(ListPage {
+        frame: visitor.frame("scans"),
+        live: page.items.iter().any(|scan| scan.ended.is_none()),
+        scans: page.items.iter().map(|scan| row(scan, name(scan), now)).collect(),
+        appliances: all
+            .iter()
+            .filter(|appliance| appliance.state != ApplianceState::Removed)
+            .map(|appliance| Choice {
+                id: appliance.id.to_string(),
+                name: appliance.name.clone(),
+                state: super::page::appliance_state(appliance.state),
+                chosen: appliance.id.to_string() == form.appliance,
+            })
+            .collect(),
+        problem,
+        targets: form.targets,
+        ports: form.ports,
+    })
+}
+
+/// Reads the form: targets stand one a line, or with spaces or commas between them.
+fn read(form: &StartForm) -> Result<NewScan, ApiError> {
+    let bad = |error: &dyn std::fmt::Display| ApiError::BadRequest(error.to_string());
+    let texts = form
+        .targets
+        .split([',', '\n', '\r', ' ', '\t'])
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
+    let targets: Vec<Target> = texts
+        .map(|text| text.parse().map_err(|error| bad(&error)))
+        .collect::<Result<_, _>>()?;
+    let ports = match form.ports.trim() {
+        "" => None,
+        text => Some(text.parse::<PortSet>().map_err(|error| bad(&error))?),
+    };
+    let appliance = form
+        .appliance
+        .parse()
+        .map_err(|_| ApiError::BadRequest("choose the appliance that shall scan".to_owned()))?;
+    Ok(NewScan {
+        appliance,
+        targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
+        exclude: Vec::new(),
+        ports,
+        checks: Some(Checks::all()),
+    })
+}
+
+fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {
+    let targets: Vec<_> = scan
+        .targets
+        .iter()
+        .take(TARGETS_SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    let more = scan.targets.len().saturating_sub(TARGETS_SHOWN);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    let parts = 100 * scan.jobs_done / scan.jobs.max(1);
+    let probes = 100 * scan.progress.done / scan.progress.total.max(1);
+    let percent = match scan.state {
+        ScanState::Queued => 0,
+        ScanState::Running if scan.jobs == 1 => probes.min(99),
+        ScanState::Running => parts.min(99),
+        ScanState::Complete | ScanState::Partial | ScanState::Failed => 100,
+    };
+    Row {
+        id: scan.id.to_string(),
+        appliance,
+        targets: targets.join(", ") + &more,
+        state: scan_state(scan.state),
+        percent,
+        progress: format!(
+            "{} of {} parts, {} of {} probes",
+            scan.jobs_done, scan.jobs, scan.progress.done, scan.progress.total
+        ),
+        findings: scan.findings,
+        created: ago(scan.created, now),
+    }
+}
+
+const TARGETS_SHOWN: usize = 4;
