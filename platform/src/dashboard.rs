@@ -41,6 +41,7 @@ pub fn routes(platform: Shared) -> Router {
         .route("/findings", get(findings::list))
         .route("/findings/{appliance}/{id}", get(findings::show))
         .route("/assets/style.css", get(assets::style))
+        .route("/assets/icon.svg", get(assets::icon))
         .route("/assets/live.js", get(assets::script))
         .layer(SetResponseHeaderLayer::overriding(
             header::CONTENT_SECURITY_POLICY,

@@ -23,7 +23,9 @@ use crate::{
 };
 
 #[utoipa::path(
-    get, path = "/api/v1/appliances", tag = "Appliances", summary = "List appliances",
+    get,
+    path = "/api/v1/appliances",
+    operation_id = "list_appliances", tag = "Appliances", summary = "List appliances",
     security(("bearer" = [])),
     responses((status = 200, description = "All appliances", body = Page<Appliance>), Refusals),
 )]
@@ -36,7 +38,9 @@ pub(super) async fn list(
 }
 
 #[utoipa::path(
-    get, path = "/api/v1/appliances/{id}", tag = "Appliances", summary = "Show an appliance",
+    get,
+    path = "/api/v1/appliances/{id}",
+    operation_id = "show_appliance", tag = "Appliances", summary = "Show an appliance",
     params(("id" = ApplianceId, Path, description = "The appliance's id")),
     security(("bearer" = [])),
     responses((status = 200, description = "The appliance", body = Appliance), Refusals),
@@ -50,7 +54,9 @@ pub(super) async fn show(
 }
 
 #[utoipa::path(
-    post, path = "/api/v1/appliances/activate", tag = "Appliances", summary = "Approve the code on an appliance's console",
+    post,
+    path = "/api/v1/appliances/activate",
+    operation_id = "activate_appliance", tag = "Appliances", summary = "Approve the code on an appliance's console",
     request_body = ActivateCode,
     security(("bearer" = [])),
     responses((status = 201, description = "The appliance", body = Appliance), Refusals),
@@ -65,7 +71,9 @@ pub(super) async fn activate(
 }
 
 #[utoipa::path(
-    delete, path = "/api/v1/appliances/{id}", tag = "Appliances", summary = "Remove an appliance and destroy its key share",
+    delete,
+    path = "/api/v1/appliances/{id}",
+    operation_id = "remove_appliance", tag = "Appliances", summary = "Remove an appliance and destroy its key share",
     params(("id" = ApplianceId, Path, description = "The appliance's id")),
     security(("bearer" = [])),
     responses((status = 200, description = "The signed receipt", body = RemovalReceipt), Refusals),

@@ -12,7 +12,9 @@ use super::{
 use crate::{platform::Shared, store::audit};
 
 #[utoipa::path(
-    get, path = "/api/v1/audit", tag = "Audit", summary = "List what was changed, newest first",
+    get,
+    path = "/api/v1/audit",
+    operation_id = "list_audit", tag = "Audit", summary = "List what was changed, newest first",
     params(PageQuery),
     security(("bearer" = [])),
     responses((status = 200, description = "A page of records", body = Page<AuditRecord>), Refusals),

@@ -39,7 +39,9 @@ pub(crate) struct FindingQuery {
 }
 
 #[utoipa::path(
-    get, path = "/api/v1/findings", tag = "Findings", summary = "List findings, worst first",
+    get,
+    path = "/api/v1/findings",
+    operation_id = "list_findings", tag = "Findings", summary = "List findings, worst first",
     params(FindingQuery),
     security(("bearer" = [])),
     responses((status = 200, description = "A page of findings", body = Page<StoredFinding>), Refusals),

@@ -20,7 +20,9 @@ use crate::{
 };
 
 #[utoipa::path(
-    get, path = "/api/v1/scans", tag = "Scans", summary = "List scans, newest first",
+    get,
+    path = "/api/v1/scans",
+    operation_id = "list_scans", tag = "Scans", summary = "List scans, newest first",
     params(PageQuery),
     security(("bearer" = [])),
     responses((status = 200, description = "A page of scans", body = Page<Scan>), Refusals),
@@ -34,7 +36,9 @@ pub(super) async fn list(
 }
 
 #[utoipa::path(
-    get, path = "/api/v1/scans/{id}", tag = "Scans", summary = "Show a scan",
+    get,
+    path = "/api/v1/scans/{id}",
+    operation_id = "show_scan", tag = "Scans", summary = "Show a scan",
     params(("id" = ScanId, Path, description = "The scan's id")),
     security(("bearer" = [])),
     responses((status = 200, description = "The scan", body = Scan), Refusals),
@@ -48,7 +52,9 @@ pub(super) async fn show(
 }
 
 #[utoipa::path(
-    post, path = "/api/v1/scans", tag = "Scans", summary = "Start a scan",
+    post,
+    path = "/api/v1/scans",
+    operation_id = "start_scan", tag = "Scans", summary = "Start a scan",
     request_body = NewScan,
     security(("bearer" = [])),
     responses((status = 201, description = "The scan", body = Scan), Refusals),

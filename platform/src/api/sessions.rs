@@ -15,7 +15,9 @@ use super::{
 use crate::{listener::From, login, platform::Shared, store::sessions};
 
 #[utoipa::path(
-    post, path = "/api/v1/sessions", tag = "Sessions", summary = "Log in",
+    post,
+    path = "/api/v1/sessions",
+    operation_id = "log_in", tag = "Sessions", summary = "Log in",
     request_body = Login,
     responses((status = 201, description = "A session", body = Session), Refusals),
 )]
@@ -36,7 +38,9 @@ pub(super) async fn create(
 }
 
 #[utoipa::path(
-    delete, path = "/api/v1/sessions", tag = "Sessions", summary = "Log out",
+    delete,
+    path = "/api/v1/sessions",
+    operation_id = "log_out", tag = "Sessions", summary = "Log out",
     security(("bearer" = [])),
     responses((status = 204, description = "The session has ended"), Refusals),
 )]

@@ -26,7 +26,9 @@ const NAME_LIMIT: usize = 128;
 const VALIDITY_LIMIT: Duration = Duration::from_hours(366 * 24);
 
 #[utoipa::path(
-    get, path = "/api/v1/tokens", tag = "Tokens", summary = "List tokens",
+    get,
+    path = "/api/v1/tokens",
+    operation_id = "list_tokens", tag = "Tokens", summary = "List tokens",
     security(("bearer" = [])),
     responses((status = 200, description = "All tokens", body = Page<Token>), Refusals),
 )]
@@ -40,7 +42,9 @@ pub(super) async fn list(
 }
 
 #[utoipa::path(
-    post, path = "/api/v1/tokens", tag = "Tokens", summary = "Make a token",
+    post,
+    path = "/api/v1/tokens",
+    operation_id = "create_token", tag = "Tokens", summary = "Make a token",
     request_body = NewToken,
     security(("bearer" = [])),
     responses((status = 201, description = "The token, with its secret", body = CreatedToken), Refusals),
@@ -54,7 +58,9 @@ pub(super) async fn create(
 }
 
 #[utoipa::path(
-    delete, path = "/api/v1/tokens/{id}", tag = "Tokens", summary = "Delete a token",
+    delete,
+    path = "/api/v1/tokens/{id}",
+    operation_id = "delete_token", tag = "Tokens", summary = "Delete a token",
     params(("id" = String, Path, description = "The token's id")),
     security(("bearer" = [])),
     responses((status = 204, description = "It is deleted"), Refusals),

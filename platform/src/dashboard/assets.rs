@@ -1,4 +1,4 @@
-//! The two files that pages refer to.
+//! The files that pages refer to.
 
 use axum::{http::header, response::IntoResponse};
 
@@ -13,5 +13,12 @@ pub(super) async fn script() -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
         include_str!("../../assets/live.js"),
+    )
+}
+
+pub(super) async fn icon() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "image/svg+xml")],
+        include_str!("../../assets/icon.svg"),
     )
 }

@@ -61,7 +61,7 @@ pub(super) async fn log_in(
                 "{COOKIE_NAME}={}; Path=/; Max-Age={age}; Secure; HttpOnly; SameSite=Strict",
                 begun.secret.expose()
             );
-            Ok(with_cookie(&cookie))
+            Ok(with_cookie("/appliances", &cookie))
         }
         Err(error) => {
             let status = match &error {
@@ -92,18 +92,12 @@ pub(super) async fn log_out(
         sessions::end(&mut writing, session).await?;
         writing.commit().await?;
     }
-    let mut response = with_cookie(&format!(
-        "{COOKIE_NAME}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
-    ));
-    *response
-        .headers_mut()
-        .entry("location")
-        .or_insert(HeaderValue::from_static("/login")) = HeaderValue::from_static("/login");
-    Ok(response)
+    let gone = format!("{COOKIE_NAME}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
+    Ok(with_cookie("/login", &gone))
 }
 
-fn with_cookie(cookie: &str) -> Response {
-    let mut response = Redirect::to("/appliances").into_response();
+fn with_cookie(to: &str, cookie: &str) -> Response {
+    let mut response = Redirect::to(to).into_response();
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(SET_COOKIE, value);
     }

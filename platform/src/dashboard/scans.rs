@@ -41,6 +41,7 @@ struct Row {
     appliance: String,
     targets: String,
     state: &'static str,
+    live: bool,
     percent: u64,
     progress: String,
     findings: u64,
@@ -259,6 +260,7 @@ fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {
         appliance,
         targets: targets.join(", ") + &more,
         state: scan_state(scan.state),
+        live: scan.ended.is_none(),
         percent,
         progress: format!(
             "{} of {} parts, {} of {} probes",

@@ -3,6 +3,7 @@
 
 mod api;
 mod appliance;
+mod dashboard;
 mod house;
 mod kill;
 mod link;
