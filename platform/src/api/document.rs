@@ -2,27 +2,27 @@
 
 use axum::{Json, Router, routing::get};
 use utoipa::openapi::{
-    Info, License, OpenApi, OpenApiBuilder, Paths,
+    ComponentsBuilder, Info, License, OpenApi, OpenApiBuilder, Paths,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use utoipa_swagger_ui::SwaggerUi;
+use vedette_protocol::api::Problem;
 
 /// What the handlers add their paths to.
 pub(super) fn begun() -> OpenApi {
     let mut info = Info::new("Vedette", env!("CARGO_PKG_VERSION"));
     info.description = Some(DESCRIPTION.to_owned());
     info.license = Some(License::new("Apache-2.0 OR MIT"));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        // Responses that a derive describes do not register what they refer to.
+        .schema_from::<Problem>()
+        .build();
     OpenApiBuilder::new()
         .info(info)
         .paths(Paths::new())
-        .components(Some(
-            utoipa::openapi::ComponentsBuilder::new()
-                .security_scheme(
-                    "bearer",
-                    SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()),
-                )
-                .build(),
-        ))
+        .components(Some(components))
         .build()
 }
 
