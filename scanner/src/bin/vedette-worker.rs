@@ -1,4 +1,5 @@
 //! The process of one job on the appliance. systemd starts it with vedetted's connection as descriptor 3.
+#![forbid(unsafe_code)]
 
 use std::{error::Error, io, process::ExitCode};
 

@@ -1,5 +1,6 @@
 //! `vedette-scan`: the engine from a terminal. Reads flags, resolves names, runs, prints, tells by its
 //! exit code how it ended.
+#![forbid(unsafe_code)]
 
 mod flags;
 mod output;
