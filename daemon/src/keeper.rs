@@ -10,6 +10,7 @@ pub mod course;
 pub mod filter;
 pub mod holders;
 pub mod mount;
+pub mod names;
 pub mod partition;
 pub mod peer;
 pub mod posture;
@@ -41,6 +42,7 @@ use self::{
     clock::Clock,
     course::{BODY_LIMIT, Course, Step},
     filter::{Filter, FilterError},
+    names::{Names, TooManyAddresses},
     rules::TooLarge,
     server::GRANT_LIMIT,
     store::Store,
@@ -55,6 +57,7 @@ pub struct Keeper {
     store: Store,
     filter: Filter,
     workspace: Option<Workspace>,
+    names: Names,
     high_water: Timestamp,
 }
 
@@ -85,6 +88,7 @@ impl Keeper {
             store,
             filter,
             workspace: None,
+            names: Names::default(),
             high_water,
         }
     }
@@ -104,6 +108,11 @@ impl Keeper {
                 .sign_tls(&message)
                 .map(|signature| KeeperAnswer::TlsSignature(signature.to_vec()).into()),
             KeeperRequest::Workspace => self.link_directory(),
+            KeeperRequest::Names { job, names } => self
+                .names
+                .tell(job, names)
+                .map(|()| KeeperAnswer::Done.into())
+                .map_err(|TooManyAddresses| Refusal::TooMuch),
         };
         answered.unwrap_or_else(|refusal| {
             warn!(%refusal, "refused");
@@ -121,6 +130,9 @@ impl Keeper {
         let job = self.course.job(&request.job, now)?;
         if self.filter.granted(uid) {
             return Err(ScopeRefusal::AlreadyGranted);
+        }
+        if request.names != self.names.of(job.id) {
+            return Err(ScopeRefusal::Names);
         }
         let scope = Scope::of_job(&job, &request.names);
         let scope = self.filter.lawful(scope).map_err(scope_refusal)?;

@@ -13,6 +13,7 @@ use crate::{
     id::{ApplianceId, BootId, JobId, OrgId},
     job::Job,
     link::{ActivateRefusal, BootRefusal, Event},
+    scope::Resolved,
     signed::Signed,
     time::Timestamp,
 };
@@ -51,6 +52,14 @@ pub enum KeeperRequest {
     /// Hand out the directory of the link in the workspace. Answered by [`KeeperAnswer::Workspace`],
     /// whose frame carries the descriptor.
     Workspace,
+    /// These are the names of a job, resolved: its worker is granted no others, so that one that was taken
+    /// over cannot make a name mean another address. Answered by [`KeeperAnswer::Done`].
+    Names {
+        /// The job.
+        job: JobId,
+        /// Its names.
+        names: Vec<Resolved>,
+    },
 }
 
 /// An exchange with the platform.

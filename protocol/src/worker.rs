@@ -29,7 +29,7 @@ pub struct Order {
 pub struct ScopeRequest {
     /// The job, still signed: the keeper checks it itself.
     pub job: Signed<Job>,
-    /// Its names, resolved.
+    /// Its names, resolved: just as vedetted told the keeper.
     pub names: Vec<Resolved>,
 }
 
@@ -74,6 +74,9 @@ pub enum ScopeRefusal {
     /// The kernel did not take the rules.
     #[error("the packet filter could not be set")]
     Filter,
+    /// The worker's names are not those that vedetted resolved.
+    #[error("the job's names are not resolved as the link resolved them")]
+    Names,
 }
 
 /// Worker to vedetted.

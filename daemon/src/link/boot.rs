@@ -29,7 +29,7 @@ use super::{
 use crate::journal::chain;
 
 /// How often the network is looked at while there is none.
-const LOOK: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The bounds of what a platform may have an appliance wait between two looks at an activation.
 const ACTIVATION_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

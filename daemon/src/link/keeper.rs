@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    net::IpAddr,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::PathBuf,
     sync::{Mutex, PoisonError},
@@ -12,8 +13,9 @@ use std::{
 };
 
 use vedette_protocol::{
-    FrameError,
+    FrameError, JobId,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, Refusal, Standing},
+    scope::Resolved,
 };
 
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
@@ -66,12 +68,16 @@ impl Keeper {
     }
 
     /// Has the filter opened for the link.
-    pub fn reach(
-        &self,
-        resolvers: Vec<std::net::IpAddr>,
-        platform: Vec<std::net::IpAddr>,
-    ) -> Result<(), AskError> {
+    pub fn reach(&self, resolvers: Vec<IpAddr>, platform: Vec<IpAddr>) -> Result<(), AskError> {
         match self.ask(&KeeperRequest::Reach { resolvers, platform })? {
+            KeeperAnswer::Done => Ok(()),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// Tells what a job's names stand for.
+    pub fn names(&self, job: JobId, names: Vec<Resolved>) -> Result<(), AskError> {
+        match self.ask(&KeeperRequest::Names { job, names })? {
             KeeperAnswer::Done => Ok(()),
             _ => Err(AskError::Unexpected),
         }

@@ -13,6 +13,7 @@ use vedette_protocol::{
     Job, JobId, Signed,
     keeper::{Compose, KeeperAnswer},
     link::{Event, What},
+    scope::Resolved,
     status::State,
     target::Target,
     worker::{Order, WorkerFailure},
@@ -179,6 +180,12 @@ impl Bench {
         let (house, tell) = (self.house.clone(), self.tell.clone());
         let worker = self.workers.spawn(async move {
             let names = resolved(&house, &job).await;
+            // A keeper that did not take them refuses the worker, which then says so.
+            if !names.is_empty()
+                && let Err(error) = house.keeper.names(job.id, names.clone())
+            {
+                error!(job = %job.id, error = chain(&error), "the keeper did not take a job's names");
+            }
             worker::work(&house.workers, &job, Order { job: signed, names }, &tell).await;
             info!(job = %job.id, "job over");
             job.id
@@ -198,7 +205,7 @@ impl Bench {
 }
 
 /// What a job's names stand for here and now.
-async fn resolved(house: &House, job: &Job) -> Vec<vedette_protocol::scope::Resolved> {
+async fn resolved(house: &House, job: &Job) -> Vec<Resolved> {
     let mut wanted: Vec<_> = job
         .targets
         .as_slice()

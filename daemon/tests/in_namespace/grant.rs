@@ -11,7 +11,8 @@ use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
 use vedette_protocol::{
     ApplianceId, Job, JobId, ScanId, Signed, Timestamp,
     job::Checks,
-    keeper::Enrolled,
+    keeper::{Enrolled, KeeperAnswer, KeeperRequest},
+    scope::Resolved,
     worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
 
@@ -19,6 +20,7 @@ use crate::{
     filter::{listen, reaches},
     kept::Kept,
     platform::{APPLIANCE, ORG, Platform},
+    socket,
     wire::become_user,
 };
 
@@ -59,6 +61,10 @@ struct Worker {
 }
 
 fn ask(kept: &Kept, job: Signed<Job>) -> Worker {
+    ask_with_names(kept, job, vec![])
+}
+
+fn ask_with_names(kept: &Kept, job: Signed<Job>, names: Vec<Resolved>) -> Worker {
     let socket = kept.socket.clone();
     let (close, told) = channel();
     let (tell, closed) = channel();
@@ -66,7 +72,7 @@ fn ask(kept: &Kept, job: Signed<Job>) -> Worker {
     thread::spawn(move || {
         become_user(WORKER);
         let mut conversation = Conversation::new(UnixStream::connect(socket).unwrap());
-        let request = ScopeRequest { job, names: vec![] };
+        let request = ScopeRequest { job, names };
         conversation.send(&request, FRAME_LIMIT).unwrap();
         say.send(conversation.receive::<ScopeAnswer>(FRAME_LIMIT).unwrap())
             .unwrap();
@@ -150,4 +156,32 @@ fn jobs_that_are_not_ours_open_nothing() {
         assert_eq!(ask(&kept, signed).answer, ScopeAnswer::Refused(refusal));
         assert!(!reaches(&kept.wire, WORKER, HOST, 80));
     }
+}
+
+#[test]
+fn a_name_stands_for_what_the_link_said_and_not_for_what_a_worker_says() {
+    let platform = Platform::honest();
+    let kept = serving("names", &platform);
+    let named = Job {
+        targets: vec!["db.lan".parse().unwrap()].try_into().unwrap(),
+        ..job(600)
+    };
+    let stands_for = |address: &str| {
+        vec![Resolved {
+            name: "db.lan".parse().unwrap(),
+            addresses: vec![address.parse().unwrap()],
+        }]
+    };
+    let granted = |address: &str| ask_with_names(&kept, platform.job(&named), stands_for(address)).answer;
+    let refused = ScopeAnswer::Refused(ScopeRefusal::Names);
+    assert_eq!(granted(HOST), refused, "the link has said nothing yet");
+    let told = KeeperRequest::Names {
+        job: named.id,
+        names: stands_for(HOST),
+    };
+    assert_eq!(socket::ask(&kept.socket, vec![told]), [KeeperAnswer::Done]);
+    assert_eq!(granted("198.51.100.12"), refused);
+    assert!(!reaches(&kept.wire, WORKER, "198.51.100.12", 80));
+    assert!(matches!(granted(HOST), ScopeAnswer::Granted { .. }));
+    assert!(reaches(&kept.wire, WORKER, HOST, 80));
 }

@@ -48,7 +48,7 @@ pub(crate) fn speaking<T: Send + 'static>(
     spoken.join().unwrap()
 }
 
-fn ask(socket: &Path, requests: Vec<KeeperRequest>) -> Vec<KeeperAnswer> {
+pub(crate) fn ask(socket: &Path, requests: Vec<KeeperRequest>) -> Vec<KeeperAnswer> {
     speaking(socket, LINK, move |socket| {
         let mut conversation = Conversation::new(socket);
         let asked = requests.iter().map(|request| {
