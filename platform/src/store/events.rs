@@ -129,7 +129,8 @@ fn verdict(failure: WorkerFailure) -> Verdict {
             ScopeRefusal::Expired
             | ScopeRefusal::NotServing
             | ScopeRefusal::AlreadyGranted
-            | ScopeRefusal::Filter => Verdict::Again(RETRY),
+            | ScopeRefusal::Filter
+            | ScopeRefusal::Names => Verdict::Again(RETRY),
             ScopeRefusal::NotSigned
             | ScopeRefusal::NotOurs
             | ScopeRefusal::NothingInScope
