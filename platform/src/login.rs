@@ -8,7 +8,7 @@ use std::{
 use vedette_protocol::{Timestamp, api::Login};
 
 use crate::{
-    api::ApiError,
+    api::{ApiError, Caller},
     password::{Password, Verdict},
     platform::Platform,
     store::{
@@ -126,4 +126,26 @@ pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<B
         secret,
         expires: owner.expires,
     })
+}
+
+/// Ends the caller's session, if it came by one.
+///
+/// # Errors
+/// The database's.
+pub async fn log_out(platform: &Platform, caller: &Caller) -> Result<(), ApiError> {
+    let Some(session) = caller.session() else {
+        return Ok(());
+    };
+    let mut writing = platform.store.write().await?;
+    sessions::end(&mut writing, session).await?;
+    audit::record(
+        &mut writing,
+        caller.org(),
+        caller.actor(),
+        "session.end",
+        caller.account(),
+        Timestamp::now(),
+    )
+    .await?;
+    Ok(writing.commit().await?)
 }

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
@@ -71,6 +71,8 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
         .await
         .with_context(|| format!("listening on {address}"))?;
     let address = listener.local_addr().context("asking for the port")?;
+    // Before anybody is told that we are here.
+    let end = End::listen()?;
     // Scripts and tests wait for this line, and read the port from it when they asked for port 0.
     println!("listening on {address} as {}", platform.settings.url);
 
@@ -80,7 +82,7 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
     ];
     let guests = listener::listen(listener, house, platform.stopping.subscribe());
     let guests = tokio::spawn(guests);
-    wait_for_the_end().await?;
+    end.come().await;
     tracing::info!("stopping");
     platform.stopping.send_replace(true);
     guests.await.context("ending connections")?;
@@ -93,14 +95,26 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
     Ok(())
 }
 
-async fn wait_for_the_end() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("waiting for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("waiting for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that end the platform, listened to from the moment that this is made.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("listening to SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("listening to SIGINT")?,
+        })
     }
-    Ok(())
+
+    async fn come(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// What must be done now and then: presence kept, deadlines kept, old things forgotten.

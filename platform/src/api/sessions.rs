@@ -12,7 +12,7 @@ use super::{
     caller::Caller,
     problem::{ApiError, Refusals},
 };
-use crate::{listener::From, login, platform::Shared, store::sessions};
+use crate::{listener::From, login, platform::Shared};
 
 #[utoipa::path(
     post,
@@ -45,10 +45,6 @@ pub(super) async fn create(
     responses((status = 204, description = "The session has ended"), Refusals),
 )]
 pub(super) async fn end(State(platform): State<Shared>, caller: Caller) -> Result<StatusCode, ApiError> {
-    if let Some(session) = caller.session() {
-        let mut writing = platform.store.write().await?;
-        sessions::end(&mut writing, session).await?;
-        writing.commit().await?;
-    }
+    login::log_out(&platform, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

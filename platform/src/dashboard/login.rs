@@ -13,7 +13,7 @@ use super::{
     page::{Frame, PageError, shown},
     visitor::{COOKIE_NAME, Handed, Posted, Visitor},
 };
-use crate::{api::ApiError, listener::From, login, platform::Shared, store::sessions};
+use crate::{api::ApiError, listener::From, login, platform::Shared};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -87,11 +87,7 @@ pub(super) async fn log_out(
         form: Nothing {},
     }: Posted<Nothing>,
 ) -> Result<Response, PageError> {
-    if let Some(session) = visitor.caller.session() {
-        let mut writing = platform.store.write().await?;
-        sessions::end(&mut writing, session).await?;
-        writing.commit().await?;
-    }
+    login::log_out(&platform, &visitor.caller).await?;
     let gone = format!("{COOKIE_NAME}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict");
     Ok(with_cookie("/login", &gone))
 }

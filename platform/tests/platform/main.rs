@@ -5,6 +5,7 @@ mod api;
 mod appliance;
 mod dashboard;
 mod house;
+mod init;
 mod kill;
 mod link;
 mod removal;
