@@ -115,6 +115,7 @@ CREATE TABLE jobs (
     hosts          INTEGER NOT NULL,        -- addresses and names in it
     fence          INTEGER NOT NULL DEFAULT 0, -- counts the leases
     boot           BLOB,                    -- who holds the lease
+    claimed        INTEGER,                 -- since when
     lease_until    INTEGER,
     progress_done  INTEGER NOT NULL DEFAULT 0,
     progress_total INTEGER NOT NULL DEFAULT 0,

@@ -4,6 +4,7 @@
 UPDATE jobs
 SET fence = fence + 1,
     boot = ?3,
+    claimed = ?4,
     lease_until = ?5
 WHERE (org_id, id) IN (
     SELECT jobs.org_id, jobs.id

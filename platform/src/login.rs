@@ -1,7 +1,7 @@
 //! Logging in, for the API and the dashboard alike.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
 };
 
@@ -35,13 +35,22 @@ pub struct Begun {
     pub expires: Timestamp,
 }
 
-/// Whom failures count against.
+/// Whom failures count against. Not an account: then everybody could lock its owner out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Guesser {
-    /// An account that is guessed at.
-    Account(String),
-    /// An address that guesses.
-    Address(IpAddr),
+    /// Who guesses passwords from an address; of IPv6 from a network, whose owner has all of its addresses.
+    Password(IpAddr),
+    /// An account that guesses codes.
+    Code(String),
+}
+
+impl Guesser {
+    fn from(address: IpAddr) -> Self {
+        Self::Password(match address.to_canonical() {
+            IpAddr::V4(address) => address.into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        })
+    }
 }
 
 /// Begins a session.
@@ -60,11 +69,8 @@ pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<B
     if name.len() > ACCOUNT_LIMIT {
         return Err(ApiError::WrongPassword);
     }
-    let guessers = [Guesser::Account(name.clone()), Guesser::Address(from)];
-    let waits = guessers
-        .iter()
-        .filter_map(|guesser| platform.logins.wait(guesser, Instant::now()));
-    if let Some(wait) = waits.max() {
+    let guesser = Guesser::from(from);
+    if let Some(wait) = platform.logins.wait(&guesser, Instant::now()) {
         return Err(ApiError::TooMany(wait));
     }
 
@@ -75,12 +81,10 @@ pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<B
     let (password, verdict) = password.verify(hash).await;
     let (Some(account), Verdict::Right) = (account, verdict) else {
         tracing::info!(%from, "a login failed");
-        for guesser in guessers {
-            platform.logins.fail(guesser, Instant::now());
-        }
+        platform.logins.fail(guesser, Instant::now());
         return Err(ApiError::WrongPassword);
     };
-    platform.logins.succeed(&guessers[0]);
+    platform.logins.succeed(&guesser);
 
     let new_hash = match new_password {
         Some(new) => Some(new.replacing(&password)?.hash().await),

@@ -130,7 +130,7 @@ pub(crate) async fn approve(
         )));
     };
     // Codes can be guessed: slowly.
-    let guesser = Guesser::Account(format!("code of {}", caller.account()));
+    let guesser = Guesser::Code(caller.account().to_owned());
     if let Some(wait) = platform.logins.wait(&guesser, std::time::Instant::now()) {
         return Err(ApiError::TooMany(wait));
     }

@@ -11,7 +11,6 @@ use super::{
     request::{FromAppliance, LinkError, Reply},
 };
 use crate::{
-    desk,
     platform::Shared,
     store::{events, jobs::Holder},
 };
@@ -35,17 +34,8 @@ pub(super) async fn events(
                 appliance: request.appliance,
                 boot: request.boot,
             };
-            let lease_until = now.after(desk::lease_time(platform.desks.present()));
             let mut writing = platform.store.write().await?;
-            let next = events::take(
-                &mut writing,
-                &holder,
-                request.first,
-                &request.events,
-                now,
-                lease_until,
-            )
-            .await?;
+            let next = events::take(&mut writing, &holder, request.first, &request.events, now).await?;
             writing.commit().await?;
             EventsOutcome::Kept { next }
         }

@@ -120,7 +120,7 @@ async fn look(
         boot: request.boot,
     };
     let mut writing = platform.store.write().await?;
-    let kept = jobs::renew(&mut writing, &holder, &request.running, until).await?;
+    let kept = jobs::renew(&mut writing, &holder, &request.running, now, until).await?;
     let jobs = jobs::claim(&mut writing, &holder, request.free.min(FREE_LIMIT), now, until).await?;
     writing.commit().await?;
     if !jobs.is_empty() {

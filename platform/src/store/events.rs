@@ -11,7 +11,7 @@ use super::{
     Db,
     column::{Columns, integer},
     findings,
-    jobs::{self, End, Holder, Lease, Scope},
+    jobs::{self, End, Holder, Kept, Lease, Scope},
     scans,
 };
 
@@ -26,13 +26,12 @@ pub async fn take(
     first: u64,
     events: &[Event],
     now: Timestamp,
-    lease_until: Timestamp,
 ) -> Result<u64, sqlx::Error> {
     let mut next = next_event(db, holder).await?;
     for (number, event) in (first..).zip(events) {
         if number == next {
             next += 1;
-            apply(db, holder, event, now, lease_until).await?;
+            apply(db, holder, event, now).await?;
         }
     }
     query("UPDATE boots SET next_event = ?4 WHERE org_id = ?1 AND appliance = ?2 AND id = ?3")
@@ -56,20 +55,14 @@ async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {
 }
 
 /// Applies one event; what comes under a lost lease is dropped.
-async fn apply(
-    db: &mut Db,
-    holder: &Holder,
-    event: &Event,
-    now: Timestamp,
-    lease_until: Timestamp,
-) -> Result<(), sqlx::Error> {
+async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> Result<(), sqlx::Error> {
     let Some(lease) = jobs::lease(db, holder, event.job, event.fence).await? else {
         tracing::info!(job = %event.job, fence = event.fence, "dropped an event under a lost lease");
         return Ok(());
     };
     match &event.what {
         What::Started => {}
-        What::Progress(progress) => lease.advance(db, *progress, lease_until).await?,
+        What::Progress(progress) => lease.advance(db, *progress).await?,
         What::Findings(found) => keep(db, lease, found, now).await?,
         What::Ended(report) => end(db, lease, &End::Reported(report.clone()), now).await?,
         What::Failed(failure) => match verdict(*failure) {
@@ -94,9 +87,10 @@ async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> R
 
 async fn end(db: &mut Db, lease: Lease, end: &End, now: Timestamp) -> Result<(), sqlx::Error> {
     let (org, scan) = (lease.holder.org, lease.scan);
-    lease.finish(db, end, now).await?;
-    scans::end_with_last_job(db, org, scan, now).await?;
-    Ok(())
+    match lease.finish(db, end, now).await? {
+        Kept::Ours => scans::end_with_last_job(db, org, scan, now).await.map(drop),
+        Kept::Lost => Ok(()),
+    }
 }
 
 /// Whether a finding is what its id says, and lies where its job was allowed to look. An address is

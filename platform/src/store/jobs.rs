@@ -19,7 +19,7 @@ use super::{
 /// A job that is lost this often is given up.
 pub const LEASES_LIMIT: u64 = 5;
 
-/// After this no packet is sent for a job, whatever its lease.
+/// After this no packet is sent for a job, and its lease is not renewed any more.
 pub const JOB_TIME: Duration = Duration::from_hours(6);
 
 /// A scan that nobody takes for this long has failed.
@@ -83,6 +83,7 @@ pub enum End {
 }
 
 /// Whether an end counts.
+#[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
     /// It does.
@@ -168,19 +169,21 @@ pub async fn renew(
     db: &mut Db,
     holder: &Holder,
     running: &[JobId],
+    now: Timestamp,
     until: Timestamp,
 ) -> Result<Vec<JobId>, sqlx::Error> {
     let mut kept = Vec::new();
     for job in running {
         let renewed = query(
             "UPDATE jobs SET lease_until = ?5
-             WHERE org_id = ?1 AND id = ?2 AND appliance = ?3 AND boot = ?4 AND ended IS NULL",
+             WHERE org_id = ?1 AND id = ?2 AND appliance = ?3 AND boot = ?4 AND ended IS NULL AND claimed > ?6",
         )
         .bind(&holder.org.0[..])
         .bind(&job.0[..])
         .bind(&holder.appliance.0[..])
         .bind(&holder.boot.0[..])
         .bind(integer(until.0))
+        .bind(integer(now.0.saturating_sub(JOB_TIME.as_secs())))
         .execute(&mut *db)
         .await?;
         if renewed.rows_affected() == 1 {
@@ -230,18 +233,13 @@ pub async fn lease(
 }
 
 impl Lease {
-    /// Notes how far the job is; that renews the lease too.
+    /// Notes how far the job is.
     ///
     /// # Errors
     /// The database's.
-    pub async fn advance(
-        &self,
-        db: &mut Db,
-        progress: Progress,
-        until: Timestamp,
-    ) -> Result<(), sqlx::Error> {
+    pub async fn advance(&self, db: &mut Db, progress: Progress) -> Result<(), sqlx::Error> {
         query(
-            "UPDATE jobs SET progress_done = ?4, progress_total = ?5, lease_until = MAX(lease_until, ?6)
+            "UPDATE jobs SET progress_done = ?4, progress_total = ?5
              WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
         )
         .bind(&self.holder.org.0[..])
@@ -249,7 +247,6 @@ impl Lease {
         .bind(integer(self.fence))
         .bind(integer(progress.done))
         .bind(integer(progress.total))
-        .bind(integer(until.0))
         .execute(db)
         .await?;
         Ok(())

@@ -38,6 +38,8 @@ pub struct TokenOwner {
     pub id: TokenId,
     /// Who made it.
     pub account: String,
+    /// When it was last used, as far as that was noted.
+    pub used: Option<Timestamp>,
 }
 
 /// What became of an activation token.
@@ -113,17 +115,19 @@ pub async fn delete(db: &mut Db, org: OrgId, id: TokenId) -> Result<Option<Strin
 /// # Errors
 /// The database's.
 pub async fn owner(db: &mut Db, hash: Digest, now: Timestamp) -> Result<Option<TokenOwner>, sqlx::Error> {
-    let row =
-        query("SELECT org_id, id, account FROM tokens WHERE hash = ?1 AND kind = 'api' AND expires > ?2")
-            .bind(&hash.0[..])
-            .bind(integer(now.0))
-            .fetch_optional(db)
-            .await?;
+    let row = query(
+        "SELECT org_id, id, account, used FROM tokens WHERE hash = ?1 AND kind = 'api' AND expires > ?2",
+    )
+    .bind(&hash.0[..])
+    .bind(integer(now.0))
+    .fetch_optional(db)
+    .await?;
     row.map(|row| {
         Ok(TokenOwner {
             org: row.org()?,
             id: row.bytes("id")?,
             account: row.text("account")?,
+            used: row.time_or_null("used")?,
         })
     })
     .transpose()

@@ -145,6 +145,7 @@ async fn a_lease_is_given_again_when_it_has_expired_and_not_before() {
         &mut writing,
         &fixture.holder,
         &[first.id],
+        just_before,
         just_before.after(LEASE),
     )
     .await
@@ -162,6 +163,32 @@ async fn a_lease_is_given_again_when_it_has_expired_and_not_before() {
         .await
         .remove(0);
     assert_eq!((again.id, first.fence, again.fence), (first.id, 1, 2));
+}
+
+#[tokio::test]
+async fn a_job_that_never_ends_is_not_renewed_for_ever() {
+    let fixture = fixture(1).await;
+    let job = fixture.claim(&fixture.holder, 1, NOW).await.remove(0);
+    let renew = async |now: Timestamp| {
+        let mut writing = fixture.store.write().await.unwrap();
+        let until = now.after(LEASE);
+        let kept = jobs::renew(&mut writing, &fixture.holder, &[job.id], now, until)
+            .await
+            .unwrap();
+        writing.commit().await.unwrap();
+        kept.len()
+    };
+    let end = NOW.after(jobs::JOB_TIME);
+    assert_eq!(renew(Timestamp(end.0 - 1)).await, 1);
+    assert_eq!(renew(end).await, 0);
+    assert_eq!(
+        fixture
+            .claim(&fixture.holder, 1, end.after(LEASE))
+            .await
+            .remove(0)
+            .fence,
+        2
+    );
 }
 
 #[tokio::test]
