@@ -36,7 +36,7 @@ impl FileSystem {
         MKSQUASHFS
             .call()?
             .args([root, &file])
-            .args(["-comp", "zstd", "-Xcompression-level", "19", "-b", "256K"])
+            .args(["-comp", "zstd", "-Xcompression-level", "19", "-b", "64K"])
             .args([
                 "-all-root",
                 "-no-xattrs",

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, ensure};
 
 use crate::{
-    init::modules::{FOLDER, ORDER, line},
+    init::modules::{FOLDER, ORDER},
     kernel::Module,
     tool::ZSTD,
 };
@@ -26,14 +26,11 @@ pub(crate) fn write(init: &Path, modules: &[Module], work: &Path, to: &Path) -> 
     archive.entry("/dev/console", CONSOLE_MODE, CONSOLE, &[])?;
     let program = fs::read(init).with_context(|| format!("reading the program {}", init.display()))?;
     archive.entry("/init", PROGRAM_MODE, (0, 0), &program)?;
-    let order: String = modules
-        .iter()
-        .map(|module| line(module.need, &module.name))
-        .collect();
+    let order: String = modules.iter().map(|module| module.entry.line()).collect();
     archive.entry(&format!("{FOLDER}/{ORDER}"), FILE_MODE, (0, 0), order.as_bytes())?;
     for module in modules {
         archive.entry(
-            &format!("{FOLDER}/{}.ko", module.name),
+            &format!("{FOLDER}/{}.ko", module.entry.name),
             FILE_MODE,
             (0, 0),
             &module.bytes,

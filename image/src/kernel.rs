@@ -8,7 +8,12 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::{elf::Elf, init::modules::Need, manifest::Modules, unpacked::Unpacked};
+use crate::{
+    elf::Elf,
+    init::modules::{Entry, Need},
+    manifest::Modules,
+    unpacked::Unpacked,
+};
 
 /// A kernel with its modules in the order in which they must be loaded.
 #[derive(Debug)]
@@ -21,8 +26,7 @@ pub(crate) struct Kernel {
 /// One module to load.
 #[derive(Debug)]
 pub(crate) struct Module {
-    pub name: String,
-    pub need: Need,
+    pub entry: Entry,
     pub bytes: Vec<u8>,
 }
 
@@ -75,14 +79,23 @@ impl Order {
         let bytes = fs::read(file).with_context(|| file.display().to_string())?;
         let facts = Elf::parse(&bytes).and_then(|elf| elf.section(".modinfo"));
         let facts = facts.with_context(|| format!("{} is no kernel module", file.display()))?;
+        let mut needed = Vec::new();
         for dependency in dependencies(facts) {
             // A soft dependency may be built in.
             if dependency.hard || self.files.contains_key(&dependency.name) {
                 self.add(&dependency.name, need)
                     .with_context(|| format!("needed by {name}"))?;
             }
+            if dependency.hard {
+                needed.push(dependency.name);
+            }
         }
-        self.modules.push(Module { name, need, bytes });
+        let entry = Entry {
+            need,
+            name,
+            dependencies: needed,
+        };
+        self.modules.push(Module { entry, bytes });
         Ok(())
     }
 }
