@@ -8,6 +8,7 @@ mod schedule;
 mod volume;
 
 use std::fs;
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -26,23 +27,70 @@ impl Memory {
 
     /// How many times these bytes are in it.
     pub fn count(&self, bytes: &[u8]) -> usize {
-        let Some(&first) = bytes.first() else { return 0 };
-        let mut found = 0;
-        let mut rest = self.0.as_slice();
-        while let Some(at) = rest.iter().position(|&byte| byte == first) {
-            found += usize::from(rest.get(at..at + bytes.len()) == Some(bytes));
-            rest = rest.get(at + 1..).unwrap_or_default();
-        }
-        found
+        let Some((&first, _)) = bytes.split_first() else {
+            return 0;
+        };
+        self.written()
+            .map(|mut rest| {
+                let mut found = 0;
+                // Of the ways to look for a byte this is the fastest, even in a build that is not optimised.
+                while rest.skip_until(first).is_ok_and(|skipped| skipped > 0) {
+                    found += usize::from(rest.starts_with(&bytes[1..]));
+                }
+                found
+            })
+            .sum()
     }
 
     /// The keys of all AES-256 key schedules in it, each once.
     pub fn aes_keys(&self) -> Vec<[u8; 32]> {
-        schedule::keys(&self.0)
+        let mut keys = Vec::new();
+        for written in self.written() {
+            schedule::find(written, &mut keys);
+        }
+        keys
     }
 
     /// The key that opens this volume, if it is there.
     pub fn key_of(&self, volume: &Ciphertext) -> Option<VolumeKey> {
         volume.key_among(&self.aes_keys())
+    }
+
+    /// The parts that are not all zero, which most of a machine's memory is. Each goes on a little into the zeros, in
+    /// case that what is looked for ends in one.
+    fn written(&self) -> impl Iterator<Item = &[u8]> {
+        let mut pages = self.0.chunks(PAGE).enumerate();
+        std::iter::from_fn(move || {
+            let (first, _) = pages.find(|(_, page)| !is_zero(page))?;
+            let end = pages
+                .find(|(_, page)| is_zero(page))
+                .map_or(self.0.len(), |(end, _)| end * PAGE + PAGE);
+            self.0.get(first * PAGE..end)
+        })
+    }
+}
+
+fn is_zero(page: &[u8]) -> bool {
+    page == &ZEROS[..page.len()]
+}
+
+const PAGE: usize = 4096;
+static ZEROS: [u8; PAGE] = [0; PAGE];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_wherever_they_are() {
+        let mut memory = Memory(vec![0; 5 * PAGE]);
+        assert_eq!(memory.count(b"ab"), 0);
+        // At the ends, across pages, twice in one page.
+        for at in [0, PAGE - 1, 3 * PAGE + 7, 3 * PAGE + 9, 5 * PAGE - 2] {
+            memory.0[at..at + 2].copy_from_slice(b"ab");
+        }
+        assert_eq!(memory.count(b"ab"), 5);
+        assert_eq!(memory.count(b"aba"), 1);
+        assert_eq!(memory.count(b"b\0\0"), 3);
     }
 }

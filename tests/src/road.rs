@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use vedette_protocol::api::{Appliance, ApplianceState};
 
-use crate::appliance::{boot_to_serving, flash, newest};
+use crate::appliance::{boot_to_serving, flash, flash_with, newest};
 use crate::image::image;
 use crate::lab::{Boot, Disk, Image, Lab, Machine, StatusLine, Target};
 use crate::operator::Operator;
 use crate::platform::{Platform, PlatformData, TestImages};
+use crate::probes;
 use crate::programs::{Programs, target};
 
 /// Everything but the appliance. The fields are in the order in which they end.
@@ -37,8 +38,23 @@ pub struct Serving {
 impl Road {
     /// A platform of the test's own in a lab with these targets. All tests share one image, and so the platforms' keys.
     pub fn open(targets: &[Target]) -> Result<Self> {
+        Self::with_image(targets, "image", "")
+    }
+
+    /// The same with the image that carries probes, which the platform refuses until told otherwise.
+    pub fn open_with_probes(targets: &[Target]) -> Result<Self> {
+        let probes = probes::section(&target().join("e2e/probes/units"))?;
+        Self::with_image(targets, "probes", &probes)
+    }
+
+    /// The image alone, for what can be seen without running it.
+    pub fn image_alone() -> Result<Image> {
+        Ok(shared(&Programs::build()?, "image", "")?.1)
+    }
+
+    fn with_image(targets: &[Target], name: &str, probe: &str) -> Result<Self> {
         let programs = Programs::build()?;
-        let (seed, image) = shared(&programs)?;
+        let (seed, image) = shared(&programs, name, probe)?;
         let lab = Lab::start(targets)?;
         let data = seed.copy_to(&lab.dir().join("platform"))?;
         let platform = Platform::serve(&programs, &data, &lab, TestImages::Refused)?;
@@ -56,10 +72,8 @@ impl Road {
     /// Flashes an image with a token, and boots it until it serves.
     pub fn appliance(&self, name: &str) -> Result<Serving> {
         let before: Vec<Appliance> = self.operator.ask(&["appliance", "list"])?;
-        let flashed = flash(&self.programs, &self.operator, &self.lab, &self.image, name)?;
-        let disk = Disk::over(&self.lab, &flashed)?;
-        let (machine, status) = boot_to_serving(&self.lab, &self.image, &disk, Boot::Kernel)
-            .with_context(|| format!("the platform said:\n{}", self.platform_said()))?;
+        let disk = self.flash(name)?;
+        let (machine, status) = self.boot_to_serving(&disk)?;
         let appliance = newest(&self.operator, &before)?;
         Ok(Serving {
             machine,
@@ -67,6 +81,32 @@ impl Road {
             disk,
             appliance,
         })
+    }
+
+    /// A disk with the image and an activation token of its own.
+    pub fn flash(&self, name: &str) -> Result<Disk> {
+        let flashed = flash(&self.programs, &self.operator, &self.lab, &self.image, name)?;
+        Disk::over(&self.lab, &flashed)
+    }
+
+    /// A disk with the image and this token, whatever it is worth.
+    pub fn flash_with(&self, name: &str, token: &str) -> Result<Disk> {
+        let file = self.lab.dir().join(format!("{name}.token"));
+        fs::write(&file, format!("{token}\n")).with_context(|| format!("writing {}", file.display()))?;
+        let flashed = self.lab.dir().join(format!("{name}.raw"));
+        flash_with(&self.programs, &self.image, &flashed, Some(&file))?;
+        Disk::over(&self.lab, &flashed)
+    }
+
+    /// Switches a machine on.
+    pub fn boot(&self, disk: &Disk) -> Result<Machine> {
+        Machine::boot(&self.lab, &self.image, disk, Boot::Kernel)
+    }
+
+    /// Switches a machine on, and waits until it serves.
+    pub fn boot_to_serving(&self, disk: &Disk) -> Result<(Machine, StatusLine)> {
+        boot_to_serving(&self.lab, &self.image, disk, Boot::Kernel)
+            .with_context(|| format!("the platform said:\n{}", self.platform_said()))
     }
 
     /// The appliance as the platform sees it now.
@@ -104,12 +144,17 @@ impl Road {
 
     /// Starts the platform again, with its data as they are.
     pub fn serve_platform(&mut self) -> Result<()> {
+        self.serve_platform_with(TestImages::Refused)
+    }
+
+    /// Starts it again, and says whether it takes images that carry probes.
+    pub fn serve_platform_with(&mut self, test_images: TestImages) -> Result<()> {
         self.kill_platform();
         self.platform = Some(Platform::serve(
             &self.programs,
             &self.data,
             &self.lab,
-            TestImages::Refused,
+            test_images,
         )?);
         Ok(())
     }
@@ -120,13 +165,13 @@ impl Road {
     }
 }
 
-/// The keys that every test's platform starts with, and the image that pins them: made once, by whoever comes first.
-fn shared(programs: &Programs) -> Result<(PlatformData, Image)> {
+/// The keys that every test's platform starts with, and an image that pins them: made once, by whoever comes first.
+fn shared(programs: &Programs, name: &str, probe: &str) -> Result<(PlatformData, Image)> {
     let dir = target().join("e2e");
     fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
     flock(&lock, FlockOperation::LockExclusive).context("waiting for another test's build")?;
     let seed = PlatformData::at(programs, &dir.join("platform"))?;
-    let (image, _) = image(programs, &seed, &dir.join("image"), "")?;
+    let (image, _) = image(programs, &seed, &dir.join(name), probe)?;
     Ok((seed, image))
 }

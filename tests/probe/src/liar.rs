@@ -1,12 +1,16 @@
 //! A worker that lies: granted one scope, it sends to others.
+//!
+//! It knows where the lab has open ports, so that what fails is not failing for want of somebody who answers.
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket},
     os::{fd::OwnedFd, unix::net::UnixStream},
+    thread,
     time::Duration,
 };
 
+use rustix::net::{AddressFamily, SocketType, ipproto};
 use vedette_protocol::{
     codec::{read_frame, write_frame},
     finding::{Coverage, Effort, Report},
@@ -32,61 +36,74 @@ fn lie() -> io::Result<()> {
     let connection: OwnedFd = vedette_sys::inherit::sockets()?.remove(0);
     let mut master = UnixStream::from(connection);
     let order: Order = read_frame(&mut master).map_err(io::Error::other)?;
-    report(WHO, "before-the-grant", first_address(&order).map_or(Ok(()), tcp));
+    let resolved = order.names.first().and_then(|name| name.addresses.first());
+    let target = *resolved.ok_or_else(|| io::Error::other("give the liar a target by name"))?;
+    report(WHO, "before-the-grant", tcp(SocketAddr::new(target, WEB)));
 
     let mut keeper = UnixStream::connect(KEEPER_SOCKET)?;
-    write_frame(
-        &mut keeper,
-        &ScopeRequest {
-            job: order.job,
-            names: order.names,
-        },
-    )
-    .map_err(io::Error::other)?;
+    let request = ScopeRequest {
+        job: order.job,
+        names: order.names,
+    };
+    write_frame(&mut keeper, &request).map_err(io::Error::other)?;
     let ScopeAnswer::Granted { scope, .. } = read_frame(&mut keeper).map_err(io::Error::other)? else {
         return Err(io::Error::other("the keeper refused the job"));
     };
-    attempts(&scope);
+    let place = granted(&scope).ok_or_else(|| io::Error::other("nothing was granted"))?;
+    attempts(place);
+    malformed_request();
     drop(keeper);
-    std::thread::sleep(Duration::from_secs(1));
-    if let Some(place) = granted(&scope) {
-        report(WHO, "after-the-grant", tcp(place));
-    }
+    thread::sleep(Duration::from_secs(1));
+    report(WHO, "after-the-grant", tcp(place));
+
     let end = Report::close(Effort::default(), Coverage::default(), 0, vec![]);
     write_frame(&mut master, &WorkerEvent::Ended(end)).map_err(io::Error::other)
 }
 
-fn attempts(scope: &Scope) {
-    let Some(place) = granted(scope) else { return };
-    report(WHO, "granted", tcp(place));
-    report(
-        WHO,
-        "granted-host-other-port",
-        tcp(SocketAddr::new(place.ip(), place.port() ^ 1)),
-    );
-    report(WHO, "granted-host-udp", udp(place));
-    for (what, other) in neighbours(place.ip()) {
-        report(WHO, what, tcp(SocketAddr::new(other, place.port())));
-    }
-    for (what, text) in [
-        ("metadata-service", "169.254.169.254:80"),
-        ("loopback", "127.0.0.1:80"),
-        ("elsewhere", "192.0.2.1:80"),
-    ] {
-        report(WHO, what, text.parse().map_err(io::Error::other).and_then(tcp));
-    }
+/// All at once, since most of them end by running out of patience.
+fn attempts(place: SocketAddr) {
+    let IpAddr::V4(target) = place.ip() else { return };
+    let [a, b, c, d] = target.octets();
+    let neighbour = |d: u8| Ipv4Addr::new(a, b, c, d);
+    let (platform, resolver) = (neighbour(1), neighbour(2));
+    let to = |address: Ipv4Addr, port: u16| SocketAddr::from((address, port));
+    let all_tcp = [
+        ("granted", place),
+        ("other-port", to(target, WEB_TLS)),
+        ("other-target", to(neighbour(d + 1), place.port())),
+        ("platform", to(platform, PLATFORM)),
+        ("resolver", to(resolver, DNS)),
+        ("metadata-service", to(Ipv4Addr::new(169, 254, 169, 254), WEB)),
+        ("elsewhere", to(Ipv4Addr::new(192, 0, 2, 1), WEB)),
+        ("loopback", to(Ipv4Addr::LOCALHOST, place.port())),
+    ];
+    let all_udp = [
+        ("granted-over-udp", place),
+        ("resolver-over-udp", to(resolver, DNS)),
+        ("dhcp-server", to(resolver, DHCP)),
+        ("broadcast", to(neighbour(255), place.port())),
+    ];
+    thread::scope(|scope| {
+        for (what, to) in all_tcp {
+            scope.spawn(move || report(WHO, what, tcp(to)));
+        }
+        for (what, to) in all_udp {
+            scope.spawn(move || report(WHO, what, udp(to)));
+        }
+        scope.spawn(|| report(WHO, "itself", itself()));
+        scope.spawn(|| report(WHO, "echo-request", echo_socket()));
+    });
 }
 
-/// Hosts of the same network that the job does not name: the gateway, which is the resolver and the
-/// platform's road, and the next address.
-fn neighbours(address: IpAddr) -> Vec<(&'static str, IpAddr)> {
-    let IpAddr::V4(v4) = address else { return vec![] };
-    let [a, b, c, d] = v4.octets();
-    vec![
-        ("gateway", IpAddr::from([a, b, c, 1])),
-        ("next-host", IpAddr::from([a, b, c, d.wrapping_add(1)])),
-        ("next-network", IpAddr::from([a, b, c.wrapping_add(1), d])),
-    ]
+/// What is no request ends the conversation, and nothing else.
+fn malformed_request() {
+    let refused = UnixStream::connect(KEEPER_SOCKET).and_then(|mut keeper| {
+        keeper.set_read_timeout(Some(PATIENCE))?;
+        write_frame(&mut keeper, &u128::MAX).map_err(io::Error::other)?;
+        let answer: Result<ScopeAnswer, _> = read_frame(&mut keeper);
+        answer.map(drop).map_err(|_| io::ErrorKind::UnexpectedEof.into())
+    });
+    report(WHO, "malformed-request", refused);
 }
 
 fn granted(scope: &Scope) -> Option<SocketAddr> {
@@ -94,15 +111,31 @@ fn granted(scope: &Scope) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, scope.ports().iter().next()?))
 }
 
-fn first_address(order: &Order) -> Option<SocketAddr> {
-    let resolved = order.names.first()?.addresses.first()?;
-    Some(SocketAddr::new(*resolved, 80))
-}
-
 fn tcp(place: SocketAddr) -> io::Result<()> {
     TcpStream::connect_timeout(&place, PATIENCE).map(drop)
 }
 
 fn udp(place: SocketAddr) -> io::Result<()> {
-    UdpSocket::bind("0.0.0.0:0")?.send_to(b"probe", place).map(drop)
+    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    socket.set_broadcast(true)?;
+    socket.send_to(b"probe", place).map(drop)
 }
+
+/// A datagram from one of our sockets to another, over the loopback interface.
+fn itself() -> io::Result<()> {
+    let (from, to) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    to.set_read_timeout(Some(PATIENCE))?;
+    from.send_to(b"probe", to.local_addr()?)?;
+    to.recv(&mut [0; 8]).map(drop)
+}
+
+/// ICMP without privilege, icmp(7).
+fn echo_socket() -> io::Result<()> {
+    Ok(rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, Some(ipproto::ICMP)).map(drop)?)
+}
+
+const DNS: u16 = 53;
+const DHCP: u16 = 67;
+const WEB: u16 = 80;
+const WEB_TLS: u16 = 443;
+const PLATFORM: u16 = 8443;

@@ -45,6 +45,11 @@ pub struct Machine {
 impl Machine {
     /// Switches a machine with this disk on. Each disk is a machine of its own, with its own hardware address.
     pub fn boot(lab: &Lab, image: &Image, disk: &Disk, boot: Boot) -> Result<Self> {
+        Self::boot_with(lab, image, disk, boot, &[])
+    }
+
+    /// The same with more of QEMU's options, as for hardware that is not usual.
+    pub fn boot_with(lab: &Lab, image: &Image, disk: &Disk, boot: Boot, more: &[&str]) -> Result<Self> {
         let accel = Accel::choose(image)?;
         let turn = lab.next_machine();
         let name = format!("machine-{turn}");
@@ -99,6 +104,7 @@ impl Machine {
             Boot::Kernel => image.append_kernel_to(&mut qemu)?,
             Boot::Firmware => firmware(&mut qemu, &lab.dir().join(format!("{name}.vars")))?,
         }
+        qemu.args(more);
         let console = Console::of(serial);
         let process = lab.spawn(&name, qemu)?;
         Ok(Self {

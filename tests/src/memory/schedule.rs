@@ -1,8 +1,7 @@
 //! AES-256 key schedules (FIPS 197, section 5.2) among other bytes.
 
-/// The keys of the schedules in `memory`, each once.
-pub(super) fn keys(memory: &[u8]) -> Vec<[u8; 32]> {
-    let mut keys = Vec::new();
+/// Adds the keys of the schedules in `memory` to `keys`, each once.
+pub(super) fn find(memory: &[u8], keys: &mut Vec<[u8; 32]>) {
     for at in (0..memory.len().saturating_sub(SCHEDULE - 1)).step_by(ALIGNMENT) {
         let bytes = &memory[at..at + SCHEDULE];
         if !begins_like_one(bytes) {
@@ -13,7 +12,6 @@ pub(super) fn keys(memory: &[u8]) -> Vec<[u8; 32]> {
             keys.push(key);
         }
     }
-    keys
 }
 
 /// Only the first word that is derived from the key: nearly nothing else gets past it.
@@ -97,6 +95,11 @@ mod tests {
 
     #[test]
     fn a_schedule_is_found_and_a_bare_key_is_not() {
+        let keys = |memory: &[u8]| {
+            let mut keys = Vec::new();
+            find(memory, &mut keys);
+            keys
+        };
         let key = [7; 32];
         let mut memory = vec![0xa5; 4096];
         memory[100..132].copy_from_slice(&key);
