@@ -86,31 +86,30 @@ impl Lock {
 
     /// What changes when `self` gives way to `new`.
     pub(crate) fn difference(&self, new: &Self) -> Difference {
-        let versions = |lock: &Self| -> BTreeMap<String, String> {
+        let by_name = |lock: &Self| -> BTreeMap<String, Package> {
             lock.packages
                 .iter()
-                .map(|package| (package.name.clone(), package.version.clone()))
+                .map(|package| (package.name.clone(), package.clone()))
                 .collect()
         };
-        let (old, new) = (versions(self), versions(new));
+        let (old, new) = (by_name(self), by_name(new));
         let mut changes = Vec::new();
-        for (name, version) in &old {
-            match new.get(name) {
-                None => changes.push(Change::Gone {
-                    name: name.clone(),
-                    version: version.clone(),
-                }),
-                Some(to) if to != version => {
+        for (name, Package { version, sha256, .. }) in &old {
+            let (name, version) = (name.clone(), version.clone());
+            match new.get(&name) {
+                None => changes.push(Change::Gone { name, version }),
+                Some(to) if to.version != version => {
                     changes.push(Change::Moved {
-                        name: name.clone(),
-                        from: version.clone(),
-                        to: to.clone(),
+                        name,
+                        from: version,
+                        to: to.version.clone(),
                     });
                 }
+                Some(to) if to.sha256 != *sha256 => changes.push(Change::OtherBytes { name, version }),
                 Some(_) => (),
             }
         }
-        for (name, version) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
+        for (name, Package { version, .. }) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
             changes.push(Change::New {
                 name: name.clone(),
                 version: version.clone(),
@@ -164,9 +163,24 @@ pub(crate) struct Difference(Vec<Change>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
-    New { name: String, version: String },
-    Gone { name: String, version: String },
-    Moved { name: String, from: String, to: String },
+    /// The archive never does this: one of the two was tampered with, or is damaged.
+    OtherBytes {
+        name: String,
+        version: String,
+    },
+    New {
+        name: String,
+        version: String,
+    },
+    Gone {
+        name: String,
+        version: String,
+    },
+    Moved {
+        name: String,
+        from: String,
+        to: String,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -176,6 +190,12 @@ impl fmt::Display for Difference {
         }
         for change in &self.0 {
             match change {
+                Change::OtherBytes { name, version } => {
+                    writeln!(
+                        f,
+                        "  ! {name} {version} is not the file that was locked under this version"
+                    )?;
+                }
                 Change::New { name, version } => writeln!(f, "  + {name} {version}")?,
                 Change::Gone { name, version } => writeln!(f, "  - {name} {version}")?,
                 Change::Moved { name, from, to } => writeln!(f, "  ~ {name} {from} -> {to}")?,
@@ -285,5 +305,16 @@ mod tests {
             "  - a 1\n  ~ c 1 -> 2\n  + d 1\n\n"
         );
         assert_eq!(old.difference(&old).to_string(), "  no package changes\n");
+    }
+
+    #[test]
+    fn other_bytes_under_the_same_version_are_pointed_out() {
+        let (old, mut new) = (lock(&[package("a", "1")]), lock(&[package("a", "1")]));
+        new.packages[0].sha256 = "f0".repeat(32);
+        assert!(
+            old.difference(&new)
+                .to_string()
+                .contains("! a 1 is not the file that was locked")
+        );
     }
 }
