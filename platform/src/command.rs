@@ -56,9 +56,9 @@ enum What {
         /// The data directory
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
-        /// Address and port to listen on
-        #[arg(long, value_name = "ADDR", default_value = "[::]:8443")]
-        listen: SocketAddr,
+        /// Address and port to listen on; all addresses and the URL's port unless given
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
         /// Days after which no backup of keystore/ exists any more; removal receipts name the date
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         keystore_backup_days: u16,

@@ -11,7 +11,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use rustls::{ServerConfig, pki_types::CertificateDer, server::Acceptor};
+use rustls::{ServerConfig, server::Acceptor};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -20,9 +20,7 @@ use tokio::{
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tower_service::Service;
-use vedette_crypto::VerifyingKey;
 use vedette_protocol::link;
-use x509_parser::{oid_registry::OID_SIG_ED25519, prelude::FromDer, prelude::X509Certificate};
 
 use crate::{link::Peer, tls::Tls};
 
@@ -107,7 +105,7 @@ async fn shake_hands(house: &House, stream: TcpStream) -> std::io::Result<Guest>
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let peer = match certificates.first() {
             None => None,
-            Some(certificate) => Some(peer(certificate).ok_or_else(|| {
+            Some(certificate) => Some(Peer::named_by(certificate).ok_or_else(|| {
                 std::io::Error::other("a client certificate of our CA that does not name an appliance")
             })?),
         };
@@ -115,21 +113,6 @@ async fn shake_hands(house: &House, stream: TcpStream) -> std::io::Result<Guest>
     } else {
         Ok(Guest::Other(into(&house.tls.web).await?))
     }
-}
-
-/// Reads whom a certificate names. TLS has verified that our CA has signed it.
-fn peer(certificate: &CertificateDer<'_>) -> Option<Peer> {
-    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
-    let subject = certificate.subject();
-    let organization = subject.iter_organization().next()?.as_str().ok()?;
-    let name = subject.iter_common_name().next()?.as_str().ok()?;
-    let key = certificate.public_key();
-    let ed25519 = key.algorithm.algorithm == OID_SIG_ED25519;
-    let identity: [u8; 32] = key.subject_public_key.data.as_ref().try_into().ok()?;
-    (ed25519 && organization == link::CERTIFICATE_ORGANIZATION).then_some(Peer {
-        appliance: name.parse().ok()?,
-        identity: VerifyingKey::from_bytes(identity),
-    })
 }
 
 async fn serve(

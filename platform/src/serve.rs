@@ -1,7 +1,11 @@
 //! `vedette-platform serve`: opens what `init` made, ends what an earlier run left half done, and serves
 //! until it is told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -34,7 +38,7 @@ use crate::{
 ///
 /// # Errors
 /// When it is damaged, or the port is taken. Nothing is served then.
-pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) -> Result<()> {
+pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Policy) -> Result<()> {
     tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()
@@ -67,6 +71,8 @@ pub async fn serve(directory: Directory, address: SocketAddr, policy: Policy) ->
         link: link::routes(platform.clone()),
         web: web::routes(platform.clone()),
     };
+    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, platform.settings.url.port()));
+    let address = address.unwrap_or(all);
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address}"))?;

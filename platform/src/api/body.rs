@@ -71,14 +71,14 @@ impl<S: Send + Sync, T: std::str::FromStr<Err: std::fmt::Display>> FromRequestPa
     }
 }
 
+/// The text of a chain of errors that says most: the last one, or the one around it when that says the
+/// same behind the path to the field.
 fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        // The path to the field is in the outer text of serde's error, not in the inner one.
-        if source.source().is_none() && error.to_string().ends_with(&source.to_string()) {
-            break;
+    let text = error.to_string();
+    match error.source() {
+        Some(source) if source.source().is_some() || !text.ends_with(&source.to_string()) => {
+            innermost(source)
         }
-        error = source;
+        Some(_) | None => text,
     }
-    error.to_string()
 }

@@ -12,8 +12,11 @@ use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
     ApplianceId, Digest, Message, Signed, Timestamp,
     codec::MESSAGE_LIMIT,
-    link::{Answer, BootRequest, ConfirmRequest, EventsRequest, PollRequest, Request},
+    link::{
+        Answer, BootRequest, CERTIFICATE_ORGANIZATION, ConfirmRequest, EventsRequest, PollRequest, Request,
+    },
 };
+use x509_parser::{oid_registry::OID_SIG_ED25519, prelude::FromDer, prelude::X509Certificate};
 
 use crate::platform::Platform;
 
@@ -27,6 +30,23 @@ pub struct Peer {
     pub appliance: ApplianceId,
     /// Its key.
     pub identity: VerifyingKey,
+}
+
+impl Peer {
+    /// Reads whom a certificate names. That our CA has signed it is for TLS to verify, before.
+    pub fn named_by(certificate: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        let subject = certificate.subject();
+        let organization = subject.iter_organization().next()?.as_str().ok()?;
+        let name = subject.iter_common_name().next()?.as_str().ok()?;
+        let key = certificate.public_key();
+        let ed25519 = key.algorithm.algorithm == OID_SIG_ED25519;
+        let identity: [u8; 32] = key.subject_public_key.data.as_ref().try_into().ok()?;
+        (ed25519 && organization == CERTIFICATE_ORGANIZATION).then_some(Self {
+            appliance: name.parse().ok()?,
+            identity: VerifyingKey::from_bytes(identity),
+        })
+    }
 }
 
 /// A body as it came, with its digest.
@@ -180,3 +200,35 @@ internal!(
     crate::escrow::WithdrawError,
     vedette_crypto::hpke::HpkeError
 );
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    use vedette_crypto::{Signer, SigningKey};
+
+    use super::*;
+    use crate::ca::{self, Authority};
+
+    #[test]
+    fn a_peer_is_whom_its_certificate_names_and_no_damaged_one_names_another() {
+        let kept = ca::new_appliance_ca().unwrap();
+        let certificate = CertificateDer::from_pem_slice(kept.certificate_pem.as_bytes()).unwrap();
+        assert_eq!(Peer::named_by(&certificate), None, "the CA is no appliance");
+        let ca = Authority::open(certificate, &kept.key).unwrap();
+        let peer = Peer {
+            appliance: ApplianceId::random(),
+            identity: SigningKey::generate().verifying_key(),
+        };
+        let certificate = ca.name_appliance(peer.appliance, &peer.identity).unwrap();
+        assert_eq!(Peer::named_by(&certificate), Some(peer));
+        for length in 0..certificate.len() {
+            assert_eq!(Peer::named_by(&certificate[..length]), None);
+        }
+        for bit in 0..certificate.len() * 8 {
+            let mut damaged = certificate.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            // Whatever it says, it is read without a panic; the signature is TLS's to verify.
+            let _ = Peer::named_by(&damaged);
+        }
+    }
+}
