@@ -33,6 +33,7 @@ impl Debian {
             make(&kernel, unfinished.path()).context("making a plain Debian as the peer")?;
             fs::rename(unfinished.keep(), &dir).with_context(|| format!("making {}", dir.display()))?;
         }
+        fs::write(dir.join("cmdline"), CMDLINE).context("writing its kernel command line")?;
         Ok(Self { dir })
     }
 
@@ -59,15 +60,15 @@ fn make(kernel: &str, dir: &Path) -> Result<()> {
         Command::new("mmdebstrap")
             .args(["--quiet", "--mode=root", "--variant=important"])
             .arg(format!("--include={PACKAGES},linux-image-{kernel}"))
-            // As in Debian's own images for clouds: addresses by DHCP, a machine that has been started before.
             .args([
                 "--customize-hook",
                 "systemctl --quiet --root=\"$1\" enable systemd-networkd",
             ])
-            .args(["--customize-hook", "systemd-machine-id-setup --root=\"$1\""])
             .args(["bookworm"])
             .arg(&root),
     )?;
+    // As in Debian's own images for clouds: addresses by DHCP. With an id, as after its first boot.
+    fs::write(root.join("etc/machine-id"), MACHINE_ID).context("writing its id")?;
     fs::write(
         root.join("etc/systemd/network/dhcp.network"),
         "[Match]\nType=ether\n\n[Network]\nDHCP=yes\n",
@@ -76,7 +77,6 @@ fn make(kernel: &str, dir: &Path) -> Result<()> {
     fs::copy(root.join(format!("boot/vmlinuz-{kernel}")), file("vmlinuz")).context("taking its kernel")?;
     fs::copy(root.join(format!("boot/initrd.img-{kernel}")), file("initrd"))
         .context("taking its initramfs")?;
-    fs::write(file("cmdline"), CMDLINE)?;
 
     output_of(Command::new("mksquashfs").args([&root, &file(SQUASHFS)]).args([
         "-comp",
@@ -119,8 +119,10 @@ fn length(path: &Path) -> Result<u64> {
 
 /// What makes a Debian a machine that one can log in to.
 const PACKAGES: &str = "dbus,openssh-server,systemd-sysv";
-/// Quiet like the appliance's; systemd says when it is up.
-const CMDLINE: &str = "root=/dev/vda rw console=ttyS0,115200 quiet systemd.show_status=yes\n";
+/// Quiet like the appliance's; systemd says when it is up, and no login prompt wipes that away.
+const CMDLINE: &str = "root=/dev/vda rw console=ttyS0,115200 quiet systemd.show_status=yes \
+    systemd.mask=serial-getty@ttyS0.service\n";
+const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef\n";
 const RAW: &str = "vedette.raw";
 const SQUASHFS: &str = "root.squashfs";
 const PACKED: &str = "disk.zst";
