@@ -222,6 +222,16 @@ fn nothing_is_asked_out_of_order() {
 }
 
 #[test]
+fn before_the_clock_is_set_nothing_leaves_but_a_nonce() {
+    let platform = Platform::new();
+    let mut course = course(&platform);
+    let one = course.compose(Compose::Time, now(0)).unwrap();
+    let two = course.compose(Compose::Time, now(0)).unwrap();
+    assert_eq!((one.len(), two.len()), (32, 32));
+    assert_ne!(one, two);
+}
+
+#[test]
 fn the_time_is_believed_for_ten_seconds() {
     let platform = Platform::new();
     let mut course = course(&platform);
