@@ -273,7 +273,7 @@ pub(super) async fn pause(
     backoff: &mut Backoff,
 ) -> Result<(), Stopped> {
     let reason = error.reason();
-    warn!(%state, reason, "not yet");
+    warn!(%state, error = chain(error), "not yet");
     if error.outlook() == Outlook::Never {
         return Err(Stopped(reason));
     }

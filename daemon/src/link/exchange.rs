@@ -63,7 +63,11 @@ pub async fn exchange(
 impl ExchangeError {
     /// The reason, for the console.
     pub fn reason(&self) -> String {
-        chain(self)
+        match self {
+            // What broke it is for the journal: libraries' words, with addresses of manuals in them.
+            Self::Line(error @ LineError::Broken(_)) => error.to_string(),
+            Self::Line(_) | Self::Keeper(_) => chain(self),
+        }
     }
 
     /// Whether to try again.

@@ -80,7 +80,7 @@ async fn send(
         }
         Err(error) if error.outlook() == Outlook::Never => Err(Stopped::because(error.reason())),
         Err(error) => {
-            warn!(reason = error.reason(), first, "events not sent yet");
+            warn!(error = chain(&error), first, "events not sent yet");
             sleep(backoff.pause()).await;
             Ok(None)
         }
