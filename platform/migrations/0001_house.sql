@@ -47,8 +47,10 @@ CREATE TABLE codes (
     identity BLOB NOT NULL PRIMARY KEY,
     code     TEXT NOT NULL UNIQUE,
     image    BLOB NOT NULL,
+    address  TEXT NOT NULL,                 -- where it asked from
     expires  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX codes_by_address ON codes (address);
 
 CREATE TABLE appliances (
     org_id      BLOB NOT NULL REFERENCES orgs,

@@ -3,12 +3,11 @@
 //! The answer may get lost, so the same identity may ask again; but an enrolment holds a live ticket, so
 //! it is repeated only until the first boot has used it.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
-use axum::extract::State;
-use vedette_crypto::VerifyingKey;
+use axum::extract::{Extension, State};
 use vedette_protocol::{
-    Digest, ImageId, Signed, Timestamp,
+    Digest, Signed, Timestamp,
     link::{ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, ActivationToken, CODE_ALPHABET},
 };
 
@@ -17,6 +16,7 @@ use super::{
     request::{Body, LinkError, Reply},
 };
 use crate::{
+    listener::From,
     platform::{Platform, Shared},
     store::{
         appliances::{self, Appliance, FIRST_TICKET},
@@ -32,7 +32,11 @@ const CODE_TIME: Duration = Duration::from_mins(15);
 /// Seconds between two questions.
 const CODE_INTERVAL: u32 = 5;
 
-pub(super) async fn activate(State(platform): State<Shared>, body: Body) -> Result<Reply, LinkError> {
+pub(super) async fn activate(
+    State(platform): State<Shared>,
+    Extension(From(from)): Extension<From>,
+    body: Body,
+) -> Result<Reply, LinkError> {
     let signed: Signed<ActivateRequest> =
         Signed::from_bytes(&body.bytes).map_err(|_| LinkError::Malformed)?;
     let request = signed
@@ -42,7 +46,7 @@ pub(super) async fn activate(State(platform): State<Shared>, body: Body) -> Resu
     let outcome = if platform.policy.admits(request.kind) {
         match &request.by {
             Activation::Token(token) => by_token(&platform, &request, token, now).await?,
-            Activation::DeviceCode => by_code(&platform, request.identity, request.image, now).await?,
+            Activation::DeviceCode => by_code(&platform, &request, from.ip(), now).await?,
         }
     } else {
         ActivateOutcome::Refused(ActivateRefusal::TestImage)
@@ -92,17 +96,18 @@ async fn by_token(
 
 async fn by_code(
     platform: &Platform,
-    identity: VerifyingKey,
-    image: ImageId,
+    request: &ActivateRequest,
+    from: IpAddr,
     now: Timestamp,
 ) -> Result<ActivateOutcome, LinkError> {
     let mut writing = platform.store.write().await?;
-    if let Some(known) = appliances::with_identity(&mut writing, &identity).await? {
+    if let Some(known) = appliances::with_identity(&mut writing, &request.identity).await? {
         return again(platform, &known, known.token.is_none());
     }
     let fresh = Waiting {
-        identity,
-        image,
+        identity: request.identity,
+        image: request.image,
+        address: from.to_canonical().to_string(),
         code: random_code(),
         expires: now.after(CODE_TIME),
     };

@@ -12,6 +12,9 @@ use super::{
 /// The most identities that may wait at a time.
 pub const WAITING_LIMIT: u64 = 10_000;
 
+/// The most that may wait from one address: one guest must not take up all places.
+pub const WAITING_LIMIT_OF_ADDRESS: u64 = 100;
+
 /// A code that an identity was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
@@ -19,6 +22,8 @@ pub struct Waiting {
     pub identity: VerifyingKey,
     /// The image that it runs.
     pub image: ImageId,
+    /// Where it asked from first.
+    pub address: String,
     /// Its code, without hyphen.
     pub code: String,
     /// Until when it is valid.
@@ -50,17 +55,21 @@ pub async fn admit(db: &mut Db, fresh: Waiting, now: Timestamp) -> Result<Admiss
     if let Some(row) = row {
         return Ok(Admission::Under(read(&row)?));
     }
-    let waiting = query("SELECT COUNT(*) AS waiting FROM codes")
-        .fetch_one(&mut *db)
-        .await?
-        .count("waiting")?;
-    if waiting >= WAITING_LIMIT {
+    let waiting = query(
+        "SELECT COUNT(*) AS waiting, (SELECT COUNT(*) FROM codes WHERE address = ?1) AS of_address FROM codes",
+    )
+    .bind(&fresh.address)
+    .fetch_one(&mut *db)
+    .await?;
+    if waiting.count("waiting")? >= WAITING_LIMIT || waiting.count("of_address")? >= WAITING_LIMIT_OF_ADDRESS
+    {
         return Ok(Admission::Full);
     }
-    query("INSERT INTO codes (identity, code, image, expires) VALUES (?1, ?2, ?3, ?4)")
+    query("INSERT INTO codes (identity, code, image, address, expires) VALUES (?1, ?2, ?3, ?4, ?5)")
         .bind(&fresh.identity.as_bytes()[..])
         .bind(&fresh.code)
         .bind(&fresh.image.0[..])
+        .bind(&fresh.address)
         .bind(integer(fresh.expires.0))
         .execute(db)
         .await?;
@@ -84,6 +93,7 @@ fn read(row: &sqlx::sqlite::SqliteRow) -> Result<Waiting, sqlx::Error> {
     Ok(Waiting {
         identity: VerifyingKey::from_bytes(row.bytes("identity")?),
         image: row.image("image")?,
+        address: row.text("address")?,
         code: row.text("code")?,
         expires: row.time("expires")?,
     })

@@ -10,6 +10,7 @@ use vedette_platform::{
         Store,
         appliances::{self, NewAppliance},
         boots::{self, NewBoot},
+        codes::{self, Admission, Waiting},
         jobs::{self, End, Holder, Kept, LEASES_LIMIT, Lease, Part},
         orgs,
         scans::{self, NewScan},
@@ -323,4 +324,40 @@ async fn of_two_that_spend_a_token_one_succeeds() {
         (one, two),
         (Spent::Now(_), Spent::Before) | (Spent::Before, Spent::Now(_))
     ));
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_up_all_places() {
+    let fixture = fixture(1).await;
+    let mut writing = fixture.store.write().await.unwrap();
+    let waiting = |number: u64, address: &str| Waiting {
+        identity: VerifyingKey::from_bytes(*Digest::of(&number.to_be_bytes()).0.first_chunk().unwrap()),
+        image: ImageId([2; 32]),
+        address: address.to_owned(),
+        code: format!("{number:08}"),
+        expires: NOW.after(LEASE),
+    };
+    for number in 0..codes::WAITING_LIMIT_OF_ADDRESS {
+        let admission = codes::admit(&mut writing, waiting(number, "192.0.2.1"), NOW)
+            .await
+            .unwrap();
+        assert!(matches!(admission, Admission::Under(_)));
+    }
+    let full = codes::admit(&mut writing, waiting(1000, "192.0.2.1"), NOW)
+        .await
+        .unwrap();
+    assert_eq!(full, Admission::Full);
+    // Who waits already still does; others may come; and places are free again in time.
+    let again = codes::admit(&mut writing, waiting(7, "192.0.2.1"), NOW)
+        .await
+        .unwrap();
+    assert!(matches!(again, Admission::Under(waiting) if waiting.code == "00000007"));
+    let other = codes::admit(&mut writing, waiting(1001, "192.0.2.2"), NOW)
+        .await
+        .unwrap();
+    assert!(matches!(other, Admission::Under(_)));
+    let later = codes::admit(&mut writing, waiting(1002, "192.0.2.1"), NOW.after(LEASE))
+        .await
+        .unwrap();
+    assert!(matches!(later, Admission::Under(_)));
 }
