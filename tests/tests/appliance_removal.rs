@@ -1,0 +1,88 @@
+//! No platform, no data: a removed appliance loses its workspace at once, and for good.
+#![cfg(test)]
+
+use std::time::Duration;
+
+use vedette_protocol::api::ApplianceState;
+use vedette_protocol::status::State;
+use vedette_tests::appliance::BOOT_DEADLINE;
+use vedette_tests::lab::{Disk, Machine, StatusLine};
+use vedette_tests::memory::{Ciphertext, Memory};
+use vedette_tests::partition::Partition;
+use vedette_tests::road::{Road, Serving};
+
+#[test]
+fn removal_takes_the_key_out_of_memory_and_gives_it_to_no_later_boot() {
+    let road = Road::open(&[]).unwrap();
+    let Serving {
+        mut machine,
+        disk,
+        appliance,
+        ..
+    } = road.appliance("to-be-removed").unwrap();
+
+    // The control: what must be gone afterwards is there, and is found without the appliance's help.
+    let (memory, volume) = snapshot(&road, &machine, &disk);
+    let key = memory
+        .key_of(&volume)
+        .expect("an open workspace's key is in memory");
+    assert!(memory.count(&key.uuid) > 0, "so is what its file system says");
+
+    road.operator
+        .run(&["appliance", "remove", &appliance.id.to_string()])
+        .unwrap();
+    let refused = machine.wait_for_state(State::Refused, CLOSED).unwrap();
+    let (memory, _) = snapshot(&road, &machine, &disk);
+    assert!(says_removed(&refused), "{refused:?}");
+    assert_eq!(memory.key_of(&volume), None);
+    for half in key.halves() {
+        assert_eq!(memory.count(half), 0, "half of the key is still in memory");
+    }
+    assert_eq!(
+        memory.count(&key.uuid),
+        0,
+        "a part of the file system is still in memory"
+    );
+    assert_eq!(road.seen(&appliance).unwrap().state, ApplianceState::Removed);
+
+    drop(machine);
+    let mut machine = road.boot(&disk).unwrap();
+    let refused = machine.wait_for_state(State::Refused, BOOT_DEADLINE).unwrap();
+    assert!(says_removed(&refused), "{refused:?}");
+    assert!(
+        machine
+            .console()
+            .lines()
+            .iter()
+            .filter_map(|line| StatusLine::parse(&line.text))
+            .all(|status| ![State::Unlocked, State::Serving]
+                .map(|state| state.to_string())
+                .contains(&status.state)),
+        "{}",
+        machine.console()
+    );
+}
+
+/// Memory and the encrypted volume at one moment, while the machine stands still.
+fn snapshot(road: &Road, machine: &Machine, disk: &Disk) -> (Memory, Ciphertext) {
+    let dump = road.lab.dir().join("memory");
+    let mut qmp = machine.qmp().unwrap();
+    qmp.stop().unwrap();
+    qmp.save_memory(&dump).unwrap();
+    let workspace = Partition::named("workspace", road.image.raw()).unwrap();
+    let volume = workspace.first_sectors(disk, 4).unwrap();
+    qmp.cont().unwrap();
+    let memory = Memory::read(&dump).unwrap();
+    std::fs::remove_file(dump).unwrap();
+    (memory, Ciphertext::new(volume))
+}
+
+fn says_removed(status: &StatusLine) -> bool {
+    status
+        .reason
+        .as_deref()
+        .is_some_and(|reason| reason.contains("removed"))
+}
+
+/// Five seconds from when it learns of it; it hears at once, since it is always asking.
+const CLOSED: Duration = Duration::from_secs(10);
