@@ -11,7 +11,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use vedette_protocol::{JobId, Scope, target::Span};
 
 use runs::{Run, runs};
@@ -85,36 +85,44 @@ impl Rules {
 
     /// The transaction that empties the sets and fills them with this content.
     ///
+    /// Made as text, piece by piece: as one tree of values, copied at each level, a grant of some thousand elements
+    /// does not fit into the memory that the keeper may lock.
+    ///
     /// # Errors
     /// When that is more than the bound.
-    pub fn transaction(&self, own: &[IpAddr]) -> Result<Value, TooLarge> {
-        let mut commands: Vec<Value> = SETS
+    pub fn transaction(&self, own: &[IpAddr]) -> Result<String, TooLarge> {
+        let mut commands: Vec<String> = SETS
             .iter()
-            .map(|set| json!({"flush": {"set": {"family": "inet", "table": TABLE, "name": set}}}))
+            .map(|set| json!({"flush": {"set": {"family": "inet", "table": TABLE, "name": set}}}).to_string())
             .collect();
-        let mut fill = |set: &str, elements: Vec<Value>| {
+        let mut fill = |set: &str, elements: Vec<String>| {
             if !elements.is_empty() {
-                let element = json!({"family": "inet", "table": TABLE, "name": set, "elem": elements});
-                commands.push(json!({"add": {"element": element}}));
+                let elements = elements.join(",");
+                commands.push(format!(
+                    r#"{{"add":{{"element":{{"elem":[{elements}],"family":"inet","name":"{set}","table":"{TABLE}"}}}}}}"#
+                ));
             }
         };
         for (digit, v4) in [('4', true), ('6', false)] {
             let family = |address: &&IpAddr| address.is_ipv4() == v4;
             let resolvers = distinct(&self.resolvers);
-            let resolvers = resolvers.iter().filter(family).map(|address| json!(address));
+            let resolvers = resolvers
+                .iter()
+                .filter(family)
+                .map(|address| json!(address).to_string());
             fill(&format!("resolvers{digit}"), resolvers.collect());
             let platform = distinct(&self.platform);
             let platform = platform
                 .iter()
                 .filter(family)
-                .map(|address| json!({"concat": [address, self.port]}));
+                .map(|address| json!({"concat": [address, self.port]}).to_string());
             fill(&format!("platform{digit}"), platform.collect());
         }
         let (scope4, scope6): (Vec<_>, Vec<_>) = self.elements(own)?.into_iter().partition(Element::is_ipv4);
         for (set, elements) in [("scope4", scope4), ("scope6", scope6)] {
             fill(set, elements.into_iter().map(Element::json).collect());
         }
-        Ok(json!({"nftables": commands}))
+        Ok(format!(r#"{{"nftables":[{}]}}"#, commands.join(",")))
     }
 
     fn elements(&self, own: &[IpAddr]) -> Result<Vec<Element>, TooLarge> {
@@ -164,9 +172,9 @@ impl Element {
         self.run.0.is_ipv4()
     }
 
-    fn json(self) -> Value {
+    fn json(self) -> String {
         let Self { uid, run, ports } = self;
-        json!({"concat": [uid, {"range": [run.0, run.1]}, TCP, {"range": [ports.0, ports.1]}]})
+        json!({"concat": [uid, {"range": [run.0, run.1]}, TCP, {"range": [ports.0, ports.1]}]}).to_string()
     }
 }
 
@@ -313,6 +321,24 @@ mod tests {
         ] {
             assert!(transaction.contains(element), "{element} in {transaction}");
         }
+    }
+
+    #[test]
+    fn a_transaction_is_json_and_as_small_as_its_text() {
+        let ports: Vec<String> = (1..16_000).step_by(2).map(|port: u32| port.to_string()).collect();
+        let scope = scope(&["192.0.2.8", "192.0.2.10"], &[], &ports.join(","));
+        let transaction = rules(vec![(61_184, scope)]).transaction(&[]).unwrap();
+        let read: serde_json::Value = serde_json::from_str(&transaction).unwrap();
+        let elements =
+            |command: &serde_json::Value| command["add"]["element"]["elem"].as_array().map(Vec::len);
+        let most = read["nftables"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(elements)
+            .max();
+        assert_eq!(most, Some(16_000));
+        assert!(transaction.len() < 2 << 20, "{}", transaction.len());
     }
 
     #[test]
