@@ -9,14 +9,17 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, Subcommand};
 use vedette_protocol::api::{Appliance, Scan, ScanState};
 use vedette_tests::appliance::{boot_to_serving, flash, newest};
 use vedette_tests::image::{Made, image};
-use vedette_tests::lab::{Accel, Boot, Disk, Lab, LabNumber, Target, end_left_running, is_left_running};
+use vedette_tests::lab::{
+    Accel, Boot, Disk, Lab, LabNumber, Machine, Target, end_left_running, is_left_running,
+};
 use vedette_tests::operator::Operator;
 use vedette_tests::platform::{self, Platform, PlatformData, TestImages};
 use vedette_tests::programs::{Programs, target};
@@ -85,7 +88,7 @@ fn up(place: &Place) -> Result<()> {
 
     let accel = Accel::choose(&image)?;
     steps.begin(&format!("boot the appliance until it serves ({})", accel.name()));
-    let (machine, status) = boot_to_serving(&lab, &image, &disk, Boot::Kernel)
+    let (mut machine, status) = boot_to_serving(&lab, &image, &disk, Boot::Kernel)
         .with_context(|| format!("the platform said:\n{}", platform.said()))?;
     steps.note(&format!(
         "its address is {}",
@@ -96,7 +99,7 @@ fn up(place: &Place) -> Result<()> {
     let appliance = newest(&operator, &known)?;
 
     steps.begin("scan the lab");
-    let scan = scan(&operator, &lab, &appliance)
+    let scan = scan(&operator, &lab, &appliance, &mut machine)
         .with_context(|| format!("{}the platform said:\n{}", machine.console(), platform.said()))?;
 
     steps.begin("findings");
@@ -135,17 +138,26 @@ fn down(place: &Place) -> Result<()> {
     Ok(())
 }
 
-/// Scans every target of the lab, and shows how far the scan is.
-fn scan(operator: &Operator, lab: &Lab, appliance: &Appliance) -> Result<Scan> {
+/// Scans every target of the lab, and shows how far the scan is. An appliance that ends meanwhile ends the waiting.
+fn scan(operator: &Operator, lab: &Lab, appliance: &Appliance, machine: &mut Machine) -> Result<Scan> {
     let id = appliance.id.to_string();
     let mut command = operator.command(&["--json", "scan", "start", "--wait", "--appliance", &id]);
     for &target in lab.targets() {
         command.args(["--target", &lab.address(target).to_string()]);
     }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
+    let mut waiting = command
+        .stdout(Stdio::piped())
+        .spawn()
         .context("running vedette")?;
+    while waiting.try_wait()?.is_none() {
+        if let Some(status) = machine.ended()? {
+            waiting.kill()?;
+            waiting.wait()?;
+            bail!("the appliance ended ({status}) during the scan");
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let output = waiting.wait_with_output()?;
     match output.status.code() {
         Some(0 | 3 | 4) => {
             serde_json::from_slice(&output.stdout).context("reading what vedette said of the scan")
