@@ -23,16 +23,16 @@ help:
 	@echo 'make fresh      the two commands in a clean Debian root'
 
 demo: root packages
-	cargo run --quiet --package vedette-tests --bin vedette-demo -- up
+	cargo run --quiet --bin vedette-demo -- up
 
 demo-down: root
-	cargo run --quiet --package vedette-tests --bin vedette-demo -- down
+	cargo run --quiet --bin vedette-demo -- down
 
 test: root packages tools lint deny
 	cargo nextest run --workspace --no-fail-fast
 
 bench: root packages
-	cargo run --quiet --package vedette-tests --bin vedette-bench
+	cargo run --quiet --bin vedette-bench
 
 fuzz: root tools
 	@test -n '$(TARGET)' || { echo 'name a parser: make fuzz TARGET=NAME, one of:'; ls fuzz/corpus; exit 2; }
@@ -66,7 +66,7 @@ packages: root
 	    dpkg-query -W -f='$${Status}' "$$package" 2> /dev/null | grep -q 'ok installed' || echo "$$package"; done); \
 	if [ -n "$$missing" ]; then \
 	    echo "installing from Debian:" $$missing; \
-	    { apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; } \
+	    { apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-remove --no-install-recommends $$missing; } \
 	        > "$${TMPDIR:-/tmp}/vedette-packages.log" 2>&1 || { tail -20 "$${TMPDIR:-/tmp}/vedette-packages.log"; exit 1; }; fi
 
 tools:
