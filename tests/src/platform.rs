@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use vedette_protocol::Digest;
 
 use crate::lab::{Lab, PLATFORM_NAME, Process};
-use crate::programs::{Programs, output_of};
+use crate::programs::{Programs, output_of, workspace};
 
 /// A platform's data directory.
 #[derive(Debug, Clone)]
@@ -25,12 +26,18 @@ pub enum TestImages {
 }
 
 impl PlatformData {
-    /// The data in this directory; made if there is none yet.
+    /// The data in this directory; made if there is none yet, or only of a platform with other tables.
     pub fn at(programs: &Programs, dir: &Path) -> Result<Self> {
+        let tables = tables()?;
+        let note = dir.with_extension("tables");
+        if dir.exists() && fs::read_to_string(&note).is_ok_and(|noted| noted != tables) {
+            fs::remove_dir_all(dir).with_context(|| format!("removing {}", dir.display()))?;
+        }
         if !dir.exists() {
             let mut init = programs.command("vedette-platform");
             init.args(["init", "--url", &url(), "--data"]).arg(dir);
             output_of(&mut init).context("making a platform's data directory")?;
+            fs::write(&note, tables).with_context(|| format!("writing {}", note.display()))?;
         }
         Ok(Self { dir: dir.to_owned() })
     }
@@ -120,6 +127,17 @@ pub fn url() -> String {
 /// Where the platform of this lab listens.
 pub fn address(lab: &Lab) -> SocketAddr {
     SocketAddr::from((lab.subnet().platform(), PORT))
+}
+
+/// The tables that a platform of this clone makes: before the first release, changed ones are not migrated.
+fn tables() -> Result<String> {
+    let folder = workspace().join("platform/migrations");
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))? {
+        texts.push(fs::read(entry?.path())?);
+    }
+    texts.sort();
+    Ok(Digest::of(&texts.concat()).to_string())
 }
 
 fn copy_private(from: &Path, to: &Path) -> Result<()> {
