@@ -1,0 +1,101 @@
+//! One run of the engine: resolves names, prints what is found as it is found, and how far it is.
+
+use std::io;
+
+use tokio::sync::mpsc;
+use vedette_protocol::{
+    Scope, Timestamp,
+    job::{Check, Checks},
+    target::PortSet,
+};
+use vedette_scanner::{Event, Scan, Tell, run};
+
+use crate::{flags::What, output::Output, progress::Meter, resolve, subcommand::Ended};
+
+/// What a subcommand looks for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    /// Each builds on the port scan.
+    checks: Checks,
+    /// The ports that it looks at unless told otherwise.
+    ports: PortSet,
+}
+
+impl Asked {
+    pub(crate) fn of(checks: &[Check], ports: PortSet) -> Self {
+        Self {
+            checks: checks.to_vec().try_into().expect("a list that is not empty"),
+            ports,
+        }
+    }
+
+    /// With the ports as a list in text.
+    pub(crate) fn on(checks: &[Check], ports: &'static str) -> Self {
+        Self::of(checks, ports.parse().expect("a literal list of ports"))
+    }
+}
+
+/// Scans to the end.
+pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async {
+        let names = resolve::names(what.targets.iter().chain(&what.exclude)).await?;
+        let ports = what.ports.clone().unwrap_or_else(|| asked.ports.clone());
+        let scope = Scope::new(&what.targets, &what.exclude, &names, ports);
+        let endpoints = scope
+            .addresses()
+            .take(FEW)
+            .count()
+            .saturating_mul(scope.ports().len());
+        let scan = Scan {
+            scope,
+            checks: asked.checks.clone(),
+            now: Timestamp::now(),
+            time: what.time,
+            bounds: what.bounds(),
+            tell: if what.ports.is_some() && endpoints <= FEW {
+                Tell::EveryPort
+            } else {
+                Tell::OpenPorts
+            },
+        };
+        let mut output = Output::new(what.json, io::stdout().lock());
+        let mut meter = Meter::new();
+        let (tell, mut told) = mpsc::channel(EVENTS);
+        let printing = async {
+            while let Some(event) = told.recv().await {
+                match event {
+                    Event::Found(finding) => output.finding(finding)?,
+                    Event::Progress(progress) => meter.show(progress),
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        let (ended, printed) = tokio::join!(run(scan, tell), printing);
+        meter.clear();
+        let report = ended?;
+        printed?;
+        output.close(&report)?;
+        Ok(report)
+    });
+    runtime.shutdown_background();
+    ended
+}
+
+/// Of so few ports that were asked for by number each is told with its state; of more, the open ones.
+const FEW: usize = 1024;
+const EVENTS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subcommand_builds_on_the_port_scan() {
+        let asked = Asked::on(&[Check::Ports, Check::Tls], "443,8443");
+        assert!(asked.checks.contains(Check::Ports));
+        assert_eq!(asked.ports.len(), 2);
+    }
+}
