@@ -100,10 +100,8 @@ mod tests {
         for subcommand in SUBCOMMANDS {
             let what = what(&[subcommand.name, "--targets", "192.0.2.1,192.0.2.8-9"]).unwrap();
             assert_eq!(what.targets.len(), 2);
-            assert_eq!(
-                Subcommand::named(subcommand.name).unwrap().about,
-                subcommand.about
-            );
+            assert_eq!(Subcommand::named(subcommand.name).unwrap().name, subcommand.name);
+            assert!(help.contains(subcommand.about), "{} in {help}", subcommand.name);
         }
     }
 
