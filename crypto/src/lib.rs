@@ -11,6 +11,7 @@ pub mod roots;
 pub mod secret;
 pub mod share;
 pub mod sign;
+mod text;
 pub mod wrap;
 
 pub use secret::Secret;

@@ -4,7 +4,6 @@ use std::{convert::Infallible, fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Whatever can sign: a key in memory, a process that holds one, a TPM.
@@ -158,27 +157,7 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-impl Serialize for VerifyingKey {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() {
-            to.collect_str(self)
-        } else {
-            self.0.serialize(to)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for VerifyingKey {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        if from.is_human_readable() {
-            String::deserialize(from)?
-                .parse()
-                .map_err(serde::de::Error::custom)
-        } else {
-            <[u8; 32]>::deserialize(from).map(Self)
-        }
-    }
-}
+crate::text_for_people!(VerifyingKey, [u8; 32], Self);
 
 #[cfg(test)]
 mod tests {

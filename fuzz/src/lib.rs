@@ -134,8 +134,8 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_certificate(bytes)),
     },
     FuzzTarget {
-        name: "scan_env_file",
-        parse: |bytes| _ = parse::is_environment(bytes),
+        name: "scan_exposed_file",
+        parse: |bytes| _ = parse::is_exposed_file(bytes),
     },
     FuzzTarget {
         name: "scan_page",

@@ -5,8 +5,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 /// Text that is no identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not {kind}: expected {digits} hexadecimal digits, got {got:?}")]
@@ -46,21 +44,7 @@ macro_rules! identifier {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                if to.is_human_readable() { to.collect_str(self) } else { self.0.serialize(to) }
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                if from.is_human_readable() {
-                    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-                } else {
-                    <[u8; $length]>::deserialize(from).map(Self)
-                }
-            }
-        }
+        vedette_crypto::text_for_people!($name, [u8; $length], Self);
     };
 }
 

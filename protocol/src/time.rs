@@ -5,8 +5,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize};
-
 /// Seconds since the Unix epoch. Prints as RFC 3339; in JSON it is that text, in binary the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub u64);
@@ -62,27 +60,7 @@ impl std::str::FromStr for Timestamp {
 #[error("not a time: {0:?}; write it as in 2026-11-22T09:00:00Z (RFC 3339, 1970 or later)")]
 pub struct ParseTimestampError(String);
 
-impl Serialize for Timestamp {
-    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() {
-            to.collect_str(self)
-        } else {
-            self.0.serialize(to)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Timestamp {
-    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        if from.is_human_readable() {
-            String::deserialize(from)?
-                .parse()
-                .map_err(serde::de::Error::custom)
-        } else {
-            u64::deserialize(from).map(|seconds| Self(seconds).min(Self::LAST))
-        }
-    }
-}
+vedette_crypto::text_for_people!(Timestamp, u64, |seconds| Self(seconds).min(Self::LAST));
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,7 @@ mod certificate_dates;
 mod certificate_issuer;
 mod certificate_name;
 mod certificate_strength;
-pub(crate) mod env_file;
-mod git_repository;
+pub(crate) mod exposed_file;
 pub(crate) mod listing;
 mod redis_access;
 mod security_headers;
@@ -37,8 +36,7 @@ pub(crate) const AUDITS: &[Audit] = &[
     security_headers::AUDIT,
     server_version::AUDIT,
     listing::AUDIT,
-    git_repository::AUDIT,
-    env_file::AUDIT,
+    exposed_file::AUDIT,
 ];
 
 /// One audit.

@@ -1,7 +1,7 @@
 //! Every parser of a stranger's bytes, in one place for those who feed them at random.
 
 pub use crate::{
-    audit::{env_file::is_environment, listing::is_listing_page, site::references},
+    audit::{exposed_file::is_exposed_file, listing::is_listing_page, site::references},
     certificate::parse_certificate,
     service::{
         ftp::parse_greeting as parse_ftp_greeting, http::parse_response as parse_http_response,

@@ -261,11 +261,20 @@ fn exposed_files_are_found_by_what_is_in_them() {
     let found = web_server(&[
         ("/", SOUND, ""),
         ("/.git/HEAD", plain, "ref: refs/heads/main\n"),
+        ("/.svn/wc.db", plain, "SQLite format 3\0do-not-tell"),
         ("/.env", plain, "SECRET_KEY=do-not-tell\n"),
+        ("/.htpasswd", plain, "ada:$apr1$do-not-tell\n"),
+        ("/.DS_Store", plain, "\0\0\0\u{1}Bud1do-not-tell"),
     ]);
     assert_eq!(
         types(&found),
-        [FindingType::HttpExposedGit, FindingType::HttpExposedEnv]
+        [
+            FindingType::HttpExposedGit,
+            FindingType::HttpExposedSvn,
+            FindingType::HttpExposedEnv,
+            FindingType::HttpExposedHtpasswd,
+            FindingType::HttpExposedDsStore,
+        ]
     );
     assert!(
         !serde_json::to_string(&found).unwrap().contains("do-not-tell"),
@@ -277,7 +286,10 @@ fn exposed_files_are_found_by_what_is_in_them() {
         types(&web_server(&[
             ("/", SOUND, ""),
             ("/.git/HEAD", SOUND, page),
-            ("/.env", SOUND, page)
+            ("/.svn/wc.db", SOUND, page),
+            ("/.env", SOUND, page),
+            ("/.htpasswd", SOUND, page),
+            ("/.DS_Store", SOUND, page),
         ])),
         []
     );

@@ -141,6 +141,12 @@ types! {
         "Git repository is exposed", "Deny access to /.git, and treat what the repository holds as known.";
     HttpExposedEnv = "http-exposed-env", Weakness, High, Some(538),
         "Environment file is exposed", "Deny access to dot files, and change the credentials that stand in it.";
+    HttpExposedSvn = "http-exposed-svn", Weakness, High, Some(527),
+        "Subversion working copy is exposed", "Deny access to /.svn, and treat what the working copy holds as known.";
+    HttpExposedHtpasswd = "http-exposed-htpasswd", Weakness, High, Some(538),
+        "Password file is exposed", "Move the file out of the site's folder, and change the passwords in it.";
+    HttpExposedDsStore = "http-exposed-ds-store", Weakness, Low, Some(538),
+        "Folder index of macOS is exposed", "Delete .DS_Store, which names the files beside it, and deny access to dot files.";
 }
 
 macro_rules! by_name {

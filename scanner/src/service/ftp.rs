@@ -1,52 +1,38 @@
 //! FTP (RFC 959, section 4.2): the server greets with `220 text`.
 
-use vedette_protocol::finding::Confidence;
-
-use super::{Heard, Identity, Service, banner};
+use super::{Heard, Identity, Service, banner::Greeting};
 
 pub(crate) const SERVICE: Service = Service {
-    ports: &[21, 990, 2121],
+    ports: GREETING.ports,
     question: None,
     recognise,
 };
 
+const GREETING: Greeting = Greeting {
+    protocol: "ftp",
+    ports: &[21, 990, 2121],
+    codes: &["220", "421"],
+    names: &["FTP", "FILEZILLA SERVER"],
+    not: "SMTP",
+    products: &[
+        ("vsFTPd", "vsFTPd"),
+        ("ProFTPD", "ProFTPD"),
+        ("Pure-FTPd", "Pure-FTPd"),
+        ("FileZilla Server", "FileZilla Server"),
+        ("Microsoft FTP Service", "Microsoft FTP Service"),
+        ("Serv-U FTP", "Serv-U FTP"),
+        ("pyftpdlib", "pyftpdlib"),
+    ],
+};
+
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {
-    let on_its_port = SERVICE.ports.contains(&heard.port);
-    parse_greeting(heard.bytes).filter(|identity| identity.confidence > Confidence::Tentative || on_its_port)
+    GREETING.recognise(heard)
 }
 
 /// Reads a greeting. One that does not name its protocol is tentative: SMTP servers greet alike.
 pub fn parse_greeting(bytes: &[u8]) -> Option<Identity> {
-    let line = ["220", "421"].iter().find_map(|code| banner::line(bytes, code))?;
-    let upper = line.to_ascii_uppercase();
-    let named = upper.contains("FTP") || upper.contains("FILEZILLA SERVER");
-    if !line[3..].starts_with([' ', '-']) || upper.contains("SMTP") {
-        return None;
-    }
-    let confidence = if named {
-        Confidence::Certain
-    } else {
-        Confidence::Tentative
-    };
-    let identity = Identity {
-        confidence,
-        ..Identity::certain("ftp")
-    };
-    Some(match banner::known_product(&line, PRODUCTS) {
-        Some((product, version)) => identity.product(product, version),
-        None => identity,
-    })
+    GREETING.parse(bytes)
 }
-
-const PRODUCTS: &[&str] = &[
-    "vsFTPd",
-    "ProFTPD",
-    "Pure-FTPd",
-    "FileZilla Server",
-    "Microsoft FTP Service",
-    "Serv-U FTP",
-    "pyftpdlib",
-];
 
 #[cfg(test)]
 mod tests {

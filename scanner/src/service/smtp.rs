@@ -1,64 +1,48 @@
 //! SMTP (RFC 5321, section 4.2): the server greets with `220 domain text`.
 
-use vedette_protocol::finding::Confidence;
-
-use super::{Heard, Identity, Service, banner};
+use super::{Heard, Identity, Service, banner::Greeting};
 
 pub(crate) const SERVICE: Service = Service {
-    ports: &[25, 587, 465, 2525],
+    ports: GREETING.ports,
     question: None,
     recognise,
 };
 
+const GREETING: Greeting = Greeting {
+    protocol: "smtp",
+    ports: &[25, 587, 465, 2525],
+    // 554 (section 3.1) greets those who are not served, or who spoke too early.
+    codes: &["220", "421", "554"],
+    names: &["SMTP"],
+    not: "FTP",
+    products: &[
+        ("Postfix", "Postfix"),
+        ("Exim", "Exim"),
+        ("OpenSMTPD", "OpenSMTPD"),
+        ("Sendmail", "Sendmail"),
+        ("Haraka", "Haraka"),
+        ("MailEnable", "MailEnable"),
+        ("MDaemon", "MDaemon"),
+        ("Stalwart", "Stalwart"),
+        ("Mailpit", "Mailpit"),
+        ("Microsoft ESMTP MAIL Service", "Microsoft ESMTP MAIL Service"),
+        ("aiosmtpd", "Python SMTP"),
+    ],
+};
+
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {
-    let on_its_port = SERVICE.ports.contains(&heard.port);
-    parse_greeting(heard.bytes).filter(|identity| identity.confidence > Confidence::Tentative || on_its_port)
+    GREETING.recognise(heard)
 }
 
 /// Reads a greeting. One that does not name its protocol is tentative: FTP servers greet alike.
 pub fn parse_greeting(bytes: &[u8]) -> Option<Identity> {
-    // 554 (section 3.1) greets those who are not served, or who spoke too early.
-    let line = ["220", "421", "554"]
-        .iter()
-        .find_map(|code| banner::line(bytes, code))?;
-    let named = line.to_ascii_uppercase().contains("SMTP");
-    if !line[3..].starts_with([' ', '-']) || (!named && line.to_ascii_uppercase().contains("FTP")) {
-        return None;
-    }
-    let confidence = if named {
-        Confidence::Certain
-    } else {
-        Confidence::Tentative
-    };
-    let identity = Identity {
-        confidence,
-        ..Identity::certain("smtp")
-    };
-    Some(match banner::known_product(&line, PRODUCTS) {
-        Some((product, version)) => identity.product(product, version),
-        None if line.contains("Python SMTP") => {
-            identity.product("aiosmtpd", banner::version_after(&line, "Python SMTP"))
-        }
-        None => identity,
-    })
+    GREETING.parse(bytes)
 }
-
-const PRODUCTS: &[&str] = &[
-    "Postfix",
-    "Exim",
-    "OpenSMTPD",
-    "Sendmail",
-    "Haraka",
-    "MailEnable",
-    "MDaemon",
-    "Stalwart",
-    "Mailpit",
-    "Microsoft ESMTP MAIL Service",
-];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vedette_protocol::finding::Confidence;
 
     #[test]
     fn servers_are_known_by_their_greeting() {
