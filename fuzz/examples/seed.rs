@@ -16,6 +16,7 @@ use vedette_protocol::{
     status::{State, Status},
     worker::{Order, Progress, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
+use vedette_scanner::packet::{Arp, Ends, Ethernet, Icmp, Icmpv6, Mac, Tag, Tcp, Udp, ethernet, ip};
 
 fn main() {
     let key = SigningKey::generate();
@@ -180,6 +181,74 @@ fn main() {
         write_as("target", name, text.as_bytes());
     }
     write("platform_url", b"https://platform.example:8443");
+    packets();
+}
+
+/// A seed for each protocol that frames are parsed for.
+fn packets() {
+    let (own, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+    let four = Ends::V4 {
+        source: [192, 0, 2, 1].into(),
+        destination: [192, 0, 2, 2].into(),
+    };
+    let six = Ends::V6 {
+        source: "2001:db8::1".parse().expect("an address"),
+        destination: "2001:db8::2".parse().expect("an address"),
+    };
+    let echo = Icmp::Echo {
+        id: 1,
+        sequence: 2,
+        data: b"data",
+    };
+    let solicitation = Icmpv6::NeighbourSolicitation {
+        target: "2001:db8::2".parse().expect("an address"),
+        source: Some(own),
+    };
+    let udp = Udp {
+        source: 53,
+        destination: 5353,
+    };
+    let syn = Tcp::syn(1024, 80, 7).segment(four, b"");
+    let about = four.packet(ip::TCP, 1, &syn);
+    let unreachable = [&[3, 3, 0, 0, 0, 0, 0, 0], &about[..]].concat();
+    let mut tagged = Ethernet::new(own, other, ethernet::IPV4);
+    tagged.tags[0] = Some(Tag::of(42));
+    for (name, ethernet, packet) in [
+        ("tcp4", None, about.clone()),
+        (
+            "tcp6",
+            None,
+            six.packet(ip::TCP, 64, &Tcp::syn(1024, 80, 7).segment(six, b"")),
+        ),
+        (
+            "udp",
+            None,
+            four.packet(ip::UDP, 64, &udp.datagram(four, b"data")),
+        ),
+        (
+            "icmp",
+            None,
+            four.packet(ip::ICMP, 64, &echo.bytes().expect("a question")),
+        ),
+        ("unreachable", None, four.packet(ip::ICMP, 64, &unreachable)),
+        (
+            "neighbour",
+            None,
+            six.packet(ip::ICMPV6, 255, &solicitation.bytes(six).expect("a question")),
+        ),
+        ("tagged", Some(tagged), about.clone()),
+    ] {
+        let type_ = if packet[0] >> 4 == 4 {
+            ethernet::IPV4
+        } else {
+            ethernet::IPV6
+        };
+        let ethernet = ethernet.unwrap_or(Ethernet::new(own, other, type_));
+        write_as("scan_frame", name, &ethernet.frame(&packet));
+        write_as("scan_packet", name, &packet);
+    }
+    let arp = Arp::request(own, [192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+    write_as("scan_frame", "arp", &arp.frame());
 }
 
 fn frame<T: Serialize>(target: &str, message: &T) {

@@ -102,6 +102,14 @@ pub const TARGETS: &[FuzzTarget] = &[
     },
     // What scan targets answer.
     FuzzTarget {
+        name: "scan_frame",
+        parse: |bytes| _ = parse::parse_frame(bytes),
+    },
+    FuzzTarget {
+        name: "scan_packet",
+        parse: |bytes| _ = parse::parse_packet(bytes),
+    },
+    FuzzTarget {
         name: "scan_ssh",
         parse: |bytes| drop(parse::parse_ssh_greeting(bytes)),
     },

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod identify;
 pub mod interpret;
 pub mod known;
+pub mod packet;
 pub mod parse;
 pub mod plan;
 pub mod probe;

@@ -3,6 +3,7 @@
 pub use crate::{
     audit::{exposed_file::is_exposed_file, listing::is_listing_page, site::references},
     certificate::parse_certificate,
+    packet::{parse as parse_frame, parse_ip as parse_packet},
     service::{
         ftp::parse_greeting as parse_ftp_greeting, http::parse_response as parse_http_response,
         mysql::parse_greeting as parse_mysql_greeting, postgres::parse_error as parse_postgres_error,
