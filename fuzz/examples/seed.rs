@@ -243,7 +243,7 @@ fn packets() {
         } else {
             ethernet::IPV6
         };
-        let ethernet = ethernet.unwrap_or(Ethernet::new(own, other, type_));
+        let ethernet = ethernet.unwrap_or_else(|| Ethernet::new(own, other, type_));
         write_as("scan_frame", name, &ethernet.frame(&packet));
         write_as("scan_packet", name, &packet);
     }
