@@ -9,7 +9,10 @@ use vedette_protocol::{
     Finding, ImageConfig, Job, PortSet, Signed, Target, codec, image::PlatformUrl, keeper, link,
     status::Status, worker,
 };
-use vedette_scanner::parse;
+use vedette_scanner::{
+    parse,
+    recog::{Database, Examples},
+};
 
 /// A parser of foreign bytes.
 pub struct FuzzTarget {
@@ -99,6 +102,17 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget {
         name: "finding_json",
         parse: |bytes| drop(serde_json::from_slice::<Finding>(bytes)),
+    },
+    FuzzTarget {
+        name: "recog",
+        parse: |bytes| {
+            if let Ok(database) = Database::parse(bytes, Examples::Keep, None) {
+                _ = (
+                    database.recognise(b"Lantern/2.1 ready"),
+                    database.recognise(bytes),
+                )
+            }
+        },
     },
     // What scan targets answer.
     FuzzTarget {

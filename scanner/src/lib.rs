@@ -21,6 +21,7 @@ pub mod packet;
 pub mod parse;
 pub mod plan;
 pub mod probe;
+pub mod recog;
 pub mod reply;
 pub mod service;
 mod wire;
