@@ -6,11 +6,13 @@
 
 mod evidence;
 mod kind;
+mod network;
 mod report;
 mod text;
 
 pub use evidence::{Evidence, TlsVersion};
 pub use kind::{Confidence, FindingType, Kind, PortState, Severity};
+pub use network::{DeviceKind, MacAddress, ParseMacError, Source};
 pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
 pub use text::{Host, Label, UrlPath};
 
@@ -74,6 +76,17 @@ pub struct FindingPlace {
 }
 
 impl FindingPlace {
+    /// A host as a whole.
+    pub fn host(target: Host) -> Self {
+        Self {
+            target,
+            port: None,
+            url: None,
+            method: None,
+            parameter: None,
+        }
+    }
+
     /// A port of a host.
     pub fn port(target: Host, port: u16) -> Self {
         Self {

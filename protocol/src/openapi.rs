@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    finding::{FindingType, Host, Label, UrlPath},
+    finding::{FindingType, Host, Label, MacAddress, UrlPath},
     id::{ApplianceId, Digest, JobId, OrgId, ScanId},
     job::{Check, Checks},
     target::{PortSet, Target, Targets},
@@ -49,6 +49,7 @@ text! {
     PortSet, "PortSet", "Ports and ranges of ports, 1 to 65535.", "22,80,8000-8100";
     Host, "Host", "An address, or the name that was asked for.", "192.0.2.7";
     Label, "Label", "A short text of a bounded alphabet.", "OpenSSH";
+    MacAddress, "MacAddress", "A link-layer address.", "02:00:5e:10:00:00";
     UrlPath, "UrlPath", "The path of a URL, without query.", "/.git/HEAD";
 }
 

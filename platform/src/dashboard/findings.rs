@@ -294,6 +294,67 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
         Evidence::NoAuthentication { protocol } => vec![("No authentication", protocol.to_string())],
         Evidence::KeySize { algorithm, bits } => vec![("Key", format!("{algorithm}, {bits} bits"))],
         Evidence::WeakSignature { algorithm } => vec![("Signature", algorithm.to_string())],
+        Evidence::Seen { by, port } => {
+            let port = port.map(|port| format!(", port {port}")).unwrap_or_default();
+            vec![("Seen by", format!("{by}{port}"))]
+        }
+        Evidence::Interface { mac, vendor } => [
+            Some(("Link-layer address", mac.to_string())),
+            some("Made by", vendor),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Evidence::HostName { name, by } => vec![("Name", format!("{name} ({by})"))],
+        Evidence::Device { device, by } => vec![("Device", format!("{device} ({by})"))],
+        Evidence::System { name, version, by } => {
+            let version = version.as_ref().map(|version| format!(" {version}"));
+            vec![("System", format!("{name}{} ({by})", version.unwrap_or_default()))]
+        }
+        Evidence::Community { name } => vec![("Community", name.to_string())],
+        Evidence::Network {
+            network,
+            interface,
+            via,
+        } => [
+            Some(("Network", network.to_string())),
+            Some(("Interface", interface.to_string())),
+            via.as_ref().map(|via| ("Router", via.to_string())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Evidence::Vlan { id } => vec![("VLAN", id.to_string())],
+        Evidence::Hop {
+            distance,
+            address,
+            by,
+        } => {
+            let address = address
+                .as_ref()
+                .map_or_else(|| "no answer".to_owned(), ToString::to_string);
+            vec![("Router", format!("{distance}: {address} ({by})"))]
+        }
+        Evidence::Neighbour {
+            by,
+            interface,
+            chassis,
+            port,
+            name,
+            address,
+        } => [
+            Some(("Neighbour by", by.to_string())),
+            some("At port", interface),
+            some("Chassis", chassis),
+            some("Its port", port),
+            some("Its name", name),
+            address
+                .as_ref()
+                .map(|address| ("Its address", address.to_string())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 

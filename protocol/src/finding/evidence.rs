@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::text::{Label, UrlPath};
+use super::{
+    network::{DeviceKind, MacAddress, Source},
+    text::{Host, Label, UrlPath},
+};
 use crate::{id::Digest, time::Timestamp};
 
 /// A fact. In JSON an object with one key, the fact's name.
@@ -85,6 +88,86 @@ pub enum Evidence {
     WeakSignature {
         /// Algorithm, as `sha1WithRSAEncryption`.
         algorithm: Label,
+    },
+    /// A host answered, or was overheard.
+    Seen {
+        /// By which.
+        by: Source,
+        /// Its port, if it answered from one.
+        port: Option<u16>,
+    },
+    /// A network interface of the host.
+    Interface {
+        /// Its link-layer address.
+        mac: MacAddress,
+        /// Who made it, by the IEEE's list.
+        vendor: Option<Label>,
+    },
+    /// A name that the host goes by.
+    HostName {
+        /// The name.
+        name: Label,
+        /// Who says so.
+        by: Source,
+    },
+    /// What kind of thing the host is.
+    Device {
+        /// The kind.
+        device: DeviceKind,
+        /// What says so.
+        by: Source,
+    },
+    /// The operating system of the host.
+    System {
+        /// Its name.
+        name: Label,
+        /// Its version.
+        version: Option<Label>,
+        /// What says so.
+        by: Source,
+    },
+    /// A host lets strangers read with a community name that everybody knows.
+    Community {
+        /// The name.
+        name: Label,
+    },
+    /// A network is reached from here.
+    Network {
+        /// Address and prefix length, as `192.0.2.0/24`.
+        network: Label,
+        /// Through which interface of ours.
+        interface: Label,
+        /// Over which router; none when it is on the link.
+        via: Option<Host>,
+    },
+    /// Frames of a virtual network (IEEE 802.1Q) were seen.
+    Vlan {
+        /// Its number, 1 to 4094.
+        id: u16,
+    },
+    /// A router on the way to a host.
+    Hop {
+        /// How many routers away; 1 is the first.
+        distance: u8,
+        /// Its address; none when it did not answer.
+        address: Option<Host>,
+        /// What it was asked with.
+        by: Source,
+    },
+    /// Two interfaces are joined by a cable, or so one of them says.
+    Neighbour {
+        /// Who says so.
+        by: Source,
+        /// The port of the host that this finding is about.
+        interface: Option<Label>,
+        /// The neighbour's chassis.
+        chassis: Option<Label>,
+        /// The neighbour's port.
+        port: Option<Label>,
+        /// The neighbour's name.
+        name: Option<Label>,
+        /// The neighbour's address.
+        address: Option<Host>,
     },
 }
 

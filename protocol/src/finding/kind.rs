@@ -16,6 +16,10 @@ pub enum Kind {
     Service,
     /// Something to mend.
     Weakness,
+    /// A host was seen.
+    Host,
+    /// How hosts and networks hang together.
+    Link,
 }
 
 /// How bad it is.
@@ -147,6 +151,23 @@ types! {
         "Password file is exposed", "Move the file out of the site's folder, and change the passwords in it.";
     HttpExposedDsStore = "http-exposed-ds-store", Weakness, Low, Some(538),
         "Folder index of macOS is exposed", "Delete .DS_Store, which names the files beside it, and deny access to dot files.";
+    Device = "device", Host, Info, None, "Host", "";
+    AddressConflict = "address-conflict", Weakness, Medium, Some(290),
+        "Two hosts claim the same address",
+        "Find the second host by its link-layer address; if none should be there, somebody may be diverting traffic.";
+    IcmpTimestamp = "icmp-timestamp", Weakness, Info, Some(200),
+        "Host tells its clock to anyone who asks by ICMP", "Drop ICMP types 13 and 14 in the host's packet filter.";
+    LlmnrAnswered = "llmnr-answered", Weakness, Low, Some(290),
+        "Host takes part in LLMNR name resolution, which anyone on the link can forge",
+        "Turn LLMNR off (Windows: group policy; systemd-resolved: LLMNR=no), and use DNS.";
+    SnmpDefaultCommunity = "snmp-default-community", Weakness, High, Some(1392),
+        "SNMP answers to a community name that everybody knows",
+        "Use SNMPv3 with authentication and privacy, or at least another community and a list of addresses.";
+    Subnet = "subnet", Link, Info, None, "Network that is reached from here", "";
+    Gateway = "gateway", Link, Info, None, "Router to other networks", "";
+    Vlan = "vlan", Link, Info, None, "Virtual network", "";
+    Path = "path", Link, Info, None, "Routers on the way to a host", "";
+    Neighbours = "neighbours", Link, Info, None, "Neighbours at the other end of a cable", "";
 }
 
 macro_rules! by_name {
@@ -192,7 +213,9 @@ by_name!(
     "kind",
     Kind::Port = "port",
     Kind::Service = "service",
-    Kind::Weakness = "weakness"
+    Kind::Weakness = "weakness",
+    Kind::Host = "host",
+    Kind::Link = "link"
 );
 by_name!(
     Confidence,

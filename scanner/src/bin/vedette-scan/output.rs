@@ -85,7 +85,7 @@ fn table(mut rows: Vec<Finding>) -> String {
         let state = match (row.state, row.kind) {
             (Some(state), _) => state.to_string(),
             (None, Kind::Weakness) => row.severity.to_string(),
-            (None, Kind::Port | Kind::Service) => String::new(),
+            (None, Kind::Port | Kind::Service | Kind::Host | Kind::Link) => String::new(),
         };
         let line = format!(
             "{:width$}  {port:>5}  {state:8}  {}",
@@ -100,7 +100,7 @@ fn table(mut rows: Vec<Finding>) -> String {
 fn what(finding: &Finding) -> String {
     let mut words = match finding.type_ {
         FindingType::OpenPort => Vec::new(),
-        FindingType::Service => Vec::new(),
+        FindingType::Service | FindingType::Device => Vec::new(),
         other => vec![other.title().to_owned()],
     };
     if let Some(url) = &finding.url {
@@ -119,6 +119,42 @@ fn what(finding: &Finding) -> String {
                 words.push(version.to_string());
             }
             Evidence::Certificate { not_after, .. } => words.push(format!("(until {not_after})")),
+            Evidence::Interface { mac, vendor } => {
+                words.push(mac.to_string());
+                words.extend(vendor.as_ref().map(|vendor| format!("({vendor})")));
+            }
+            Evidence::HostName { name, .. } => words.push(name.to_string()),
+            Evidence::Device { device, .. } => words.push(device.to_string()),
+            Evidence::System { name, .. } => words.push(name.to_string()),
+            Evidence::Community { name } => words.push(name.to_string()),
+            Evidence::Network {
+                network,
+                interface,
+                via,
+            } => {
+                words.push(format!("{network} on {interface}"));
+                words.extend(via.as_ref().map(|via| format!("via {via}")));
+            }
+            Evidence::Vlan { id } => words.push(id.to_string()),
+            Evidence::Hop { address, .. } => {
+                words.push(
+                    address
+                        .as_ref()
+                        .map_or_else(|| "*".to_owned(), ToString::to_string),
+                );
+            }
+            Evidence::Neighbour {
+                interface,
+                chassis,
+                port,
+                name,
+                ..
+            } => {
+                let far = name.as_ref().or(chassis.as_ref());
+                let parts = [interface.as_ref(), far, port.as_ref()];
+                let parts: Vec<String> = parts.into_iter().flatten().map(ToString::to_string).collect();
+                words.push(parts.join(" - "));
+            }
             _ => {}
         }
     }
