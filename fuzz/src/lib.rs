@@ -167,6 +167,30 @@ pub const TARGETS: &[FuzzTarget] = &[
             })
         },
     },
+    FuzzTarget {
+        name: "scan_cdp",
+        parse: |bytes| drop(parse::parse_cdp(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_dhcp",
+        parse: |bytes| drop(parse::parse_dhcp(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_dns",
+        parse: |bytes| drop(parse::parse_names(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_lldp",
+        parse: |bytes| drop(parse::parse_lldp(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_netbios",
+        parse: |bytes| drop(parse::parse_netbios(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_snmp",
+        parse: |bytes| drop(parse::parse_snmp(bytes)),
+    },
 ];
 
 /// The target of that name.

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod identify;
 pub mod interpret;
 pub mod known;
+pub mod message;
 pub mod packet;
 pub mod parse;
 pub mod plan;
@@ -24,6 +25,7 @@ pub mod probe;
 pub mod recog;
 pub mod reply;
 pub mod service;
+pub mod vendor;
 mod wire;
 pub mod worker;
 

@@ -3,6 +3,11 @@
 pub use crate::{
     audit::{exposed_file::is_exposed_file, listing::is_listing_page, site::references},
     certificate::parse_certificate,
+    message::{
+        cdp::parse_announcement as parse_cdp, dhcp::parse_dhcp, dns::parse_names,
+        lldp::parse_announcement as parse_lldp, netbios::parse_status as parse_netbios,
+        snmp::parse_answer as parse_snmp,
+    },
     packet::{parse as parse_frame, parse_ip as parse_packet},
     service::{
         ftp::parse_greeting as parse_ftp_greeting, http::parse_response as parse_http_response,
