@@ -6,7 +6,7 @@
 //! keystore/         the platform's own keys, and one wrapping key for each appliance
 //! tls/              root.pem, and chain.pem and key.pem, which may be replaced by the operator's own
 //! platform.db       SQLite, with its -wal and -shm
-//! first-login       the single-use password of the account `admin`
+//! first-login       the single-use password of the account `admin`, until it has been used
 //! ```
 
 use std::{

@@ -15,6 +15,7 @@ pub mod dashboard;
 pub mod desk;
 pub mod directory;
 pub mod escrow;
+pub mod first_login;
 pub mod init;
 pub mod keystore;
 pub mod link;

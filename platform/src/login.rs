@@ -9,6 +9,7 @@ use vedette_protocol::{Timestamp, api::Login};
 
 use crate::{
     api::{ApiError, Caller},
+    first_login,
     password::{Password, Verdict},
     platform::Platform,
     store::{
@@ -125,6 +126,12 @@ pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<B
     )
     .await?;
     writing.commit().await?;
+    if account.standing == Standing::FirstLogin
+        && let Err(error) = first_login::forget(&platform.directory, &platform.store).await
+    {
+        // The login is made, and what the file says is worth nothing.
+        tracing::error!(error = &error as &dyn std::error::Error, "a file is left over");
+    }
     Ok(Begun {
         account: account.name,
         secret,

@@ -7,14 +7,16 @@ use vedette_crypto::SigningKey;
 use vedette_protocol::image::ImageKind;
 
 use crate::{
-    api::Throttle, ca::Authority, desk::Desks, keystore::Keystore, login::Guesser, settings::Settings,
-    store::Store,
+    api::Throttle, ca::Authority, desk::Desks, directory::Directory, keystore::Keystore, login::Guesser,
+    settings::Settings, store::Store,
 };
 
 /// The platform, as every request sees it.
 pub struct Platform {
     /// What `init` fixed.
     pub settings: Settings,
+    /// Where everything that it keeps stands.
+    pub directory: Directory,
     /// What `serve` was told.
     pub policy: Policy,
     /// The database.

@@ -23,6 +23,7 @@ use crate::{
     ca::Authority,
     desk::{self, Desks},
     directory::Directory,
+    first_login,
     keystore::{Entry, Keystore},
     link,
     listener::{self, House},
@@ -53,6 +54,7 @@ pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Po
     let shown = Arc::new(Shown::read(&directory)?);
     let appliance_ca = tls::certificate(&directory, tls::APPLIANCE_CA)?;
     let platform = Arc::new(Platform {
+        directory: directory.clone(),
         policy,
         store: Store::open(&directory.database()).await?,
         signer: SigningKey::from_pkcs8(&Pkcs8::from_bytes(keystore.read(Entry::PlatformSigning)?))?,
@@ -65,6 +67,7 @@ pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Po
         keystore,
     });
     removal::finish_what_was_begun(&platform).await?;
+    first_login::forget(&directory, &platform.store).await?;
 
     let house = House {
         tls: Tls::new(shown.clone(), appliance_ca)?,

@@ -31,9 +31,8 @@ impl Operator {
         let password = operator.password_file();
         let mut login = operator.command(&["login", "--url", &url()]);
         login.arg("--ca").arg(data.ca());
-        // A password that is older than the platform is another platform's.
-        let made = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        if made(&password) > made(&data.first_login()) {
+        // The platform destroys the file of the first login when it was made.
+        if !data.first_login().exists() {
             login.arg("--password-file").arg(password);
         } else {
             new_password(&password)?;

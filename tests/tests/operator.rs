@@ -20,7 +20,10 @@ fn the_first_login_demands_a_new_password_and_takes_the_old_one_once() {
     let login = desk.operator.login_file();
     assert_eq!((mode(login.parent().unwrap()), mode(&login)), (0o700, 0o600));
 
-    let refused = desk.log_in_with(&desk.data.first_login(), &desk.data.ca());
+    assert!(!desk.data.first_login().exists());
+    let wrong = desk.lab.dir().join("wrong");
+    fs::write(&wrong, "the password that was, or none\n").unwrap();
+    let refused = desk.log_in_with(&wrong, &desk.data.ca());
     assert_eq!(refused.status.code(), Some(1));
     assert!(
         said(&refused).contains("account or password is wrong"),

@@ -42,7 +42,7 @@ async fn every_route_but_login_and_health_wants_to_know_who_asks() {
 #[tokio::test]
 async fn the_first_login_sets_a_password_and_ends_the_first_one() {
     let house = House::open();
-    let first = std::fs::read_to_string(house.data().join("first-login")).unwrap();
+    let first = std::fs::read_to_string(house.first_login()).unwrap();
     let stranger = house.stranger();
     let login = |password: &str, new: Option<&str>| {
         let mut login = json!({"account": "admin", "password": password});
@@ -59,10 +59,12 @@ async fn the_first_login_sets_a_password_and_ends_the_first_one() {
     login(first.trim(), Some(first.trim()))
         .await
         .problem(400, "weak-password");
+    assert!(house.first_login().exists(), "nobody has used it yet");
     assert_eq!(
         login(first.trim(), Some(PASSWORD)).await.status,
         StatusCode::CREATED
     );
+    assert!(!house.first_login().exists());
     login(first.trim(), Some(PASSWORD))
         .await
         .problem(401, "wrong-password");
@@ -80,6 +82,21 @@ async fn the_first_login_sets_a_password_and_ends_the_first_one() {
         .get("/api/v1/tokens")
         .await
         .problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_first_login_that_was_left_over_is_destroyed_at_the_next_start_and_an_unused_one_stays() {
+    let mut house = House::open();
+    let first = std::fs::read(house.first_login()).unwrap();
+    house.kill();
+    house.serve();
+    assert_eq!(std::fs::read(house.first_login()).unwrap(), first);
+    house.operator().await;
+    house.kill();
+    // As if power had failed before it was destroyed, or an old copy had been restored.
+    std::fs::write(house.first_login(), &first).unwrap();
+    house.serve();
+    assert!(!house.first_login().exists());
 }
 
 #[tokio::test]

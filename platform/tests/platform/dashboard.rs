@@ -118,7 +118,7 @@ async fn pages_want_a_login_and_the_first_one_sets_a_password() {
         );
     }
     assert_eq!(browser.get("/").await.headers[LOCATION], "/appliances");
-    let first = std::fs::read_to_string(house.data().join("first-login")).unwrap();
+    let first = std::fs::read_to_string(house.first_login()).unwrap();
     let wrong = browser
         .post("/login", &[("account", "admin"), ("password", "wrong")])
         .await;

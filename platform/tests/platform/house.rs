@@ -138,6 +138,10 @@ impl House {
         self.scratch.path()
     }
 
+    pub(crate) fn first_login(&self) -> PathBuf {
+        self.data().join("first-login")
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.serving.as_ref().unwrap().port
     }
@@ -171,14 +175,12 @@ impl House {
 
     /// The first login, or a later one.
     pub(crate) async fn operator(&self) -> Operator {
-        let first = std::fs::read_to_string(self.data().join("first-login")).unwrap();
         let mut stranger = self.stranger();
-        let login = json!({"account": "admin", "password": first.trim(), "new_password": PASSWORD});
-        let mut answer = stranger.send(Method::POST, "/api/v1/sessions", Some(login)).await;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let login = json!({"account": "admin", "password": PASSWORD});
-            answer = stranger.send(Method::POST, "/api/v1/sessions", Some(login)).await;
-        }
+        let login = match std::fs::read_to_string(self.first_login()) {
+            Ok(first) => json!({"account": "admin", "password": first.trim(), "new_password": PASSWORD}),
+            Err(_) => json!({"account": "admin", "password": PASSWORD}),
+        };
+        let answer = stranger.post("/api/v1/sessions", login).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
         stranger.secret = answer.json()["token"].as_str().unwrap().to_owned();
         stranger
