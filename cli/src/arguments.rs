@@ -9,6 +9,8 @@ use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
 use vedette_protocol::target::{PortSet, Target};
 
+use crate::validity::Validity;
+
 /// Uses a Vedette platform: appliances, scans, findings.
 #[derive(Debug, Parser)]
 #[command(name = "vedette", version, after_help = AFTER)]
@@ -66,6 +68,10 @@ pub(crate) enum Token {
         /// A name, to know it by in lists
         #[arg(long)]
         name: String,
+        /// How long it is valid, as in 30m, 24h or 7d: unless given 24h for an activation (30d at most), and 90d for
+        /// scripts (366d at most)
+        #[arg(long, value_name = "DURATION")]
+        valid_for: Option<Validity>,
         /// Writes the secret to a new file that only you can read, instead of showing it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -83,7 +89,7 @@ pub(crate) enum Token {
 pub(crate) enum Kind {
     /// For scripts that use the API
     Api,
-    /// For one appliance to activate itself with, once, within 24 hours
+    /// For one appliance to activate itself with, once
     Activation,
 }
 

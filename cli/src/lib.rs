@@ -14,6 +14,7 @@ mod login;
 mod password;
 mod platform;
 mod table;
+mod validity;
 
 pub use arguments::Arguments;
 pub use command::{Outcome, run};

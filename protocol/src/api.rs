@@ -3,6 +3,8 @@
 //! Times are RFC 3339, ids lowercase hexadecimal. Lists come in pages: `items` and, if more follow,
 //! `next`, the cursor to ask on with. Errors are [`Problem`]s (RFC 9457).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -77,6 +79,24 @@ pub enum TokenKind {
     Activation,
 }
 
+impl TokenKind {
+    /// How long a token is valid unless another time is asked for.
+    pub fn usual_validity(self) -> Duration {
+        match self {
+            Self::Api => Duration::from_hours(90 * 24),
+            Self::Activation => Duration::from_hours(24),
+        }
+    }
+
+    /// The longest time that may be asked for. An activation token lies in clear on a disk until it is used.
+    pub fn longest_validity(self) -> Duration {
+        match self {
+            Self::Api => Duration::from_hours(366 * 24),
+            Self::Activation => Duration::from_hours(30 * 24),
+        }
+    }
+}
+
 /// `POST /tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -86,8 +106,10 @@ pub struct NewToken {
     pub name: String,
     /// What it is for.
     pub kind: TokenKind,
-    /// Seconds that it is valid: 24 hours for an activation token, 90 days for another, unless given.
+    /// Seconds that it is valid, at least 1: for an activation token up to 30 days, and 24 hours unless given; for
+    /// an API token up to 366 days, and 90 days unless given.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 31_622_400))]
     pub valid_for: Option<u64>,
 }
 

@@ -16,8 +16,20 @@ use crate::table::Table;
 
 pub(super) async fn run(platform: &Platform, asked: arguments::Token, show: Show) -> Result<Outcome> {
     match asked {
-        arguments::Token::Create { kind, name, out } => {
-            create(platform, kind.into(), name, out.as_deref(), show).await?;
+        arguments::Token::Create {
+            kind,
+            name,
+            valid_for,
+            out,
+        } => {
+            let kind = kind.into();
+            let valid_for = valid_for.map(|asked| asked.within(kind)).transpose()?;
+            let new = NewToken {
+                name,
+                kind,
+                valid_for: valid_for.map(|validity| validity.as_secs()),
+            };
+            create(platform, &new, out.as_deref(), show).await?;
         }
         arguments::Token::List => {
             let tokens: Vec<Token> = platform.list("/tokens").await?;
@@ -39,25 +51,10 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Token, show: Show
     Ok(Outcome::Done)
 }
 
-async fn create(
-    platform: &Platform,
-    kind: TokenKind,
-    name: String,
-    out: Option<&Path>,
-    show: Show,
-) -> Result<()> {
+async fn create(platform: &Platform, new: &NewToken, out: Option<&Path>, show: Show) -> Result<()> {
     // Before the token is made: one whose secret cannot be kept would only lie around.
     let file = out.map(new_file).transpose()?;
-    let created: CreatedToken = platform
-        .post(
-            "/tokens",
-            &NewToken {
-                name,
-                kind,
-                valid_for: None,
-            },
-        )
-        .await?;
+    let created: CreatedToken = platform.post("/tokens", new).await?;
     match (file, out) {
         (Some(mut file), Some(path)) => {
             writeln!(file, "{}", created.secret).with_context(|| format!("writing {}", path.display()))?;
@@ -67,8 +64,12 @@ async fn create(
                 table
             })
         }
-        // Alone on its line, so that a script can take it.
-        _ if !show.json => print(&format!("{}\n", created.secret)),
+        // Alone on standard output, so that a script can take it.
+        _ if !show.json => {
+            // A courtesy to people, as progress is.
+            let _unread = writeln!(std::io::stderr(), "valid until {}", created.token.expires);
+            print(&format!("{}\n", created.secret))
+        }
         _ => show.value(&created, Table::record),
     }
 }

@@ -7,7 +7,7 @@ use vedette_protocol::link::{ActivateRefusal, Activation, ActivationToken, BootR
 
 use crate::{
     kept::Kept,
-    platform::{CODE, Fault, NAME, Platform},
+    platform::{CODE, Fault, NAME, NEXT_CODE, Platform},
 };
 
 /// A DNS server in the network that knows the platform alone.
@@ -103,6 +103,21 @@ fn a_device_code_is_shown_until_it_is_approved() {
 }
 
 #[test]
+fn a_device_code_that_expires_is_followed_by_the_next_on_the_console() {
+    let platform = Platform::with(Fault::ExpiringCode);
+    let kept = Kept::start("expiring", &platform.config(), None);
+    platform.serve(&kept.wire.network);
+    kept.boot();
+    kept.wait_for(|line| line.contains("state=activating") && line.contains(CODE));
+    let line = kept.wait_for(|line| line.contains(NEXT_CODE));
+    assert!(
+        line.contains("state=activating") && !line.contains(CODE),
+        "{line}"
+    );
+    kept.wait_for(|line| line.contains("state=authenticated"));
+}
+
+#[test]
 fn the_platforms_name_is_asked_of_the_leased_server() {
     let platform = Platform::honest();
     let kept = Kept::start("dns", &platform.config_by_name(), Some(&token()));
@@ -172,17 +187,17 @@ fn a_bad_token_is_told_apart_and_ends_the_boot() {
         (
             "used",
             ActivateRefusal::UsedToken,
-            "the activation token was already used",
+            "the activation token was already used; make a new one and flash again",
         ),
         (
             "old",
             ActivateRefusal::ExpiredToken,
-            "the activation token has expired",
+            "the activation token has expired; make a new one and flash again",
         ),
         (
             "unknown",
             ActivateRefusal::UnknownToken,
-            "the activation token is not known",
+            "the activation token is not known; make a new one and flash again",
         ),
     ] {
         stays(

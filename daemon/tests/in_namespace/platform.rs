@@ -42,6 +42,8 @@ use crate::wire::enter;
 pub(crate) const ADDRESS: &str = "198.51.100.13:8443";
 pub(crate) const NAME: &str = "platform.vedette.test";
 pub(crate) const CODE: &str = "BCDF-GHJK";
+/// What follows it when it has expired.
+pub(crate) const NEXT_CODE: &str = "LMNP-QRST";
 
 pub(crate) const APPLIANCE: ApplianceId = ApplianceId([7; 16]);
 pub(crate) const ORG: OrgId = OrgId([8; 16]);
@@ -58,6 +60,8 @@ pub(crate) enum Fault {
     Endless,
     Garbage,
     OtherAppliancesShare,
+    /// Nobody approves the code in time.
+    ExpiringCode,
     Activation(ActivateRefusal),
     Boot(BootRefusal),
 }
@@ -83,6 +87,7 @@ struct Seen {
     boot: Option<Vec<u8>>,
     earlier: Option<Vec<u8>>,
     by: Option<Activation>,
+    activations: usize,
 }
 
 struct Authority {
@@ -278,10 +283,17 @@ impl Platform {
             .unwrap();
         let mut seen = self.inner.seen.lock().unwrap();
         let first = seen.by.replace(request.by.clone()).is_none();
+        seen.activations += 1;
+        let number = seen.activations;
         seen.identity = Some(request.identity);
         drop(seen);
         let outcome = match self.inner.fault {
             Fault::Activation(why) => ActivateOutcome::Refused(why),
+            Fault::ExpiringCode if number < 4 => ActivateOutcome::Pending {
+                code: if number < 3 { CODE } else { NEXT_CODE }.to_owned(),
+                expires: Timestamp::now().after(Duration::from_secs(2)),
+                interval: 1,
+            },
             _ if request.by == Activation::DeviceCode && first => ActivateOutcome::Pending {
                 code: CODE.to_owned(),
                 expires: Timestamp::now().after(Duration::from_secs(600)),

@@ -19,7 +19,10 @@ use crate::{
     login::Guesser,
     platform::{Platform, Shared},
     removal,
-    store::{appliances, codes},
+    store::{
+        appliances,
+        codes::{self, Taken},
+    },
 };
 
 #[utoipa::path(
@@ -136,12 +139,12 @@ pub(crate) async fn approve(
     }
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;
-    let Some(waiting) = codes::take(&mut writing, &code, now).await? else {
-        platform.logins.fail(guesser, std::time::Instant::now());
-        return Err(ApiError::NotFound(
-            "appliance that waits under this code: it is mistyped, or it has expired and the console shows another"
-                .to_owned(),
-        ));
+    let waiting = match codes::take(&mut writing, &code, now).await? {
+        Taken::Now(waiting) => waiting,
+        useless @ (Taken::Before(_) | Taken::Expired(_) | Taken::Unknown) => {
+            platform.logins.fail(guesser, std::time::Instant::now());
+            return Err(refused(&useless));
+        }
     };
     let identity = NewIdentity {
         org: caller.org(),
@@ -154,6 +157,22 @@ pub(crate) async fn approve(
     writing.commit().await?;
     platform.logins.succeed(&guesser);
     Ok(id)
+}
+
+fn refused(code: &Taken) -> ApiError {
+    match code {
+        Taken::Before(at) => ApiError::Conflict(format!(
+            "`code` was used already, at {at}: the list of appliances has what was activated by it. An appliance that \
+             still waits shows another code on its console"
+        )),
+        Taken::Expired(at) => ApiError::Conflict(format!(
+            "`code` has expired, at {at}: the appliance's console shows another by now, type that one"
+        )),
+        Taken::Now(_) | Taken::Unknown => ApiError::NotFound(
+            "appliance that waits under this code: compare it with the appliance's console letter by letter"
+                .to_owned(),
+        ),
+    }
 }
 
 fn present(platform: &Platform, kept: &appliances::Appliance, now: Timestamp) -> Appliance {

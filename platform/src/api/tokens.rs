@@ -22,9 +22,6 @@ use crate::{
 /// The longest name, in characters.
 const NAME_LIMIT: usize = 128;
 
-/// The longest validity.
-const VALIDITY_LIMIT: Duration = Duration::from_hours(366 * 24);
-
 #[utoipa::path(
     get,
     path = "/api/v1/tokens",
@@ -95,15 +92,18 @@ pub(crate) async fn make(
     asked: &NewToken,
 ) -> Result<CreatedToken, ApiError> {
     let name = name("name", &asked.name)?;
+    let longest = asked.kind.longest_validity();
     let validity = match asked.valid_for {
-        Some(seconds) if seconds == 0 || seconds > VALIDITY_LIMIT.as_secs() => {
-            return Err(ApiError::BadRequest(format!(
-                "`valid_for` must be 1 to {} seconds, or left away",
-                VALIDITY_LIMIT.as_secs()
-            )));
-        }
-        Some(seconds) => Duration::from_secs(seconds),
-        None => usual_validity(asked.kind),
+        Some(0) => None,
+        Some(seconds) => Some(Duration::from_secs(seconds)).filter(|asked_for| *asked_for <= longest),
+        None => Some(asked.kind.usual_validity()),
+    };
+    let Some(validity) = validity else {
+        return Err(ApiError::BadRequest(format!(
+            "`valid_for` must be 1 to {} seconds for this kind, which are {} days, or left away",
+            longest.as_secs(),
+            longest.as_secs() / 86_400
+        )));
     };
     let secret = token::Token::random(match asked.kind {
         TokenKind::Api => Purpose::Api,
@@ -144,11 +144,4 @@ pub(super) fn name<'a>(field: &str, text: &'a str) -> Result<&'a str, ApiError> 
         )));
     }
     Ok(name)
-}
-
-fn usual_validity(kind: TokenKind) -> Duration {
-    match kind {
-        TokenKind::Api => Duration::from_hours(90 * 24),
-        TokenKind::Activation => Duration::from_hours(24),
-    }
 }

@@ -1,7 +1,10 @@
 //! Each route of the API: what it does, and what it says to bad input.
 
+use std::time::Duration;
+
 use hyper::{Method, Request, StatusCode, header::CONTENT_TYPE};
-use serde_json::json;
+use serde_json::{Value, json};
+use vedette_protocol::Timestamp;
 
 use super::house::{House, PASSWORD};
 
@@ -100,6 +103,27 @@ async fn a_first_login_that_was_left_over_is_destroyed_at_the_next_start_and_an_
 }
 
 #[tokio::test]
+async fn a_token_is_valid_for_as_long_as_was_asked_and_not_longer() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let make = async |kind: &str, seconds: u64| {
+        let asked = json!({"name": "short", "kind": kind, "valid_for": seconds});
+        operator.post("/api/v1/tokens", asked).await.json()
+    };
+    let time = |text: &Value| text.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let month = make("activation", 30 * 86_400).await;
+    let (created, expires) = (time(&month["token"]["created"]), time(&month["token"]["expires"]));
+    assert_eq!(expires.0 - created.0, 30 * 86_400);
+
+    let mut tool = house.stranger();
+    tool.secret = make("api", 2).await["secret"].as_str().unwrap().to_owned();
+    assert_eq!(tool.get("/api/v1/tokens").await.status, StatusCode::OK);
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    let refused = tool.get("/api/v1/tokens").await.problem(401, "unauthenticated");
+    assert!(refused.contains("expired"), "{refused}");
+}
+
+#[tokio::test]
 async fn guessing_passwords_is_slowed_down() {
     let house = House::open();
     let stranger = house.stranger();
@@ -142,7 +166,16 @@ async fn tokens_are_shown_once_and_can_be_deleted() {
         (json!({"name": "x", "kind": "api", "valid_for": 0}), "`valid_for`"),
         (
             json!({"name": "x", "kind": "api", "valid_for": u64::MAX}),
-            "`valid_for`",
+            "which are 366 days",
+        ),
+        (
+            json!({"name": "x", "kind": "activation", "valid_for": 30 * 86_400 + 1}),
+            "which are 30 days",
+        ),
+        (json!({"name": "x", "kind": "api", "valid_for": -1}), "valid_for"),
+        (
+            json!({"name": "x", "kind": "api", "valid_for": "1h"}),
+            "valid_for",
         ),
         (json!({"name": "x", "kind": "api", "valid_fro": 1}), "valid_fro"),
     ] {

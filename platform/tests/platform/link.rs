@@ -5,6 +5,7 @@ use std::fs;
 use hyper::StatusCode;
 use serde_json::json;
 use vedette_crypto::Signer;
+use vedette_platform::store::Store;
 use vedette_protocol::{
     ApplianceId, Nonce, Signed, codec,
     image::ImageKind,
@@ -159,7 +160,7 @@ async fn a_device_code_waits_for_its_approval() {
     let wrong = operator
         .post("/api/v1/appliances/activate", json!({"code": "BBBB-BBBB"}))
         .await;
-    assert!(wrong.problem(404, "not-found").contains("mistyped"));
+    assert!(wrong.problem(404, "not-found").contains("letter by letter"));
     let malformed = operator
         .post("/api/v1/appliances/activate", json!({"code": "AAAA"}))
         .await;
@@ -182,7 +183,57 @@ async fn a_device_code_waits_for_its_approval() {
     let twice = operator
         .post("/api/v1/appliances/activate", json!({"code": first}))
         .await;
-    twice.problem(404, "not-found");
+    let used = twice.problem(409, "conflict");
+    assert!(used.contains("`code` was used already, at 20"), "{used}");
+    assert_eq!(
+        operator.get("/api/v1/appliances").await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_device_code_that_has_expired_is_told_from_a_wrong_one_and_replaced() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let mut appliance = Appliance::new();
+    let mut code = async || match appliance
+        .activate_by(&house, Activation::DeviceCode)
+        .await
+        .unwrap()
+    {
+        ActivateOutcome::Pending { code, .. } => code,
+        outcome @ (ActivateOutcome::Enrolled(_) | ActivateOutcome::Refused(_)) => panic!("{outcome:?}"),
+    };
+    let approve = async |code: &str| {
+        let asked = json!({"code": code});
+        operator.post("/api/v1/appliances/activate", asked).await
+    };
+    let late = code().await;
+    // A quarter of an hour later, as far as the platform's tables can tell.
+    let store = Store::open(&house.data().join("platform.db")).await.unwrap();
+    let mut writing = store.write().await.unwrap();
+    sqlx::query("UPDATE codes SET expires = expires - 900")
+        .execute(&mut *writing)
+        .await
+        .unwrap();
+    writing.commit().await.unwrap();
+    let expired = approve(&late).await.problem(409, "conflict");
+    assert!(
+        expired.contains("`code` has expired, at 20") && expired.contains("console shows another"),
+        "{expired}"
+    );
+    let fresh = code().await;
+    assert_ne!(fresh, late);
+    assert!(
+        approve(&late)
+            .await
+            .problem(409, "conflict")
+            .contains("has expired")
+    );
+    assert_eq!(approve(&fresh).await.status, StatusCode::CREATED);
 }
 
 #[tokio::test]

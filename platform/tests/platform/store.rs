@@ -10,7 +10,7 @@ use vedette_platform::{
         Store,
         appliances::{self, NewAppliance},
         boots::{self, NewBoot},
-        codes::{self, Admission, Waiting},
+        codes::{self, Admission, Taken, Waiting},
         jobs::{self, End, Holder, Kept, LEASES_LIMIT, Lease, Part},
         orgs,
         scans::{self, NewScan},
@@ -360,4 +360,51 @@ async fn one_address_does_not_take_up_all_places() {
         .await
         .unwrap();
     assert!(matches!(later, Admission::Under(_)));
+}
+
+#[tokio::test]
+async fn a_code_is_taken_once_and_in_time_and_remembered_for_an_hour() {
+    let fixture = fixture(1).await;
+    let mut writing = fixture.store.write().await.unwrap();
+    let end = NOW.after(LEASE);
+    for code in ["BBBBBBBB", "CCCCCCCC"] {
+        let waiting = Waiting {
+            identity: VerifyingKey::from_bytes(*Digest::of(code.as_bytes()).0.first_chunk().unwrap()),
+            image: ImageId([2; 32]),
+            address: "192.0.2.1".to_owned(),
+            code: code.to_owned(),
+            expires: end,
+        };
+        codes::admit(&mut writing, waiting, NOW).await.unwrap();
+    }
+    let mut take = async |code, now| codes::take(&mut writing, code, now).await.unwrap();
+    assert!(matches!(take("BBBBBBBB", NOW).await, Taken::Now(waiting) if waiting.code == "BBBBBBBB"));
+    assert_eq!(take("BBBBBBBB", NOW).await, Taken::Before(NOW));
+    assert_eq!(take("BBBBBBBB", end).await, Taken::Before(NOW));
+    assert_eq!(take("CCCCCCCC", end).await, Taken::Expired(end));
+    assert_eq!(take("DDDDDDDD", NOW).await, Taken::Unknown);
+    // Another's arrival is when old ones are forgotten.
+    let arrival = |code: &str, now: Timestamp| Waiting {
+        identity: VerifyingKey::from_bytes([9; 32]),
+        image: ImageId([2; 32]),
+        address: "192.0.2.2".to_owned(),
+        code: code.to_owned(),
+        expires: now.after(LEASE),
+    };
+    let hour = end.after(Duration::from_hours(1));
+    let just_before = Timestamp(hour.0 - 1);
+    codes::admit(&mut writing, arrival("FFFFFFFF", just_before), just_before)
+        .await
+        .unwrap();
+    assert_eq!(
+        codes::take(&mut writing, "CCCCCCCC", just_before).await.unwrap(),
+        Taken::Expired(end)
+    );
+    codes::admit(&mut writing, arrival("GGGGGGGG", hour), hour)
+        .await
+        .unwrap();
+    assert_eq!(
+        codes::take(&mut writing, "CCCCCCCC", hour).await.unwrap(),
+        Taken::Unknown
+    );
 }
