@@ -8,7 +8,9 @@ use vedette_protocol::image::PlatformUrl;
 
 use crate::{
     directory::Directory,
-    init, pins,
+    init,
+    limits::Limits,
+    pins,
     platform::{Policy, TestImages},
     serve,
 };
@@ -62,6 +64,10 @@ enum What {
         /// Days after which no backup of keystore/ exists any more; removal receipts name the date
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
         keystore_backup_days: u16,
+        /// Connections at a time from one address (of IPv6: from one /64); raise it for a proxy or a load balancer
+        /// in front, which all connections come from
+        #[arg(long, value_name = "NUMBER", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+        connections_per_address: u32,
         /// Accept images that carry probes for tests: never outside of a laboratory
         #[arg(long)]
         danger_accept_test_images: bool,
@@ -99,8 +105,13 @@ impl Command {
                 data,
                 listen,
                 keystore_backup_days,
+                connections_per_address,
                 danger_accept_test_images,
             } => {
+                let limits = Limits {
+                    connections_of_origin: connections_per_address as usize,
+                    ..Limits::default()
+                };
                 let policy = Policy {
                     test_images: if danger_accept_test_images {
                         TestImages::Accepted
@@ -109,7 +120,7 @@ impl Command {
                     },
                     keystore_backups: Duration::from_hours(24 * u64::from(keystore_backup_days)),
                 };
-                runtime.block_on(serve::serve(Directory::open(&data)?, listen, policy))
+                runtime.block_on(serve::serve(Directory::open(&data)?, listen, policy, limits))
             }
         }
     }

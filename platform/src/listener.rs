@@ -1,20 +1,25 @@
 //! One port, TLS 1.3, two kinds of guests: appliances by their ALPN, everybody else.
 //!
-//! Each connection is bounded in what it may take before it has said anything: a number of connections,
-//! a time for the handshake, a time for a request's head.
+//! Each connection is bounded in what it may take ([`Limits`]): a number of connections, a time for the
+//! handshake, a time for each request's head and for its body, however slowly bytes come. HTTP is 1.1 alone:
+//! one protocol to bound.
+
+mod seats;
+mod timely;
+
+pub use timely::is_too_slow;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
-use hyper::service::service_fn;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::{ServerConfig, server::Acceptor};
+use seats::{Crowded, Seats};
+use timely::Timely;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -22,7 +27,7 @@ use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 use tower_service::Service;
 use vedette_protocol::link;
 
-use crate::{link::Peer, tls::Tls};
+use crate::{api, limits::Limits, link::Peer, origin::Origin, tls::Tls};
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy)]
@@ -39,27 +44,55 @@ pub struct House {
     pub web: Router,
 }
 
+impl House {
+    /// The same house for who finds no seat: whatever is asked, it says so.
+    fn full(&self) -> Self {
+        let refusing = Router::new().fallback(async || api::ApiError::Crowded);
+        Self {
+            tls: self.tls.clone(),
+            link: refusing.clone(),
+            web: refusing,
+        }
+    }
+}
+
 /// Serves until `stopping`; then lets what goes on come to its end, for a while.
-pub async fn listen(listener: TcpListener, house: House, mut stopping: watch::Receiver<bool>) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS_LIMIT));
+pub async fn listen(
+    listener: TcpListener,
+    house: House,
+    limits: Limits,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let seats = Arc::new(Seats::new(&limits));
+    let doorway = Arc::new(Semaphore::new(DOORWAY));
+    let full = Arc::new(house.full());
     let house = Arc::new(house);
     let mut guests = JoinSet::new();
     loop {
         // A seat first: who cannot sit waits in the kernel's queue.
         let arrival = async {
-            let seat = seats.clone().acquire_owned().await;
+            let seat = seats.free().await;
             (seat, listener.accept().await)
         };
         tokio::select! {
             (seat, accepted) = arrival => match (seat, accepted) {
-                (Ok(seat), Ok((stream, from))) => {
-                    guests.spawn(attend(house.clone(), stream, from, seat, stopping.clone()));
-                }
+                (Some(seat), Ok((stream, from))) => match seats.take(seat, Origin::of(from.ip())) {
+                    Ok(seat) => {
+                        let guest = Guest { stream, from, seat };
+                        guests.spawn(attend(house.clone(), guest, limits, stopping.clone()));
+                    }
+                    // Who is not even told why would take up more than an answer does.
+                    Err(Crowded) => if let Ok(seat) = doorway.clone().try_acquire_owned() {
+                        tracing::warn!(origin = %Origin::of(from.ip()), "too many connections from one origin");
+                        let guest = Guest { stream, from, seat };
+                        guests.spawn(attend(full.clone(), guest, limits, stopping.clone()));
+                    },
+                },
                 (_, Err(error)) => {
                     tracing::warn!(%error, "accepting a connection failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-                (Err(_), _) => break,
+                (None, _) => break,
             },
             Some(_) = guests.join_next() => {}
             () = told_to_stop(&mut stopping) => break,
@@ -69,30 +102,30 @@ pub async fn listen(listener: TcpListener, house: House, mut stopping: watch::Re
     let _ = timeout(FAREWELL, async { while guests.join_next().await.is_some() {} }).await;
 }
 
-async fn attend(
-    house: Arc<House>,
+/// Who has just come, and the seat that it holds.
+struct Guest<S> {
     stream: TcpStream,
     from: SocketAddr,
-    _seat: OwnedSemaphorePermit,
-    stopping: watch::Receiver<bool>,
-) {
-    let shaken = timeout(HANDSHAKE_TIME, shake_hands(&house, stream)).await;
-    match shaken {
-        Ok(Ok(Guest::Appliance(stream, peer))) => {
-            serve(stream, house.link.clone(), from, peer, stopping).await;
-        }
-        Ok(Ok(Guest::Other(stream))) => serve(stream, house.web.clone(), from, None, stopping).await,
+    seat: S,
+}
+
+async fn attend<S>(house: Arc<House>, guest: Guest<S>, limits: Limits, stopping: watch::Receiver<bool>) {
+    let Guest { stream, from, seat } = guest;
+    match timeout(limits.handshake, shake_hands(&house, stream)).await {
+        Ok(Ok(known)) => serve(&house, known, from, limits, stopping).await,
         Ok(Err(error)) => tracing::debug!(%from, %error, "a handshake failed"),
         Err(_) => tracing::debug!(%from, "a handshake took too long"),
     }
+    drop(seat);
 }
 
-enum Guest {
+/// A guest whose side is known.
+enum Known {
     Appliance(TlsStream<TcpStream>, Option<Peer>),
     Other(TlsStream<TcpStream>),
 }
 
-async fn shake_hands(house: &House, stream: TcpStream) -> std::io::Result<Guest> {
+async fn shake_hands(house: &House, stream: TcpStream) -> std::io::Result<Known> {
     stream.set_nodelay(true)?;
     let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let is_appliance = start
@@ -109,40 +142,36 @@ async fn shake_hands(house: &House, stream: TcpStream) -> std::io::Result<Guest>
                 std::io::Error::other("a client certificate of our CA that does not name an appliance")
             })?),
         };
-        Ok(Guest::Appliance(stream, peer))
+        Ok(Known::Appliance(stream, peer))
     } else {
-        Ok(Guest::Other(into(&house.tls.web).await?))
+        Ok(Known::Other(into(&house.tls.web).await?))
     }
 }
 
 async fn serve(
-    stream: TlsStream<TcpStream>,
-    router: Router,
+    house: &House,
+    guest: Known,
     from: SocketAddr,
-    peer: Option<Peer>,
+    limits: Limits,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
+    let (stream, router, peer) = match guest {
+        Known::Appliance(stream, peer) => (stream, &house.link, peer),
+        Known::Other(stream) => (stream, &house.web, None),
+    };
+    let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(From(from));
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
-        router.clone().call(request.map(Body::new))
+        let timely = |body| Body::new(Timely::new(body, limits.body));
+        router.clone().call(request.map(timely))
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
-        .max_buf_size(HEAD_LIMIT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_LIMIT)
-        .max_header_list_size(16 * 1024)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(HANDSHAKE_TIME);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -162,13 +191,8 @@ async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-/// Connections at a time; each idle one costs about 30 KiB.
-const CONNECTIONS_LIMIT: usize = 50_000;
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// A kept-alive connection may be silent for this long between requests.
-const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How many may be told at a time that there is no seat for them; who comes later is not told.
+const DOORWAY: usize = 64;
 const HEAD_LIMIT: usize = 64 * 1024;
-const STREAMS_LIMIT: u32 = 64;
-const PING_INTERVAL: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const FAREWELL: Duration = Duration::from_secs(5);

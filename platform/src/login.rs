@@ -1,7 +1,7 @@
 //! Logging in, for the API and the dashboard alike.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     time::{Duration, Instant},
 };
 
@@ -10,6 +10,7 @@ use vedette_protocol::{Timestamp, api::Login};
 use crate::{
     api::{ApiError, Caller},
     first_login,
+    origin::Origin,
     password::{Password, Verdict},
     platform::Platform,
     store::{
@@ -39,19 +40,10 @@ pub struct Begun {
 /// Whom failures count against. Not an account: then everybody could lock its owner out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Guesser {
-    /// Who guesses passwords from an address; of IPv6 from a network, whose owner has all of its addresses.
-    Password(IpAddr),
+    /// Who guesses passwords from there.
+    Password(Origin),
     /// An account that guesses codes.
     Code(String),
-}
-
-impl Guesser {
-    fn from(address: IpAddr) -> Self {
-        Self::Password(match address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        })
-    }
 }
 
 /// Begins a session.
@@ -70,7 +62,7 @@ pub async fn log_in(platform: &Platform, login: Login, from: IpAddr) -> Result<B
     if name.len() > ACCOUNT_LIMIT {
         return Err(ApiError::WrongPassword);
     }
-    let guesser = Guesser::from(from);
+    let guesser = Guesser::Password(Origin::of(from));
     if let Some(wait) = platform.logins.wait(&guesser, Instant::now()) {
         return Err(ApiError::TooMany(wait));
     }

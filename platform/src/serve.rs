@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -25,6 +26,7 @@ use crate::{
     directory::Directory,
     first_login,
     keystore::{Entry, Keystore},
+    limits::Limits,
     link,
     listener::{self, House},
     platform::{Platform, Policy, Shared},
@@ -39,7 +41,12 @@ use crate::{
 ///
 /// # Errors
 /// When it is damaged, or the port is taken. Nothing is served then.
-pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Policy) -> Result<()> {
+pub async fn serve(
+    directory: Directory,
+    address: Option<SocketAddr>,
+    policy: Policy,
+    limits: Limits,
+) -> Result<()> {
     tracing_subscriber::registry()
         .with(
             tracing_subscriber::fmt::layer()
@@ -48,6 +55,58 @@ pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Po
         )
         .with(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .init();
+    let opened = open(directory.clone(), policy).await?;
+    let Opened {
+        platform,
+        shown,
+        house,
+    } = opened;
+    allow_files(limits.connections)?;
+    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, platform.settings.url.port()));
+    let address = address.unwrap_or(all);
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening on {address}"))?;
+    let address = listener.local_addr().context("asking for the port")?;
+    // Before anybody is told that we are here.
+    let end = End::listen()?;
+    // Scripts and tests wait for this line, and read the port from it when they asked for port 0.
+    println!("listening on {address} as {}", platform.settings.url);
+
+    let rounds = [
+        tokio::spawn(look_after(platform.clone())),
+        tokio::spawn(renewal::look_after(directory, platform.clone(), shown)),
+    ];
+    let guests = listener::listen(listener, house, limits, platform.stopping.subscribe());
+    let guests = tokio::spawn(guests);
+    end.come().await;
+    tracing::info!("stopping");
+    platform.stopping.send_replace(true);
+    guests.await.context("ending connections")?;
+    for round in rounds {
+        round.abort();
+    }
+    let heard = platform.desks.heard();
+    keep_presence(&platform, &heard).await?;
+    platform.store.clone().close().await;
+    Ok(())
+}
+
+/// A data directory, opened.
+pub struct Opened {
+    /// The platform.
+    pub platform: Shared,
+    /// The certificate that it shows.
+    pub shown: Arc<Shown>,
+    /// What guests may ask of it.
+    pub house: House,
+}
+
+/// Opens a data directory, and ends what an earlier run left half done.
+///
+/// # Errors
+/// When it is damaged.
+pub async fn open(directory: Directory, policy: Policy) -> Result<Opened> {
     let settings = Settings::read(&directory)?;
     let keystore = Keystore::open(&directory)?;
     renewal::renew(&directory, &keystore, &settings, Timestamp::now())?;
@@ -74,33 +133,33 @@ pub async fn serve(directory: Directory, address: Option<SocketAddr>, policy: Po
         link: link::routes(platform.clone()),
         web: web::routes(platform.clone()),
     };
-    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, platform.settings.url.port()));
-    let address = address.unwrap_or(all);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listening on {address}"))?;
-    let address = listener.local_addr().context("asking for the port")?;
-    // Before anybody is told that we are here.
-    let end = End::listen()?;
-    // Scripts and tests wait for this line, and read the port from it when they asked for port 0.
-    println!("listening on {address} as {}", platform.settings.url);
+    Ok(Opened {
+        platform,
+        shown,
+        house,
+    })
+}
 
-    let rounds = [
-        tokio::spawn(look_after(platform.clone())),
-        tokio::spawn(renewal::look_after(directory, platform.clone(), shown)),
-    ];
-    let guests = listener::listen(listener, house, platform.stopping.subscribe());
-    let guests = tokio::spawn(guests);
-    end.come().await;
-    tracing::info!("stopping");
-    platform.stopping.send_replace(true);
-    guests.await.context("ending connections")?;
-    for round in rounds {
-        round.abort();
+/// Has the kernel let us have a file for each connection: the usual limit is a thousandth of that.
+fn allow_files(connections: usize) -> Result<()> {
+    let wanted = connections as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(());
     }
-    let heard = platform.desks.heard();
-    keep_presence(&platform, &heard).await?;
-    platform.store.clone().close().await;
+    let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let raised = Rlimit {
+        current: Some(most),
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).context("raising the limit of open files")?;
+    if most < wanted {
+        tracing::warn!(
+            files = most,
+            connections,
+            "the limit of open files is below that of connections"
+        );
+    }
     Ok(())
 }
 
@@ -178,5 +237,7 @@ async fn keep_presence(
     writing.commit().await
 }
 
+/// Files beside the connections: the database, keys, the listener.
+const OTHER_FILES: u64 = 256;
 const ROUND: Duration = Duration::from_secs(10);
 const BOOTS_KEPT: Duration = Duration::from_hours(24);

@@ -97,7 +97,7 @@ impl Tls {
         // A resumed session would not show the client's certificate again.
         link.send_tls13_tickets = 0;
         let mut web = builder()?.with_no_client_auth().with_cert_resolver(shown);
-        web.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        web.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             link: Arc::new(link),
             web: Arc::new(web),

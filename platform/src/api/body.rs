@@ -9,6 +9,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
+use crate::listener;
 
 /// The longest body, in bytes: a list of 4,096 targets fits.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
@@ -29,6 +30,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::NotJson),
+            Err(error) if listener::is_too_slow(&error) => Err(ApiError::TooSlow),
             Err(JsonRejection::BytesRejection(_)) => Err(ApiError::TooLong(BODY_LIMIT)),
             Err(JsonRejection::JsonSyntaxError(error)) => Err(ApiError::BadRequest(format!(
                 "the body is not valid JSON: {}",

@@ -40,6 +40,12 @@ pub enum ApiError {
     /// Too many attempts.
     #[error("too many attempts; try again in {} seconds", .0.as_secs())]
     TooMany(Duration),
+    /// Who asks has too many connections.
+    #[error("too many connections from your address: close some of them, then try again")]
+    Crowded,
+    /// The body took too long.
+    #[error("the body took too long; send it again over a better connection")]
+    TooSlow,
     /// There is nothing there.
     #[error("there is no {0}")]
     NotFound(String),
@@ -82,6 +88,12 @@ impl ApiError {
                 "too-many-attempts",
                 "Too many attempts",
             ),
+            Self::Crowded => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-connections",
+                "Too many connections",
+            ),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "The body took too long"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -116,6 +128,9 @@ impl ApiError {
     }
 }
 
+/// When it is worth asking again for who has too many connections, in seconds.
+const CROWD_SECONDS: u16 = 10;
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
@@ -129,6 +144,14 @@ impl IntoResponse for ApiError {
         match self {
             Self::TooMany(wait) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+            }
+            Self::Crowded => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(CROWD_SECONDS));
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            // What is left of the body would be taken for the next request.
+            Self::TooSlow => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -196,13 +219,16 @@ pub(super) enum Refusals {
     /// It cannot be done as things stand.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
+    /// The body took too long.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(Problem),
     /// The body is too long.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLong(Problem),
     /// The body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(Problem),
-    /// Too many attempts: see the header `Retry-After`.
+    /// Too many attempts or connections: see the header `Retry-After`.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(Problem),
     /// The platform failed.

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use super::page::{Frame, PageError};
 use crate::{
     api::{ApiError, Caller},
+    listener,
     platform::Shared,
     token::{Purpose, Token},
 };
@@ -97,6 +98,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Handed<T> {
         }
         match Form::<T>::from_request(request, platform).await {
             Ok(Form(form)) => Ok(Self(form)),
+            Err(error) if listener::is_too_slow(&error) => Err(ApiError::TooSlow.into()),
             Err(error) => Err(ApiError::BadRequest(error.body_text()).into()),
         }
     }

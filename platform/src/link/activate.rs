@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     listener::From,
+    origin::Origin,
     platform::{Platform, Shared},
     store::{
         appliances::{self, Appliance, FIRST_TICKET},
@@ -107,7 +108,7 @@ async fn by_code(
     let fresh = Waiting {
         identity: request.identity,
         image: request.image,
-        address: from.to_canonical().to_string(),
+        address: Origin::of(from).to_string(),
         code: random_code(),
         expires: now.after(CODE_TIME),
     };

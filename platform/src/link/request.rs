@@ -1,7 +1,5 @@
 //! Requests of appliances, authenticated; answers to them, signed.
 
-use std::time::Duration;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request as HttpRequest},
@@ -18,10 +16,7 @@ use vedette_protocol::{
 };
 use x509_parser::{oid_registry::OID_SIG_ED25519, prelude::FromDer, prelude::X509Certificate};
 
-use crate::platform::Platform;
-
-/// A body that takes longer is not waited for.
-const BODY_TIME: Duration = Duration::from_secs(15);
+use crate::{listener, platform::Platform};
 
 /// Who a connection is, by the client certificate that TLS has verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,11 +134,15 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = LinkError;
 
     async fn from_request(request: HttpRequest, _: &S) -> Result<Self, LinkError> {
-        let reading = axum::body::to_bytes(request.into_body(), MESSAGE_LIMIT);
-        let bytes = tokio::time::timeout(BODY_TIME, reading)
+        let bytes = axum::body::to_bytes(request.into_body(), MESSAGE_LIMIT)
             .await
-            .map_err(|_| LinkError::TooSlow)?
-            .map_err(|_| LinkError::TooLong)?;
+            .map_err(|error| {
+                if listener::is_too_slow(&error) {
+                    LinkError::TooSlow
+                } else {
+                    LinkError::TooLong
+                }
+            })?;
         let digest = Digest::of(&bytes);
         Ok(Self { bytes, digest })
     }

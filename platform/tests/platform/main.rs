@@ -9,5 +9,6 @@ mod init;
 mod kill;
 mod link;
 mod removal;
+mod slow;
 mod store;
 mod work;
