@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::TcpListener,
@@ -61,7 +61,10 @@ pub async fn serve(
         shown,
         house,
     } = opened;
-    allow_files(limits.connections)?;
+    let limits = Limits {
+        connections: connections_with_files(limits.connections)?,
+        ..limits
+    };
     let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, platform.settings.url.port()));
     let address = address.unwrap_or(all);
     let listener = TcpListener::bind(address)
@@ -140,27 +143,24 @@ pub async fn open(directory: Directory, policy: Policy) -> Result<Opened> {
     })
 }
 
-/// Has the kernel let us have a file for each connection: the usual limit is a thousandth of that.
-fn allow_files(connections: usize) -> Result<()> {
-    let wanted = connections as u64 + OTHER_FILES;
+/// Has the kernel let us have a file for each connection, as far as it may: how many there can be. The usual
+/// limit is a thousand.
+fn connections_with_files(wanted: usize) -> Result<usize> {
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return Ok(());
+    let files = (wanted as u64 + OTHER_FILES).min(limit.maximum.unwrap_or(u64::MAX));
+    if limit.current.is_some_and(|current| current < files) {
+        let raised = Rlimit {
+            current: Some(files),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, raised).context("raising the limit of open files")?;
     }
-    let most = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    let raised = Rlimit {
-        current: Some(most),
-        ..limit
-    };
-    setrlimit(Resource::Nofile, raised).context("raising the limit of open files")?;
-    if most < wanted {
-        tracing::warn!(
-            files = most,
-            connections,
-            "the limit of open files is below that of connections"
-        );
-    }
-    Ok(())
+    let connections = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(wanted);
+    ensure!(
+        connections > 0,
+        "the limit of open files is {files}: allow more than {OTHER_FILES}, see `ulimit -n`"
+    );
+    Ok(connections)
 }
 
 /// The signals that end the platform, listened to from the moment that this is made.

@@ -40,9 +40,7 @@ pub(super) async fn activate(
 ) -> Result<Reply, LinkError> {
     let signed: Signed<ActivateRequest> =
         Signed::from_bytes(&body.bytes).map_err(|_| LinkError::Malformed)?;
-    let request = signed
-        .verify_self_signed(|request| request.identity)
-        .map_err(|_| LinkError::Unauthenticated)?;
+    let request = signed.verify_self_signed(|request| request.identity)?;
     let now = Timestamp::now();
     let outcome = if platform.policy.admits(request.kind) {
         match &request.by {

@@ -13,6 +13,7 @@ use vedette_protocol::{
     link::{
         Answer, BootRequest, CERTIFICATE_ORGANIZATION, ConfirmRequest, EventsRequest, PollRequest, Request,
     },
+    signed::VerifyError,
 };
 use x509_parser::{oid_registry::OID_SIG_ED25519, prelude::FromDer, prelude::X509Certificate};
 
@@ -156,9 +157,7 @@ impl<S: Send + Sync, R: Named> FromRequest<S> for FromAppliance<R> {
         let peer = peer.ok_or(LinkError::Unauthenticated)?;
         let body = Body::from_request(request, state).await?;
         let signed: Signed<R> = Signed::from_bytes(&body.bytes).map_err(|_| LinkError::Malformed)?;
-        let request = signed
-            .verify(&peer.identity)
-            .map_err(|_| LinkError::Unauthenticated)?;
+        let request = signed.verify(&peer.identity)?;
         if request.appliance() != peer.appliance {
             return Err(LinkError::Unauthenticated);
         }
@@ -181,6 +180,15 @@ macro_rules! named {
 }
 
 named!(BootRequest, ConfirmRequest, PollRequest, EventsRequest);
+
+impl From<VerifyError> for LinkError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Version(_) | VerifyError::Malformed(_) => Self::Malformed,
+            VerifyError::WrongKey { .. } | VerifyError::BadSignature(_) => Self::Unauthenticated,
+        }
+    }
+}
 
 macro_rules! internal {
     ($($error:ty),*) => {

@@ -1,8 +1,11 @@
 //! Events of a boot: taken once each, in order, whatever is sent twice.
 
+use std::net::IpAddr;
+
 use sqlx::query;
 use vedette_protocol::{
     Finding, Target, Timestamp,
+    finding::Host,
     link::{Event, What},
     worker::{ScopeRefusal, WorkerFailure},
 };
@@ -64,7 +67,14 @@ async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> R
         What::Started => {}
         What::Progress(progress) => lease.advance(db, *progress).await?,
         What::Findings(found) => keep(db, lease, found, now).await?,
-        What::Ended(report) => end(db, lease, &End::Reported(report.clone()), now).await?,
+        What::Ended(report) => {
+            let mut places = report.examples().iter();
+            if places.all(|place| allowed(&lease.scope, &place.target)) {
+                end(db, lease, &End::Reported(report.clone()), now).await?;
+            } else {
+                disbelieve(db, lease, now).await?;
+            }
+        }
         What::Failed(failure) => match verdict(*failure) {
             Verdict::Again(after) => lease.give_back(db, now.after(after)).await?,
             Verdict::Final => end(db, lease, &End::Failed(because(failure)), now).await?,
@@ -76,13 +86,18 @@ async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> R
 async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> Result<(), sqlx::Error> {
     if let Some(wrong) = found.iter().find(|finding| !credible(&lease.scope, finding)) {
         tracing::warn!(job = %lease.job, finding = %wrong.id, "refused a finding that is not the job's");
-        let reason = "a worker reported what its job does not cover; nothing of it is believed".to_owned();
-        return end(db, lease, &End::Failed(reason), now).await;
+        return disbelieve(db, lease, now).await;
     }
     for finding in found {
         findings::keep(db, &lease, finding, now).await?;
     }
     Ok(())
+}
+
+/// Ends the job of a liar.
+async fn disbelieve(db: &mut Db, lease: Lease, now: Timestamp) -> Result<(), sqlx::Error> {
+    let reason = "a worker reported what its job does not cover; nothing of it is believed".to_owned();
+    end(db, lease, &End::Failed(reason), now).await
 }
 
 async fn end(db: &mut Db, lease: Lease, end: &End, now: Timestamp) -> Result<(), sqlx::Error> {
@@ -93,21 +108,23 @@ async fn end(db: &mut Db, lease: Lease, end: &End, now: Timestamp) -> Result<(),
     }
 }
 
-/// Whether a finding is what its id says, and lies where its job was allowed to look. An address is
-/// believed of any job with a name among its targets: only the appliance knows what that stands for.
+/// Whether a finding is what its type and id say, and lies where its job was allowed to look.
 fn credible(scope: &Scope, finding: &Finding) -> bool {
-    let covered = |target: &Target| match finding.target.as_str().parse() {
-        Ok(address) => target.span().is_none_or(|span| span.contains(address)),
-        Err(_) => matches!(target, Target::Name(name) if name.as_str() == finding.target.as_str()),
-    };
-    let excluded = |target: &Target| match finding.target.as_str().parse() {
-        Ok(address) => target.span().is_some_and(|span| span.contains(address)),
-        Err(_) => matches!(target, Target::Name(name) if name.as_str() == finding.target.as_str()),
-    };
+    let usual = (finding.type_.severity(), finding.type_.cwe());
     finding.id_is_right()
+        && (finding.severity, finding.cwe) == usual
         && finding.port.is_none_or(|port| scope.ports.contains(port))
-        && scope.targets.as_slice().iter().any(covered)
-        && !scope.exclude.iter().any(excluded)
+        && allowed(scope, &finding.target)
+}
+
+/// Whether a job may say something about a host. What was scanned under a name is told under that name.
+fn allowed(scope: &Scope, host: &Host) -> bool {
+    let address: Option<IpAddr> = host.as_str().parse().ok();
+    let is_in = |target: &Target| match target {
+        Target::Span(span) => address.is_some_and(|address| span.contains(address)),
+        Target::Name(name) => name.as_str() == host.as_str(),
+    };
+    scope.targets.as_slice().iter().any(is_in) && !scope.exclude.iter().any(is_in)
 }
 
 enum Verdict {

@@ -25,6 +25,9 @@ pub const JOB_TIME: Duration = Duration::from_hours(6);
 /// A scan that nobody takes for this long has failed.
 pub const SCAN_PATIENCE: Duration = Duration::from_hours(7 * 24);
 
+/// More probes than any job has.
+const PROBES_LIMIT: u64 = 1 << 40;
+
 /// Who holds leases: one boot of one appliance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
@@ -233,11 +236,13 @@ pub async fn lease(
 }
 
 impl Lease {
-    /// Notes how far the job is.
+    /// Notes how far the job is, by its worker's word: bounded, so that the sum over a scan's jobs stays a number.
     ///
     /// # Errors
     /// The database's.
     pub async fn advance(&self, db: &mut Db, progress: Progress) -> Result<(), sqlx::Error> {
+        let total = progress.total.min(PROBES_LIMIT);
+        let done = progress.done.min(total);
         query(
             "UPDATE jobs SET progress_done = ?4, progress_total = ?5
              WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
@@ -245,8 +250,8 @@ impl Lease {
         .bind(&self.holder.org.0[..])
         .bind(&self.job.0[..])
         .bind(integer(self.fence))
-        .bind(integer(progress.done))
-        .bind(integer(progress.total))
+        .bind(integer(done))
+        .bind(integer(total))
         .execute(db)
         .await?;
         Ok(())

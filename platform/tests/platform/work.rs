@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use vedette_protocol::{
-    Finding, Job, Report,
-    finding::{Confidence, Coverage, Effort, FindingPlace, FindingType},
-    link::{Event, EventsOutcome, PollOutcome, What},
+    Finding, Job, Nonce, Report,
+    finding::{Confidence, Coverage, Effort, FindingPlace, FindingType, Kind, Severity, Unanswered},
+    link::{Event, EventsOutcome, EventsRequest, PollOutcome, What},
     worker::{Progress, WorkerFailure},
 };
 
 use super::{
-    appliance::Appliance,
+    appliance::{Appliance, Failure},
     house::{House, Operator},
 };
 
@@ -256,6 +256,153 @@ async fn findings_outside_of_the_job_or_under_a_wrong_id_fail_it() {
         );
     }
     assert_eq!(operator.get("/api/v1/findings").await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_liar_is_not_believed_about_excluded_hosts_other_names_or_how_bad_it_is() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let mut appliance = Appliance::activated(&house).await;
+    let boot = appliance.boot(&house).await.unwrap();
+    let altered = |alter: &dyn Fn(&mut Finding)| {
+        let mut finding = finding("192.0.2.1", 80);
+        alter(&mut finding);
+        What::Findings(vec![finding])
+    };
+    let about = |target: &str| What::Findings(vec![finding(target, 80)]);
+    let network = json!({"targets": ["192.0.2.0/30"], "exclude": ["192.0.2.2"]});
+    let names = json!({"targets": ["web.lan", "old.lan"], "exclude": ["old.lan"]});
+    let gap_elsewhere = Unanswered {
+        target: "198.51.100.1".parse().unwrap(),
+        port: None,
+    };
+    let lies = [
+        (&network, about("192.0.2.2")),
+        (&network, about("192.0.2.4")),
+        (&network, about("web.lan")),
+        (&names, about("other.lan")),
+        (&names, about("old.lan")),
+        // What the name stands for is told under the name.
+        (&names, about("192.0.2.1")),
+        (&network, altered(&|finding| finding.severity = Severity::Info)),
+        (&network, altered(&|finding| finding.cwe = Some(79))),
+        (&network, altered(&|finding| finding.kind = Kind::Port)),
+        (
+            &network,
+            altered(&|finding| finding.type_ = FindingType::OpenPort),
+        ),
+        (
+            &network,
+            What::Ended(Report::close(
+                Effort::default(),
+                Coverage::default(),
+                1,
+                vec![gap_elsewhere],
+            )),
+        ),
+    ];
+    for (number, (asked, lie)) in (0..).zip(lies) {
+        let mut asked = asked.clone();
+        asked["appliance"] = appliance.id().to_string().into();
+        asked["ports"] = "80".into();
+        let started = operator.post("/api/v1/scans", asked).await;
+        let scan = started.json()["id"].as_str().unwrap().to_owned();
+        let job = appliance.jobs(&house, &boot, 1).await.remove(0);
+        appliance
+            .report(&house, &boot, number, vec![event(&job, lie.clone())])
+            .await;
+        let ended = shown(&operator, &scan).await;
+        assert_eq!(ended["state"], "failed", "{lie:?}");
+        assert!(ended["reason"].as_str().unwrap().contains("does not cover"));
+    }
+    assert_eq!(operator.get("/api/v1/findings").await.json()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn nobody_reports_on_the_job_of_another_appliance() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let mut victim = Appliance::activated(&house).await;
+    let mut liar = Appliance::activated(&house).await;
+    let boot = victim.boot(&house).await.unwrap();
+    let liars_boot = liar.boot(&house).await.unwrap();
+    let scan = scan(&operator, &victim, &["192.0.2.1"], "80").await;
+    let job = victim.jobs(&house, &boot, 1).await.remove(0);
+    let lies = vec![
+        event(&job, What::Findings(vec![finding("192.0.2.1", 80)])),
+        event(&job, What::Ended(whole(1))),
+    ];
+    liar.report(&house, &liars_boot, 0, lies).await;
+    let shown = shown(&operator, &scan).await;
+    assert_eq!(
+        (shown["state"].as_str(), shown["findings"].as_u64()),
+        (Some("running"), Some(0))
+    );
+}
+
+#[tokio::test]
+async fn numbers_that_a_liar_makes_up_break_no_list() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let mut appliance = Appliance::activated(&house).await;
+    let boot = appliance.boot(&house).await.unwrap();
+    let scan = scan(&operator, &appliance, &["192.0.2.0/26"], "80").await;
+    let jobs = appliance.jobs(&house, &boot, 2).await;
+    let endless = Progress {
+        done: u64::MAX,
+        total: u64::MAX,
+    };
+    let endless: Vec<_> = jobs
+        .iter()
+        .map(|job| event(job, What::Progress(endless)))
+        .collect();
+    assert_eq!(endless.len(), 2);
+    appliance.report(&house, &boot, 0, endless).await;
+    assert!(shown(&operator, &scan).await["progress"]["total"].as_u64() < Some(u64::MAX / 2));
+
+    let effort = Effort {
+        seconds: f64::NAN,
+        ..Effort::default()
+    };
+    let report = Report::close(effort, Coverage::default(), 0, vec![]);
+    let request = EventsRequest {
+        nonce: Nonce::random(),
+        appliance: appliance.id(),
+        boot: boot.id,
+        first: 2,
+        events: vec![event(&jobs[0], What::Ended(report))],
+    };
+    assert_eq!(
+        appliance
+            .ask(&house, &request, appliance.identity())
+            .await
+            .unwrap_err(),
+        Failure::Status(StatusCode::BAD_REQUEST)
+    );
+    let most = u64::MAX;
+    let coverage = Coverage {
+        hosts: most,
+        hosts_answering: most,
+        ports: most,
+        ports_known: most,
+        checks: most,
+        checks_done: most,
+    };
+    let effort = Effort {
+        requests: most,
+        packets: most,
+        seconds: 1e12,
+        miss_probability: 1.0,
+    };
+    let ends = jobs
+        .iter()
+        .map(|job| event(job, What::Ended(Report::close(effort, coverage, 0, vec![]))));
+    appliance.report(&house, &boot, 2, ends.collect()).await;
+    for path in [format!("/api/v1/scans/{scan}"), "/api/v1/scans".to_owned()] {
+        let answer = operator.get(&path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+    assert_eq!(shown(&operator, &scan).await["state"], "complete");
 }
 
 #[tokio::test]

@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::text::Host;
 
+/// The longest duration, in seconds: 30,000 years.
+const SECONDS_LIMIT: f64 = 1e12;
+
 /// The most unanswered places that a report names; the count goes on.
 pub(super) const UNANSWERED_LISTED: usize = 64;
 
 /// The end of a scan, or of one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(try_from = "Claimed")]
 pub struct Report {
     outcome: Outcome,
     unanswered: u64,
@@ -18,6 +22,51 @@ pub struct Report {
     #[serde(rename = "effort")]
     effort: Effort,
     coverage: Coverage,
+}
+
+/// A report as somebody tells it.
+#[derive(Deserialize)]
+struct Claimed {
+    outcome: Outcome,
+    unanswered: u64,
+    examples: Vec<Unanswered>,
+    effort: Effort,
+    coverage: Coverage,
+}
+
+/// A report that contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// It says complete, and names a gap; or the other way round.
+    #[error("the report's outcome does not follow from its numbers")]
+    Outcome,
+    /// No scan takes such a time, or no probability is such a number.
+    #[error("the report's `seconds` or `miss_probability` is out of range")]
+    Effort,
+}
+
+impl TryFrom<Claimed> for Report {
+    type Error = ReportError;
+
+    fn try_from(claimed: Claimed) -> Result<Self, ReportError> {
+        // Neither range holds NaN, which JSON could not say again.
+        let possible = (0.0..=SECONDS_LIMIT).contains(&claimed.effort.seconds)
+            && (0.0..=1.0).contains(&claimed.effort.miss_probability);
+        if !possible {
+            return Err(ReportError::Effort);
+        }
+        let report = Self::close(
+            claimed.effort,
+            claimed.coverage,
+            claimed.unanswered,
+            claimed.examples,
+        );
+        if report.outcome == claimed.outcome {
+            Ok(report)
+        } else {
+            Err(ReportError::Outcome)
+        }
+    }
 }
 
 /// Whether everything that was planned was answered.
@@ -126,7 +175,7 @@ impl Report {
         let effort = Effort {
             requests: a.requests.saturating_add(b.requests),
             packets: a.packets.saturating_add(b.packets),
-            seconds: a.seconds + b.seconds,
+            seconds: (a.seconds + b.seconds).min(SECONDS_LIMIT),
             miss_probability: 1.0 - (1.0 - a.miss_probability) * (1.0 - b.miss_probability),
         };
         let (a, b) = (self.coverage, other.coverage);
@@ -151,6 +200,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec;
 
     #[test]
     fn a_scan_with_a_gap_is_partial() {
@@ -165,7 +215,42 @@ mod tests {
         );
         let whole = Report::close(Effort::default(), Coverage::default(), 0, vec![]);
         assert_eq!(whole.outcome(), Outcome::Complete);
-        let both = whole.and(Report::close(Effort::default(), coverage, 1, vec![]));
+        let both = whole
+            .clone()
+            .and(Report::close(Effort::default(), coverage, 1, vec![]));
         assert_eq!((both.outcome(), both.unanswered()), (Outcome::Partial, 1));
+    }
+
+    #[test]
+    fn a_report_that_contradicts_itself_is_none() {
+        let told = |change: &dyn Fn(&mut Report)| {
+            let mut report = Report::close(Effort::default(), Coverage::default(), 0, vec![]);
+            change(&mut report);
+            codec::decode::<Report>(&codec::encode(&report))
+        };
+        assert!(told(&|_| {}).is_ok());
+        assert!(told(&|report| report.unanswered = 1).is_err());
+        assert!(told(&|report| report.outcome = Outcome::Partial).is_err());
+        assert!(told(&|report| report.coverage.ports = 1).is_err());
+        for number in [f64::NAN, f64::INFINITY, -1.0, 1e300] {
+            assert!(
+                told(&|report| report.effort.seconds = number).is_err(),
+                "{number}"
+            );
+            assert!(
+                told(&|report| report.effort.miss_probability = number).is_err(),
+                "{number}"
+            );
+        }
+        let place = Unanswered {
+            target: "192.0.2.1".parse().unwrap(),
+            port: None,
+        };
+        let long = told(&|report| {
+            report.unanswered = 1000;
+            report.outcome = Outcome::Partial;
+            report.examples = vec![place.clone(); 1000];
+        });
+        assert_eq!(long.unwrap().examples.len(), UNANSWERED_LISTED);
     }
 }
