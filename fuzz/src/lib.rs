@@ -152,6 +152,46 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_http_response(bytes)),
     },
     FuzzTarget {
+        name: "scan_amqp",
+        parse: |bytes| drop(parse::parse_amqp_start(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_dns",
+        parse: |bytes| drop(parse::parse_dns_answer(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_imap",
+        parse: |bytes| drop(parse::parse_imap_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_ldap",
+        parse: |bytes| drop(parse::parse_ldap_answer(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_memcached",
+        parse: |bytes| drop(parse::parse_memcached_version(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_mqtt",
+        parse: |bytes| drop(parse::parse_mqtt_answer(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_nats",
+        parse: |bytes| drop(parse::parse_nats_info(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_pop3",
+        parse: |bytes| drop(parse::parse_pop3_greeting(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_smb",
+        parse: |bytes| drop(parse::parse_smb_answer(bytes)),
+    },
+    FuzzTarget {
+        name: "scan_snmp",
+        parse: |bytes| drop(parse::parse_snmp_report(bytes)),
+    },
+    FuzzTarget {
         name: "scan_certificate",
         parse: |bytes| drop(parse::parse_certificate(bytes)),
     },

@@ -4,12 +4,14 @@
 //! choosing but [`Label`] and [`UrlPath`], whose length and alphabet are bounded; there is no place for
 //! a body, a cookie, a header's value or a parameter's value.
 
+mod cpe;
 mod evidence;
 mod kind;
 mod network;
 mod report;
 mod text;
 
+pub use cpe::{Cpe, ParseCpeError};
 pub use evidence::{Evidence, TlsVersion};
 pub use kind::{Confidence, FindingType, Kind, PortState, Severity};
 pub use network::{DeviceKind, MacAddress, ParseMacError, Source};

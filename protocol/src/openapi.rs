@@ -11,7 +11,7 @@ use utoipa::{
 };
 
 use crate::{
-    finding::{FindingType, Host, Label, MacAddress, UrlPath},
+    finding::{Cpe, FindingType, Host, Label, MacAddress, UrlPath},
     id::{ApplianceId, Digest, JobId, OrgId, ScanId},
     job::{Check, Checks},
     target::{PortSet, Target, Targets},
@@ -48,6 +48,7 @@ text! {
     Target, "Target", "An address, a network, a range or a host name.", "192.0.2.0/24";
     PortSet, "PortSet", "Ports and ranges of ports, 1 to 65535.", "22,80,8000-8100";
     Host, "Host", "An address, or the name that was asked for.", "192.0.2.7";
+    Cpe, "Cpe", "A CPE 2.3 name in its formatted-string binding (NIST IR 7695).", "cpe:2.3:a:openbsd:openssh:9.2:p1:*:*:*:*:*:*";
     Label, "Label", "A short text of a bounded alphabet.", "OpenSSH";
     MacAddress, "MacAddress", "A link-layer address.", "02:00:5e:10:00:00";
     UrlPath, "UrlPath", "The path of a URL, without query.", "/.git/HEAD";

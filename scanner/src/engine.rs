@@ -246,7 +246,7 @@ struct Examined {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExaminationEnd {
     AllAsked,
-    /// By time, or by the bound on exchanges.
+    /// By time, by the bound on exchanges, or because the target wears us out.
     CutShort,
 }
 
@@ -285,10 +285,11 @@ async fn examine(mut known: Known, wire: &Wire, checks: &Checks, deadline: Insta
     loop {
         let probes = plan::next(&known, checks);
         if probes.is_empty() {
-            return Examined {
-                known,
-                end: ExaminationEnd::AllAsked,
+            let end = match plan::is_given_up(&known, checks) {
+                true => ExaminationEnd::CutShort,
+                false => ExaminationEnd::AllAsked,
             };
+            return Examined { known, end };
         }
         for probe in probes {
             if Instant::now() >= deadline || known.exchanges().len() >= EXCHANGES_LIMIT {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::{
     known::Known,
     probe::{Probe, Silence, Turn, Versions, Wrap},
-    reply::{End, TlsFailure},
+    reply::{End, Reply, TlsFailure},
     service::{Heard, Identity, Question, SERVICES, Service, TLS_PORTS, recognise},
 };
 
@@ -24,6 +24,9 @@ pub enum Identified {
     Tls,
     /// It answered nothing that we know.
     Unknown,
+    /// It kept us waiting, or would not stop, so often that it is asked no further: what it is was not
+    /// found out.
+    GivenUp,
 }
 
 /// Whether to look only for TLS, or for everything.
@@ -70,43 +73,104 @@ fn after_handshake(known: &Known, depth: Depth, otherwise: impl FnOnce(&Known) -
     }
 }
 
-/// Asks one question after the other until a service is recognised.
+/// Asks one question after the other until a service is recognised, or until it is plain that there is
+/// nobody to answer.
 fn among(known: &Known, wrap: &Wrap, probes: &[Probe]) -> Identified {
     for probe in probes {
         let Some(reply) = known.reply(probe) else {
-            return Identified::Ask(probe.clone());
+            return if fruitless(known) < PATIENCE {
+                Identified::Ask(probe.clone())
+            } else {
+                Identified::GivenUp
+            };
         };
-        let heard = Heard {
-            port: known.endpoint().port(),
-            bytes: &reply.heard,
-        };
-        if let Some((service, identity)) = recognise(&heard) {
+        if let Some((service, identity)) = recognise_answer(known, probe, reply) {
             return settle(known, wrap, probe, service, identity);
         }
     }
     Identified::Unknown
 }
 
+/// What an answer is recognised as. Who only repeats what was said has not answered: many protocols'
+/// answers look like their questions.
+fn recognise_answer(known: &Known, asked: &Probe, reply: &Reply) -> Option<(&'static Service, Identity)> {
+    let heard = Heard {
+        port: known.endpoint().port(),
+        bytes: &reply.heard,
+    };
+    if is_echo(asked, reply) {
+        None
+    } else {
+        recognise(&heard)
+    }
+}
+
+fn is_echo(asked: &Probe, reply: &Reply) -> bool {
+    let same = asked
+        .say
+        .iter()
+        .zip(&reply.heard)
+        .take_while(|(said, heard)| said == heard);
+    !asked.say.is_empty() && !reply.heard.is_empty() && same.count() == asked.say.len().min(reply.heard.len())
+}
+
+/// How many questions were ended by us: by time, or because there was no end to the answer.
+fn fruitless(known: &Known) -> usize {
+    let replies = known.exchanges().iter().map(|(_, reply)| reply);
+    replies
+        .filter(|reply| matches!(reply.end, End::Quiet | End::Full))
+        .count()
+}
+
 fn settle(known: &Known, wrap: &Wrap, asked: &Probe, service: &Service, identity: Identity) -> Identified {
+    let authority = known.authority(wrap);
     let Some(question) = service.question else {
         return Identified::As(identity, wrap.clone());
     };
     let own = Question {
         turn: Turn::Ours,
-        ..question(&known.authority(wrap))
+        ..question(&authority)
     };
-    if asked.say == own.say {
+    let identity = if asked.say == own.say {
+        identity
+    } else {
+        match told(known, wrap, service, own) {
+            Ok(better) => better.unwrap_or(identity),
+            Err(ask) => return Identified::Ask(*ask),
+        }
+    };
+    let more = service.follow.filter(|_| identity.version.is_none());
+    let Some(question) = more.and_then(|follow| follow(&identity, &authority)) else {
         return Identified::As(identity, wrap.clone());
+    };
+    match told(known, wrap, service, question) {
+        Ok(better) => {
+            // What it is called was seen already; another page may only add its version.
+            let better =
+                better.filter(|better| better.product == identity.product && better.version.is_some());
+            Identified::As(better.unwrap_or(identity), wrap.clone())
+        }
+        Err(ask) => Identified::Ask(*ask),
     }
-    let own = known.probe(wrap, own, Silence::Answers);
+}
+
+/// What a service says to a question of its own; or the question, if it was not asked yet.
+fn told(
+    known: &Known,
+    wrap: &Wrap,
+    service: &Service,
+    question: Question,
+) -> Result<Option<Identity>, Box<Probe>> {
+    let own = known.probe(wrap, question, Silence::Answers);
     let Some(reply) = known.reply(&own) else {
-        return Identified::Ask(own);
+        return Err(Box::new(own));
     };
     let heard = Heard {
         port: known.endpoint().port(),
         bytes: &reply.heard,
     };
-    Identified::As((service.recognise)(&heard).unwrap_or(identity), wrap.clone())
+    let said = (!is_echo(&own, reply)).then(|| (service.recognise)(&heard));
+    Ok(said.flatten())
 }
 
 /// The questions to ask, the most promising first; none twice.
@@ -141,5 +205,7 @@ fn questions(known: &Known, wrap: &Wrap) -> Vec<Probe> {
         .collect()
 }
 
+/// So many fruitless questions are enough: who hears nothing that it understands mostly hangs up.
+const PATIENCE: usize = 3;
 /// Where a service that greets is expected, it may be slow: many mail servers look the client up first.
 const EXPECTED_GREETING: Duration = Duration::from_secs(6);

@@ -59,5 +59,10 @@ fn service(subject: &Subject<'_>) -> Option<Finding> {
         product,
         version,
     }];
+    let cpe = subject
+        .identity
+        .as_ref()
+        .and_then(|identity| identity.cpe.clone());
+    finding.evidence.extend(cpe.map(|cpe| Evidence::Platform { cpe }));
     Some(finding)
 }

@@ -10,9 +10,14 @@ pub use crate::{
     },
     packet::{parse as parse_frame, parse_ip as parse_packet},
     service::{
+        amqp::parse_start as parse_amqp_start, dns::parse_answer as parse_dns_answer,
         ftp::parse_greeting as parse_ftp_greeting, http::parse_response as parse_http_response,
-        mysql::parse_greeting as parse_mysql_greeting, postgres::parse_error as parse_postgres_error,
-        redis::parse_reply as parse_redis_reply, smtp::parse_greeting as parse_smtp_greeting,
+        imap::parse_greeting as parse_imap_greeting, ldap::parse_answer as parse_ldap_answer,
+        memcached::parse_version as parse_memcached_version, mqtt::parse_answer as parse_mqtt_answer,
+        mysql::parse_greeting as parse_mysql_greeting, nats::parse_info as parse_nats_info,
+        pop3::parse_greeting as parse_pop3_greeting, postgres::parse_error as parse_postgres_error,
+        redis::parse_reply as parse_redis_reply, smb::parse_answer as parse_smb_answer,
+        smtp::parse_greeting as parse_smtp_greeting, snmp::parse_report as parse_snmp_report,
         ssh::parse_greeting as parse_ssh_greeting,
     },
 };

@@ -103,6 +103,12 @@ pub fn next(known: &Known, checks: &Checks) -> Vec<Probe> {
     wanted
 }
 
+/// Whether an endpoint of which nothing more is asked was given up before it was known.
+pub(crate) fn is_given_up(known: &Known, checks: &Checks) -> bool {
+    (checks.contains(Check::Services) || checks.contains(Check::Http))
+        && identify(known, Depth::Service) == Identified::GivenUp
+}
+
 /// What is to be audited, or what must be asked before that is known; neither, when only ports count.
 pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'a>, Option<Probe>> {
     let depth = match (
@@ -125,7 +131,7 @@ pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'
             identity: None,
             wrap: Wrap::Tls(known.hello(Versions::Both)),
         }),
-        Identified::Unknown => Ok(Subject {
+        Identified::Unknown | Identified::GivenUp => Ok(Subject {
             known,
             identity: None,
             wrap: Wrap::Plain,

@@ -4,18 +4,30 @@
 //! question it answered; the port only decides what is asked first, and settles a greeting that two
 //! protocols share.
 
+pub mod amqp;
 mod banner;
+mod ber;
+mod catalogue;
+pub mod dns;
 pub mod ftp;
 pub mod http;
+pub mod imap;
+pub mod ldap;
+pub mod memcached;
+pub mod mqtt;
 pub mod mysql;
+pub mod nats;
+pub mod pop3;
 pub mod postgres;
 pub mod redis;
+pub mod smb;
 pub mod smtp;
+pub mod snmp;
 pub mod ssh;
 
 use std::time::Duration;
 
-use vedette_protocol::finding::{Confidence, Label};
+use vedette_protocol::finding::{Confidence, Cpe, Label};
 
 use crate::probe::{Turn, Until};
 
@@ -25,9 +37,19 @@ pub(crate) const SERVICES: &[Service] = &[
     ssh::SERVICE,
     smtp::SERVICE,
     ftp::SERVICE,
+    imap::SERVICE,
+    pop3::SERVICE,
     mysql::SERVICE,
+    nats::SERVICE,
+    dns::SERVICE,
+    smb::SERVICE,
     redis::SERVICE,
     postgres::SERVICE,
+    ldap::SERVICE,
+    mqtt::SERVICE,
+    memcached::SERVICE,
+    amqp::SERVICE,
+    snmp::SERVICE,
 ];
 
 /// Ports where TLS is tried before anything else.
@@ -43,6 +65,8 @@ pub(crate) struct Service {
     pub(crate) ports: &'static [u16],
     /// What makes it speak; none: it speaks first. The argument is the host as HTTP names it.
     pub(crate) question: Option<fn(&str) -> Question>,
+    /// What tells more of a product that did not tell its version; the argument is the host again.
+    pub(crate) follow: Option<fn(&Identity, &str) -> Option<Question>>,
     pub(crate) recognise: fn(&Heard<'_>) -> Option<Identity>,
 }
 
@@ -74,6 +98,8 @@ pub struct Identity {
     pub version: Option<Label>,
     /// How sure that is.
     pub confidence: Confidence,
+    /// The product as the vulnerability databases name it.
+    pub cpe: Option<Cpe>,
 }
 
 impl Identity {
@@ -84,17 +110,36 @@ impl Identity {
             product: None,
             version: None,
             confidence: Confidence::Certain,
+            cpe: None,
+        }
+    }
+
+    /// One that is known by what others might show as well.
+    pub(crate) fn firm(protocol: &'static str) -> Self {
+        Self {
+            confidence: Confidence::Firm,
+            ..Self::certain(protocol)
         }
     }
 
     pub(crate) fn product(mut self, product: &str, version: Option<&str>) -> Self {
         self.product = Label::cut(product);
         self.version = version.and_then(Label::cut);
+        self.cpe = catalogue::name(product, version);
         self
     }
 }
 
 impl Question {
+    /// Says this at once, and listens until there is a pause.
+    pub(crate) fn saying(say: impl Into<Vec<u8>>) -> Self {
+        Self {
+            turn: Turn::Ours,
+            say: say.into(),
+            until: Until::Pause,
+        }
+    }
+
     /// Only listens.
     pub(crate) fn greeting(wait: Duration) -> Self {
         Self {

@@ -115,6 +115,110 @@ async fn tarpits_and_floods_cost_bounded_time_and_tell_nothing() {
     );
 }
 
+/// The services that were recognised.
+fn services(findings: &[Finding]) -> Vec<&Finding> {
+    let services = findings
+        .iter()
+        .filter(|finding| finding.type_ == FindingType::Service);
+    services.collect()
+}
+
+#[tokio::test]
+async fn who_repeats_what_is_said_is_taken_for_nothing() {
+    let echo = server(|mut stream| {
+        let mut heard = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut heard) {
+            if stream.write_all(&heard[..length]).is_err() {
+                return;
+            }
+        }
+    });
+    let (findings, _) = scan(&[echo], Duration::from_secs(60)).await;
+    assert!(services(&findings).is_empty(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn noise_is_taken_for_nothing() {
+    // Bytes without a pattern, the same in each run (xorshift), with and without an end.
+    let noise = |seed: u64, parts: usize| {
+        server(move |mut stream| {
+            let mut state = seed;
+            for _ in 0..parts {
+                let part: [u8; 64] = std::array::from_fn(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state.to_le_bytes()[0]
+                });
+                if stream.write_all(&part).is_err() {
+                    return;
+                }
+            }
+        })
+    };
+    let servers = [
+        noise(1, 1),
+        noise(2, 8),
+        noise(3, usize::MAX),
+        noise(4, usize::MAX),
+    ];
+    let (findings, _) = scan(&servers, Duration::from_secs(60)).await;
+    assert!(services(&findings).is_empty(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn headers_of_a_gigabyte_cost_no_more_than_the_bound() {
+    let endless = server(|mut stream| {
+        let _ = stream.read(&mut [0; 1024]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nServer: ");
+        let part = vec![b'a'; 1 << 20];
+        for _ in 0..1024 {
+            if stream.write_all(&part).is_err() {
+                return;
+            }
+        }
+    });
+    let begun = Instant::now();
+    let (findings, report) = scan(&[endless], Duration::from_secs(60)).await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(report.outcome(), Outcome::Partial);
+    assert!(services(&findings).is_empty(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn who_wears_us_out_is_given_up_and_said_to_be() {
+    let slow = server(|mut stream| {
+        while stream.write_all(b"+").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let silent = server(|stream| {
+        thread::sleep(Duration::from_secs(60));
+        drop(stream);
+    });
+    let begun = Instant::now();
+    let (findings, report) = scan(&[slow, silent], Duration::from_secs(60)).await;
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(report.outcome(), Outcome::Partial);
+    assert!(
+        report
+            .examples()
+            .iter()
+            .any(|place| place.port == Some(silent.port()))
+    );
+    assert!(services(&findings).is_empty(), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_host_that_accepts_on_every_port_is_no_service_on_any() {
+    let mute: Vec<SocketAddr> = (0..40).map(|_| server(drop)).collect();
+    let begun = Instant::now();
+    let (findings, report) = scan(&mute, Duration::from_secs(60)).await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(report.coverage().ports_known, 40);
+    assert!(services(&findings).is_empty(), "{findings:?}");
+}
+
 #[tokio::test]
 async fn who_answers_every_path_alike_is_accused_of_no_exposed_file() {
     let servers = [

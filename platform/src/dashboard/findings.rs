@@ -355,6 +355,7 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
         .into_iter()
         .flatten()
         .collect(),
+        Evidence::Platform { cpe } => vec![("CPE", cpe.to_string())],
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    cpe::Cpe,
     network::{DeviceKind, MacAddress, Source},
     text::{Host, Label, UrlPath},
 };
@@ -168,6 +169,11 @@ pub enum Evidence {
         name: Option<Label>,
         /// The neighbour's address.
         address: Option<Host>,
+    },
+    /// The product, as the vulnerability databases name it.
+    Platform {
+        /// Its name.
+        cpe: Cpe,
     },
 }
 

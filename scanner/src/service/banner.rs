@@ -72,7 +72,7 @@ pub(super) fn line(bytes: &[u8], start: &str) -> Option<String> {
 
 /// The word behind a product's name, if it looks like a version: it starts with a digit, perhaps behind a
 /// `v` or an opening bracket.
-fn version_after<'a>(text: &'a str, product: &str) -> Option<&'a str> {
+pub(super) fn version_after<'a>(text: &'a str, product: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(product)?;
     let word = rest
         .trim_start_matches([' ', '/', '-', '_', ',', ':', '(', '['])

@@ -5,6 +5,7 @@ use super::{Heard, Identity, Service, banner::Greeting};
 pub(crate) const SERVICE: Service = Service {
     ports: GREETING.ports,
     question: None,
+    follow: None,
     recognise,
 };
 

@@ -1,5 +1,7 @@
 //! HTTP/1.1 (RFC 9112), as much of it as a scanner needs: requests without a body, responses whole or cut.
 
+mod product;
+
 use std::{borrow::Cow, time::Duration};
 
 use super::{Heard, Identity, Question, Service};
@@ -11,6 +13,7 @@ pub(crate) const SERVICE: Service = Service {
         9000, 9090, 9200, 9443,
     ],
     question: Some(question),
+    follow: Some(product::follow),
     recognise,
 };
 
@@ -41,11 +44,7 @@ fn recognise(heard: &Heard<'_>) -> Option<Identity> {
     if response.status == 400 && (body.contains("HTTPS") || body.contains("SSL")) {
         return None;
     }
-    let identity = Identity::certain("http");
-    Some(match response.header("server").map(product) {
-        Some((product, version)) => identity.product(product, version),
-        None => identity,
-    })
+    Some(product::recognise(&response))
 }
 
 /// The first product of a `Server` header, and its version: `nginx/1.22.1 (Debian)`.

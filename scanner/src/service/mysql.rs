@@ -5,6 +5,7 @@ use super::{Heard, Identity, Service};
 pub(crate) const SERVICE: Service = Service {
     ports: &[3306, 33060],
     question: None,
+    follow: None,
     recognise,
 };
 

@@ -7,6 +7,7 @@ use crate::probe::{Turn, Until};
 pub(crate) const SERVICE: Service = Service {
     ports: &[5432, 5433, 6432],
     question: Some(question),
+    follow: None,
     recognise,
 };
 

@@ -6,6 +6,7 @@ use crate::probe::{Turn, Until};
 pub(crate) const SERVICE: Service = Service {
     ports: &[6379, 6380, 16379, 26379],
     question: Some(question),
+    follow: None,
     recognise,
 };
 

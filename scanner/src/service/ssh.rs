@@ -5,6 +5,7 @@ use super::{Heard, Identity, Service, banner};
 pub(crate) const SERVICE: Service = Service {
     ports: &[22, 2222, 22222],
     question: None,
+    follow: None,
     recognise,
 };
 

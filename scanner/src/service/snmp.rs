@@ -1,0 +1,110 @@
+//! SNMP (RFC 3411 to 3418): asked who it is in the way in which version 3 has strangers begin, the
+//! discovery of its engine (RFC 3414, section 4). No community name is tried.
+
+use super::{
+    Heard, Identity, Question, Service,
+    ber::{INTEGER, OCTETS, SEQUENCE, inside, write},
+};
+
+pub(crate) const SERVICE: Service = Service {
+    ports: &[161, 1161],
+    question: Some(question),
+    follow: None,
+    recognise,
+};
+
+fn question(_: &str) -> Question {
+    let empty = || write(OCTETS, b"");
+    let header = [
+        write(INTEGER, ID),
+        write(INTEGER, &[0, 0xff, 0xe3]),
+        // Reportable, neither authenticated nor private.
+        write(OCTETS, &[4]),
+        write(INTEGER, USER_SECURITY),
+    ];
+    let security = [
+        empty(),
+        write(INTEGER, &[0]),
+        write(INTEGER, &[0]),
+        empty(),
+        empty(),
+        empty(),
+    ];
+    let get = [
+        write(INTEGER, ID),
+        write(INTEGER, &[0]),
+        write(INTEGER, &[0]),
+        write(SEQUENCE, b""),
+    ];
+    let scoped = [empty(), empty(), write(GET, &get.concat())];
+    let message = [
+        write(INTEGER, VERSION_3),
+        write(SEQUENCE, &header.concat()),
+        write(OCTETS, &write(SEQUENCE, &security.concat())),
+        write(SEQUENCE, &scoped.concat()),
+    ];
+    Question::saying(write(SEQUENCE, &message.concat()))
+}
+
+fn recognise(heard: &Heard<'_>) -> Option<Identity> {
+    parse_report(heard.bytes)
+}
+
+/// Reads the report that names the engine; the engine's id begins with its maker's number (RFC 3411,
+/// SnmpEngineID).
+pub fn parse_report(bytes: &[u8]) -> Option<Identity> {
+    let (message, _) = inside(bytes, SEQUENCE)?;
+    let (version, rest) = inside(message, INTEGER)?;
+    let (header, rest) = inside(rest, SEQUENCE)?;
+    let (id, _) = inside(header, INTEGER)?;
+    let (security, _) = inside(rest, OCTETS)?;
+    let (security, _) = inside(security, SEQUENCE)?;
+    let (engine, _) = inside(security, OCTETS)?;
+    // Who only repeats the question names no engine.
+    let [a, b, c, d, ..] = engine else { return None };
+    if version != VERSION_3 || id != ID {
+        return None;
+    }
+    let maker = u32::from_be_bytes([*a, *b, *c, *d]) & 0x7fff_ffff;
+    let identity = Identity::certain("snmp");
+    Some(match MAKERS.iter().find(|(number, _)| *number == maker) {
+        Some((_, product)) => identity.product(product, None),
+        None => identity,
+    })
+}
+
+/// Numbers of IANA's list of private enterprises, and the agents that use them.
+const MAKERS: &[(u32, &str)] = &[
+    (8072, "Net-SNMP"),
+    (9, "Cisco SNMP agent"),
+    (2636, "Juniper SNMP agent"),
+];
+const ID: &[u8] = &[0x56, 0x44];
+const VERSION_3: &[u8] = &[3];
+const USER_SECURITY: &[u8] = &[3];
+const GET: u8 = 0xa0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What snmpd 5.9.3 of Debian 12 answered.
+    const SNMPD: &[u8] = b"0m\x02\x01\x030\x0f\x02\x02VD\x02\x03\x00\xff\xe3\x04\x01\x00\x02\x01\x03\x04!0\x1f\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x02\x01\x01\x02\x01\x19\x04\x00\x04\x00\x04\x0004\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x04\x00\xa8\x1d\x02\x02VD\x02\x01\x00\x02\x01\x000\x110\x0f\x06\n+\x06\x01\x06\x03\x0f\x01\x01\x04\x00A\x01\x01";
+
+    #[test]
+    fn an_engine_is_known_by_its_maker() {
+        assert_eq!(
+            parse_report(SNMPD),
+            Some(Identity::certain("snmp").product("Net-SNMP", None))
+        );
+    }
+
+    #[test]
+    fn an_echo_and_other_bytes_are_not() {
+        assert_eq!(parse_report(&question("").say), None);
+        for cut in [0, 1, 5, 20, 40] {
+            let _ = parse_report(&SNMPD[..cut]);
+        }
+        assert_eq!(parse_report(b"0\x03\x02\x01\x03"), None);
+    }
+}
