@@ -42,8 +42,6 @@ pub struct Build {
     /// What to do with a lock that the mirror has left behind.
     pub stale: Stale,
     pub places: Places,
-    /// A folder with our programs; without one they are built.
-    pub programs: Option<PathBuf>,
     pub keys: Option<PathBuf>,
 }
 
@@ -110,7 +108,7 @@ impl Build {
         let (lock, packages) = self.packages(&progress)?;
         let time = build_time(&lock)?;
         progress.step("our programs");
-        let programs = programs::folder(&manifest, self.programs.clone())?;
+        let programs = programs::build(&manifest)?;
 
         progress.step(format_args!("unpacking {} packages", packages.len()));
         let unpacked = Unpacked::unpack(&packages, at("packages"))?;
@@ -132,7 +130,7 @@ impl Build {
             &out(output::INITRD),
         )?;
         fs::copy(&kernel.image, out(output::KERNEL)).context("copying the kernel")?;
-        let words = words(&manifest, &system);
+        let words = [config.parameters.clone(), vec![system.pins.to_string()]].concat();
         fs::write(out(output::CMDLINE), uki::cmdline_text(&words)?)
             .context("writing the kernel command line")?;
 
@@ -334,22 +332,15 @@ fn config(manifest: &Manifest, built: Timestamp) -> ImageConfig {
         },
         release: format!("{} {}", manifest.recipe.name, env!("CARGO_PKG_VERSION")),
         built,
+        parameters: parameters(manifest),
         platform: manifest.platform.clone(),
     }
 }
 
-fn words(manifest: &Manifest, system: &FileSystem) -> Vec<String> {
+fn parameters(manifest: &Manifest) -> Vec<String> {
     let probe = manifest.probe.iter().flat_map(|probe| &probe.parameters);
-    let mut words: Vec<String> = manifest
-        .recipe
-        .kernel
-        .parameters
-        .iter()
-        .chain(probe)
-        .cloned()
-        .collect();
-    words.push(system.pins.to_string());
-    words
+    let shipped = &manifest.recipe.kernel.parameters;
+    shipped.iter().chain(probe).cloned().collect()
 }
 
 fn pack(raw: &Path, qcow2: &Path, packed: &Path) -> anyhow::Result<()> {

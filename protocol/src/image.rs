@@ -23,6 +23,8 @@ pub struct ImageConfig {
     pub release: String,
     /// When it was built: no clock of an appliance is right that stands before it.
     pub built: Timestamp,
+    /// The words of its kernel command line, in order, without those that pin the root (`vedette.…=`).
+    pub parameters: Vec<String>,
     /// The platform that it belongs to.
     pub platform: PlatformPins,
 }

@@ -250,6 +250,9 @@ pub enum Unfit {
     /// A word of the kernel's command line is missing, or stands there twice.
     #[error("the kernel's command line lacks {0}")]
     CommandLine(String),
+    /// The kernel's command line has other words than the image's, or in another order.
+    #[error("the kernel's command line is not the image's own; start the image by its own boot program")]
+    OtherCommandLine,
     /// A kernel setting is not what the image says.
     #[error("the kernel setting {0} is not as the image sets it")]
     Setting(String),

@@ -1,8 +1,8 @@
 //! What must be true of the kernel before a key is touched.
 //!
-//! [`Posture::read`] gathers, [`Posture::judge`] decides. The command line stands in the signed UKI; that
-//! it is the one that runs is checked word by word. Its root hash is what the kernel verifies each block
-//! of the root against, and so names the image.
+//! [`Posture::read`] gathers, [`Posture::judge`] decides. The command line stands in the signed UKI, and
+//! what runs must be that and not a word more. Its root hash is what the kernel verifies each block of the
+//! root against, and so names the image; it alone cannot stand in the root as well.
 
 use std::{collections::BTreeMap, fs};
 
@@ -27,6 +27,13 @@ const WORDS: [&str; 13] = [
 
 /// The word that names the root.
 const ROOT_HASH: &str = "vedette.root_hash=";
+/// All words that pin the root.
+const ROOT: [&str; 4] = [
+    "vedette.slot=",
+    ROOT_HASH,
+    "vedette.root_salt=",
+    "vedette.root_blocks=",
+];
 
 /// Kernel settings that the promises rest on.
 const SETTINGS: [(&str, &str); 12] = [
@@ -66,11 +73,11 @@ impl Posture {
         }
     }
 
-    /// The image that runs, if everything is as it must be.
+    /// The image that runs, if everything is as it must be, with the image's own words on the command line.
     ///
     /// # Errors
     /// The first thing that is not.
-    pub fn judge(&self) -> Result<ImageId, Unfit> {
+    pub fn judge(&self, parameters: &[String]) -> Result<ImageId, Unfit> {
         if !self.lockdown.contains("[confidentiality]") {
             return Err(Unfit::Lockdown);
         }
@@ -85,9 +92,15 @@ impl Posture {
         for word in WORDS {
             self.only(word)?;
         }
-        self.only(ROOT_HASH)?
-            .parse()
-            .map_err(|_| Unfit::CommandLine(ROOT_HASH.to_owned()))
+        let image = self.only(ROOT_HASH)?.parse();
+        let image = image.map_err(|_| Unfit::CommandLine(ROOT_HASH.to_owned()))?;
+        let pins_root = |word: &&str| ROOT.iter().any(|name| word.starts_with(name));
+        let given = self.cmdline.split_ascii_whitespace();
+        if given.filter(|word| !pins_root(word)).eq(parameters) {
+            Ok(image)
+        } else {
+            Err(Unfit::OtherCommandLine)
+        }
     }
 
     /// The value of a word that stands there exactly once: of a second one, nobody knows who heeds it.
@@ -115,12 +128,17 @@ impl Posture {
 mod tests {
     use super::*;
 
+    fn parameters() -> Vec<String> {
+        let words = WORDS.iter().map(|word| (*word).replace("panic=", "panic=-1"));
+        words.chain(["console=ttyS0".to_owned()]).collect()
+    }
+
     fn fit() -> Posture {
         let hash = "ab".repeat(32);
         Posture {
             cmdline: format!(
-                "{} vedette.root_hash={hash} console=ttyS0\n",
-                WORDS.join(" ").replace("panic=", "panic=-1")
+                "{} vedette.slot=a vedette.root_hash={hash} vedette.root_salt={hash} vedette.root_blocks=9\n",
+                parameters().join(" ")
             ),
             lockdown: "none integrity [confidentiality]\n".to_owned(),
             settings: SETTINGS
@@ -132,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_appliance_as_built_is_fit() {
-        assert_eq!(fit().judge(), Ok(ImageId([0xab; 32])));
+        assert_eq!(fit().judge(&parameters()), Ok(ImageId([0xab; 32])));
     }
 
     #[test]
@@ -142,7 +160,10 @@ mod tests {
                 cmdline: fit().cmdline.replace(word, "x="),
                 ..fit()
             };
-            assert_eq!(posture.judge(), Err(Unfit::CommandLine((*word).to_owned())));
+            assert_eq!(
+                posture.judge(&parameters()),
+                Err(Unfit::CommandLine((*word).to_owned()))
+            );
         }
     }
 
@@ -153,7 +174,34 @@ mod tests {
                 cmdline: format!("{} {more}", fit().cmdline),
                 ..fit()
             };
-            assert!(matches!(posture.judge(), Err(Unfit::CommandLine(_))), "{more}");
+            assert!(
+                matches!(posture.judge(&parameters()), Err(Unfit::CommandLine(_))),
+                "{more}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_the_images_and_not_a_word_more() {
+        let hash = fit().cmdline.split_once(" vedette.slot").unwrap().1.to_owned();
+        for other in [
+            format!("init=/bin/sh {}", fit().cmdline),
+            format!("{} systemd.debug_shell", fit().cmdline),
+            fit().cmdline.replace("console=ttyS0 ", ""),
+            format!(
+                "console=ttyS0 {} vedette.slot{hash}",
+                WORDS.join(" ").replace("panic=", "panic=-1")
+            ),
+        ] {
+            let posture = Posture {
+                cmdline: other.clone(),
+                ..fit()
+            };
+            assert_eq!(
+                posture.judge(&parameters()),
+                Err(Unfit::OtherCommandLine),
+                "{other}"
+            );
         }
     }
 
@@ -162,14 +210,14 @@ mod tests {
         for (name, _) in SETTINGS {
             let mut posture = fit();
             posture.settings.insert(name, "2".to_owned());
-            assert!(posture.judge().is_err(), "{name}");
+            assert!(posture.judge(&parameters()).is_err(), "{name}");
             posture.settings.remove(name);
-            assert!(posture.judge().is_err(), "{name} unreadable");
+            assert!(posture.judge(&parameters()).is_err(), "{name} unreadable");
         }
         let open = Posture {
             lockdown: "none [integrity] confidentiality".to_owned(),
             ..fit()
         };
-        assert_eq!(open.judge(), Err(Unfit::Lockdown));
+        assert_eq!(open.judge(&parameters()), Err(Unfit::Lockdown));
     }
 }

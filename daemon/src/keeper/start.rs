@@ -25,7 +25,7 @@ use super::{
 /// What the appliance lacks. No key was read then.
 pub fn of_machine() -> Result<Keeper, Unfit> {
     let config = image::config().map_err(|failure| unfit(Unfit::Image, &failure))?;
-    let image = Posture::read().judge()?;
+    let image = Posture::read().judge(&config.parameters)?;
     let filter = adopt_filter(&config)?;
     let store = Store::new(state_directory().map_err(|failure| unfit(Unfit::State, &*failure))?);
     with_parts(&config, image, filter, store, Reach::Machine)

@@ -157,6 +157,7 @@ impl Platform {
             kind: ImageKind::Test,
             release: "test".to_owned(),
             built: Timestamp(1_700_000_000),
+            parameters: Vec::new(),
             platform: PlatformPins {
                 url: format!("https://{authority}").parse().unwrap(),
                 key: self.inner.key.verifying_key(),
