@@ -32,9 +32,6 @@ enum Verb {
         locked: bool,
         #[command(flatten)]
         places: PlaceArgs,
-        /// Take the appliance's programs from here instead of building them.
-        #[arg(long, value_name = "DIR")]
-        programs: Option<PathBuf>,
         /// Folder of the key that signs boot programs, made at first use [default: vedette/keys in the user's data].
         #[arg(long, value_name = "DIR")]
         keys: Option<PathBuf>,
@@ -96,7 +93,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             out,
             locked,
             places,
-            programs,
             keys,
         } => {
             let stale = if locked { Stale::Refuse } else { Stale::Renew };
@@ -105,7 +101,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 out,
                 stale,
                 places: places.into(),
-                programs,
                 keys,
             }
             .run()

@@ -1,11 +1,8 @@
-//! Our programs: built statically from the workspace, unless a folder with them is given.
+//! Our programs, built statically from the workspace.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use crate::{manifest::Manifest, tool::CARGO};
 
@@ -15,41 +12,27 @@ pub(crate) const INIT: &str = "vedette-init";
 /// Named to cargo, so that the flags below do not reach what runs at build time.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PROFILE: &str = "image";
+/// Where they are, with and without a probe. Named too, or what the platform and the tests want of shared crates would
+/// be built into the image.
+const PACKAGES: [&str; 4] = [
+    "vedette-daemon",
+    "vedette-image",
+    "vedette-probe",
+    "vedette-scanner",
+];
 
-/// The folder with the programs of the image.
-pub(crate) fn folder(manifest: &Manifest, given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
-    let folder = match given {
-        Some(folder) => folder,
-        None => build(manifest)?,
-    };
-    let missing: Vec<&str> = names(manifest)
-        .filter(|name| !folder.join(name).is_file())
-        .collect();
-    ensure!(
-        missing.is_empty(),
-        "{} has no program {}",
-        folder.display(),
-        missing.join(", ")
-    );
-    Ok(folder)
-}
-
-fn names(manifest: &Manifest) -> impl Iterator<Item = &str> {
-    let probes = manifest.probe.iter().flat_map(|probe| &probe.programs);
-    let ours = manifest.recipe.programs.ours.iter().chain(probes);
-    ours.map(String::as_str).chain([INIT])
-}
-
-fn build(manifest: &Manifest) -> anyhow::Result<PathBuf> {
-    let workspace = std::path::absolute(&manifest.workspace).context("locating the workspace")?;
+/// Builds them, and returns the folder that they are in.
+pub(crate) fn build(manifest: &Manifest) -> anyhow::Result<PathBuf> {
+    let workspace = manifest.workspace.canonicalize();
+    let workspace = workspace.with_context(|| format!("locating {}", manifest.workspace.display()))?;
     let mut call = CARGO
         .call()?
         .args(["build", "--locked", "--profile", PROFILE, "--target", TARGET])
-        .env(
-            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-            flags(&workspace),
-        )
+        .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", flags()?)
         .folder(&workspace);
+    for package in PACKAGES {
+        call = call.args(["--package", package]);
+    }
     for name in names(manifest) {
         call = call.args(["--bin", name]);
     }
@@ -59,10 +42,23 @@ fn build(manifest: &Manifest) -> anyhow::Result<PathBuf> {
     Ok(target.join(TARGET).join(PROFILE))
 }
 
-/// Static, and without the path of the clone in the programs' panic messages.
-fn flags(workspace: &Path) -> String {
-    format!(
-        "-C target-feature=+crt-static --remap-path-prefix={}=",
-        workspace.display()
-    )
+fn names(manifest: &Manifest) -> impl Iterator<Item = &str> {
+    let probes = manifest.probe.iter().flat_map(|probe| &probe.programs);
+    let ours = manifest.recipe.programs.ours.iter().chain(probes);
+    ours.map(String::as_str).chain([INIT])
+}
+
+/// Static, and without the path of this machine's crates in the programs' panic messages. Our own sources cargo names
+/// by their place in the workspace, wherever that is; so clones on one machine share what is built of the crates.
+fn flags() -> anyhow::Result<String> {
+    let crates = match env::var_os("CARGO_HOME") {
+        Some(home) => PathBuf::from(home),
+        None => env::home_dir()
+            .context("finding cargo's folder: neither CARGO_HOME nor HOME is set")?
+            .join(".cargo"),
+    };
+    Ok(format!(
+        "-C target-feature=+crt-static --remap-path-prefix={}=cargo",
+        crates.display()
+    ))
 }

@@ -28,7 +28,7 @@ fn build(manifest: &Path) -> Output {
     let folder = manifest.parent().unwrap();
     fs::write(folder.join("no.sources"), "").unwrap();
     Command::new(env!("CARGO_BIN_EXE_vedette-image"))
-        .args(["build", "--locked", "--programs", "/nonexistent", "--config"])
+        .args(["build", "--locked", "--config"])
         .arg(manifest)
         .arg("--out")
         .arg(folder.join("out"))
