@@ -9,7 +9,13 @@ use anyhow::{Context, Result, ensure};
 use crate::programs::workspace;
 
 /// The units whose sandboxes are tried.
-pub const UNITS: [&str; 4] = ["vedetted", "vedette-keeper", "vedette-console", "vedette-worker@"];
+pub const UNITS: [&str; 5] = [
+    "vedetted",
+    "vedette-keeper",
+    "vedette-console",
+    "vedette-worker@",
+    "systemd-networkd",
+];
 
 /// A probe that nothing holds back.
 pub const CONTROL: &str = "control";
@@ -71,19 +77,23 @@ fn start(name: &str) -> String {
 const TO_CONSOLE: &str = "systemd.journald.forward_to_console=1";
 
 /// How it is started and by whom, its output, and the directory that vedetted still needs when the probe has ended.
-const OF_THE_UNIT_ITSELF: [&str; 12] = [
+const OF_THE_UNIT_ITSELF: [&str; 16] = [
     "ExecStart",
+    "FileDescriptorStoreMax",
     "NotifyAccess",
     "Restart",
+    "RestartKillSignal",
     "RestartSec",
     "RuntimeDirectory",
     "RuntimeDirectoryMode",
+    "RuntimeDirectoryPreserve",
     "RuntimeMaxSec",
     "StandardError",
     "StandardInput",
     "StandardOutput",
     "TimeoutStartSec",
     "Type",
+    "WatchdogSec",
 ];
 
 /// The worker's own unit, with another program.

@@ -168,6 +168,26 @@ fn expected(unit: &str) -> Expected {
                 ("Writable", "/dev,/dev/mapper,/tmp,/var/tmp"),
             ],
         },
+        "systemd-networkd" => Expected {
+            allowed: &[
+                "CapabilityBoundingSet=NET_RAW",
+                "PrivateNetwork",
+                "ProcSubset",
+                "RestrictAddressFamilies=inet",
+                // Routes and addresses; vedette-network's own filter shuts the packet filter's protocol.
+                "RestrictAddressFamilies=netlink",
+                "RestrictAddressFamilies=packet",
+                "SystemCallFilter=@keyring",
+            ],
+            // NET_BIND_SERVICE, NET_BROADCAST, NET_ADMIN, NET_RAW.
+            facts: &[
+                ("CapBnd", "0000000000003c00"),
+                ("CapEff", "0000000000003c00"),
+                ("NoNewPrivs", "1"),
+                ("Seccomp", "2"),
+                ("Writable", "/tmp,/var/tmp"),
+            ],
+        },
         other => panic!("{other}: write down here what it may do"),
     }
 }
