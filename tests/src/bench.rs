@@ -11,7 +11,6 @@ mod figure;
 mod image;
 mod median;
 mod memory;
-mod place;
 mod platform;
 mod progress;
 mod record;

@@ -17,34 +17,12 @@ impl Programs {
     pub fn build() -> Result<Self> {
         // The whole workspace, as the tests build it: with fewer members the features of shared crates would differ,
         // and each of those would be built once more.
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--locked", "--workspace", "--bins"]);
-        let built = as_from_a_shell(&mut cargo).status().context("running cargo")?;
-        ensure!(built.success(), "cargo could not build the programs");
-        Ok(Self {
-            dir: target().join("debug"),
-        })
+        cargo_build(&["--workspace", "--bins"], "debug")
     }
 
-    /// Builds one program as it is shipped, in this profile.
-    pub fn build_one(name: &str, profile: &str) -> Result<Self> {
-        let built = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args([
-                "build",
-                "--quiet",
-                "--locked",
-                "--profile",
-                profile,
-                "--bin",
-                name,
-            ])
-            .current_dir(workspace())
-            .status()
-            .context("running cargo")?;
-        ensure!(built.success(), "cargo could not build {name}");
-        Ok(Self {
-            dir: target().join(profile),
-        })
+    /// Builds one program the way the README tells users to.
+    pub fn release(name: &str) -> Result<Self> {
+        cargo_build(&["--release", "--bin", name], "release")
     }
 
     /// One of them, to be run.
@@ -55,6 +33,16 @@ impl Programs {
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
+}
+
+fn cargo_build(what: &[&str], dir: &str) -> Result<Programs> {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--locked"]).args(what);
+    let built = as_from_a_shell(&mut cargo).status().context("running cargo")?;
+    ensure!(built.success(), "cargo could not build {}", what.join(" "));
+    Ok(Programs {
+        dir: target().join(dir),
+    })
 }
 
 /// A program that is, or runs, cargo: in the workspace, and without what cargo has set for us. Build scripts watch some

@@ -12,29 +12,27 @@ use super::amount::Amount;
 use super::debian::Debian;
 use super::figure::Figure;
 use super::median::median;
-use super::place::Place;
 use super::progress::Progress;
 use crate::appliance::BOOT_DEADLINE;
 use crate::lab::{Boot, Disk, Image, Lab, Line, Machine, StatusLine};
-use crate::platform::TestImages;
+use crate::road::Road;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
-    let place = Place::open(progress)?;
-    let image = place.image(progress)?;
-    let debian = Debian::with_kernel_of(&image, progress)?.image()?;
-    let lab = Lab::start(&[])?;
-    let serving = place.serve(&lab, &image, TestImages::Refused, progress)?;
-    let (platform, disk) = (serving.platform, serving.disk);
-    drop(serving.machine);
+    progress.step("building the programs and the image");
+    let road = Road::open(&[])?;
+    let Road { lab, image, .. } = &road;
+    let debian = Debian::with_kernel_of(image, progress)?.image()?;
+    progress.step("first boot, which activates the appliance");
+    let disk = road.appliance("bench")?.disk;
 
     let (mut our_times, mut their_times) = ([Duration::ZERO; RUNS], [Duration::ZERO; RUNS]);
     for (run, (our_time, their_time)) in our_times.iter_mut().zip(&mut their_times).enumerate() {
-        *our_time = boot(&lab, &image, &disk, "state=serving", serves)
-            .with_context(|| format!("the platform said:\n{}", platform.said()))?;
+        *our_time = boot(lab, image, &disk, "state=serving", serves)
+            .with_context(|| format!("the platform said:\n{}", road.platform_said()))?;
         *their_time = boot(
-            &lab,
+            lab,
             &debian,
-            &Disk::over(&lab, debian.raw())?,
+            &Disk::over(lab, debian.raw())?,
             "that it is up",
             is_multi_user,
         )

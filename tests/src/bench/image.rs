@@ -6,11 +6,12 @@ use super::amount::Amount;
 use super::debian::Debian;
 use super::facts::Facts;
 use super::figure::Figure;
-use super::place::Place;
 use super::progress::Progress;
+use crate::road::Road;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
-    let image = Place::open(progress)?.image(progress)?;
+    progress.step("building the programs and the image");
+    let image = Road::image_alone()?;
     let facts = Facts::of(&image)?;
     let debian = Debian::with_kernel_of(&image, progress)?;
     Ok(vec![

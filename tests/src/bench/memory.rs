@@ -7,18 +7,18 @@ use anyhow::{Context, Result, ensure};
 
 use super::amount::Amount;
 use super::figure::Figure;
-use super::place::Place;
 use super::progress::Progress;
-use crate::lab::{Lab, Line};
+use crate::lab::Line;
 use crate::platform::TestImages;
 use crate::programs::workspace;
+use crate::road::Road;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
-    let place = Place::open(progress)?;
-    let image = place.probed_image(&probe(), progress)?;
-    let lab = Lab::start(&[])?;
-    let mut serving = place.serve(&lab, &image, TestImages::Accepted, progress)?;
-    let machine = &mut serving.machine;
+    progress.step("building the programs and an image with a probe");
+    let mut road = Road::open_with(&[], "memory", &probe())?;
+    road.serve_platform_with(TestImages::Accepted)?;
+    progress.step("first boot, which activates the appliance");
+    let mut machine = road.appliance("bench")?.machine;
 
     progress.step(format_args!("waiting until it has done nothing for {IDLE:?}"));
     let serves = machine

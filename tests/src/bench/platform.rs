@@ -22,7 +22,7 @@ use crate::programs::Programs;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-platform");
-    let programs = Programs::build_one("vedette-platform", "image")?;
+    let programs = Programs::release("vedette-platform")?;
     let program = programs.path("vedette-platform");
     let size = fs::metadata(&program)
         .with_context(|| format!("looking at {}", program.display()))?

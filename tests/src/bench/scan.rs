@@ -19,7 +19,7 @@ use crate::programs::Programs;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
-    let programs = Programs::build_one("vedette-scan", "release")?;
+    let programs = Programs::release("vedette-scan")?;
     let lab = Lab::start(&[])?;
     let host = lab.subnet().dns();
     let listeners = Listeners::open(&lab, host)?;
