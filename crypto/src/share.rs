@@ -68,12 +68,15 @@ impl WorkspaceKey {
     /// # Panics
     /// Never: 64 bytes are within HKDF's bound.
     pub fn derive(platform: &PlatformShare, appliance: &ApplianceShare) -> Self {
-        let fresh = Secret::<32>::random();
+        Secret::<32>::random().with(|fresh| Self::derive_salted(fresh, platform, appliance))
+    }
+
+    fn derive_salted(fresh: &[u8; 32], platform: &PlatformShare, appliance: &ApplianceShare) -> Self {
         let both = Secret::<64>::filled(|both| {
             platform.with(|share| both[..32].copy_from_slice(share));
             appliance.with(|share| both[32..].copy_from_slice(share));
         });
-        let pseudorandom = fresh.with(|salt| both.with(|both| Salt::new(HKDF_SHA256, salt).extract(both)));
+        let pseudorandom = both.with(|both| Salt::new(HKDF_SHA256, fresh).extract(both));
         Self(Secret::filled(|key| {
             pseudorandom
                 .expand(&[b"vedette/1 workspace"], Length(key.len()))
@@ -101,6 +104,19 @@ mod tests {
         let one = WorkspaceKey::derive(&platform, &appliance);
         let two = WorkspaceKey::derive(&platform, &appliance);
         one.with(|one| two.with(|two| assert_ne!(one, two)));
+    }
+
+    #[test]
+    fn without_either_share_the_key_is_another() {
+        let (platform, appliance) = (PlatformShare::random(), ApplianceShare::random());
+        let key = |platform: &PlatformShare, appliance: &ApplianceShare| {
+            WorkspaceKey::derive_salted(&[7; 32], platform, appliance)
+        };
+        let equal = |one: &WorkspaceKey, two: &WorkspaceKey| one.with(|one| two.with(|two| one == two));
+        let right = key(&platform, &appliance);
+        assert!(equal(&right, &key(&platform, &appliance)));
+        assert!(!equal(&right, &key(&PlatformShare::random(), &appliance)));
+        assert!(!equal(&right, &key(&platform, &ApplianceShare::random())));
     }
 
     #[test]

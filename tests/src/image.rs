@@ -89,7 +89,8 @@ fn inputs(manifest: &str) -> Result<Digest> {
     Ok(Digest::of(digests.as_bytes()))
 }
 
-fn list(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds every file at or below a path.
+pub(crate) fn list(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use vedette_protocol::Digest;
 
+use crate::image::list;
 use crate::lab::{Lab, PLATFORM_NAME, Process};
 use crate::programs::{Programs, output_of, workspace};
 
@@ -57,6 +58,13 @@ impl PlatformData {
 
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Every file in it: keys, keystore, database and its log.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        list(&self.dir, &mut files)?;
+        Ok(files)
     }
 
     /// The certificate of the CA that clients trust.

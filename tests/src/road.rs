@@ -38,13 +38,13 @@ pub struct Serving {
 impl Road {
     /// A platform of the test's own in a lab with these targets. All tests share one image, and so the platforms' keys.
     pub fn open(targets: &[Target]) -> Result<Self> {
-        Self::with_image(targets, "image", "")
+        Self::open_with(targets, "image", "")
     }
 
     /// The same with the image that carries probes, which the platform refuses until told otherwise.
     pub fn open_with_probes(targets: &[Target]) -> Result<Self> {
         let probes = probes::section(&target().join("e2e/probes/units"))?;
-        Self::with_image(targets, "probes", &probes)
+        Self::open_with(targets, "probes", &probes)
     }
 
     /// The image alone, for what can be seen without running it.
@@ -52,7 +52,8 @@ impl Road {
         Ok(shared(&Programs::build()?, "image", "")?.1)
     }
 
-    fn with_image(targets: &[Target], name: &str, probe: &str) -> Result<Self> {
+    /// The same with an image of this name that has this `[probe]` section.
+    pub fn open_with(targets: &[Target], name: &str, probe: &str) -> Result<Self> {
         let programs = Programs::build()?;
         let (seed, image) = shared(&programs, name, probe)?;
         let lab = Lab::start(targets)?;
@@ -156,6 +157,21 @@ impl Road {
             &self.lab,
             test_images,
         )?);
+        Ok(())
+    }
+
+    /// Waits until the platform logs these words.
+    pub fn wait_until_platform_says(&self, words: &str, deadline: Duration) -> Result<()> {
+        let end = Instant::now() + deadline;
+        while !self.platform_said().contains(words) {
+            if Instant::now() > end {
+                bail!(
+                    "the platform did not log {words:?} within {deadline:?}:\n{}",
+                    self.platform_said()
+                );
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Ok(())
     }
 

@@ -27,9 +27,18 @@ fn removal_takes_the_key_out_of_memory_and_gives_it_to_no_later_boot() {
         .key_of(&volume)
         .expect("an open workspace's key is in memory");
     assert!(memory.count(&key.uuid) > 0, "so is what its file system says");
+    // Who steals the disk, the platform's database, its keystore, or all of them, does not have it.
+    for stolen in [vec![disk.path().to_owned()], road.data.files().unwrap()].concat() {
+        let bytes = Memory::read(&stolen).unwrap();
+        for half in key.halves() {
+            assert_eq!(bytes.count(half), 0, "half of the key is in {}", stolen.display());
+        }
+    }
 
     road.operator
         .run(&["appliance", "remove", &appliance.id.to_string()])
+        .unwrap();
+    road.wait_until_platform_says("told an appliance that it serves no more", HEARD)
         .unwrap();
     let refused = machine.wait_for_state(State::Refused, CLOSED).unwrap();
     let (memory, _) = snapshot(&road, &machine, &disk);
@@ -84,5 +93,7 @@ fn says_removed(status: &StatusLine) -> bool {
         .is_some_and(|reason| reason.contains("removed"))
 }
 
-/// Five seconds from when it learns of it; it hears at once, since it is always asking.
-const CLOSED: Duration = Duration::from_secs(10);
+/// It hears at once, since it is always asking.
+const HEARD: Duration = Duration::from_secs(5);
+/// From when it is told.
+const CLOSED: Duration = Duration::from_secs(5);

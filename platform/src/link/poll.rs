@@ -86,6 +86,7 @@ async fn wait(platform: &Platform, desk: &Desk, request: &PollRequest) -> Result
         let ring = desk.rings();
         if let Err(refusal) = judge(desk.standing(), request.boot) {
             // No alarm: this poll was begun while its boot was the one.
+            tracing::info!(appliance = %request.appliance, %refusal, "told an appliance that it serves no more");
             return Ok(PollOutcome::Refused(refusal));
         }
         let may_take = request.free > 0 && desk.take_hint() == Work::Maybe;
