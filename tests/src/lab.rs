@@ -10,6 +10,7 @@
 
 mod claim;
 mod dns;
+mod elsewhere;
 mod machine;
 mod namespace;
 mod process;
@@ -29,6 +30,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 pub use self::claim::LabNumber;
+pub use self::elsewhere::{Elsewhere, Leg, Neighbour, Router};
 pub use self::machine::{Accel, Boot, Console, Disk, Image, Line, Machine, Qmp, StatusLine};
 pub use self::process::Process;
 pub use self::subnet::Subnet;

@@ -15,7 +15,7 @@ use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketType, bind, ipproto, recv, sendto, socket,
 };
 
-use crate::lab::Lab;
+use crate::lab::{Elsewhere, Lab};
 
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +27,9 @@ pub enum Answer {
     /// A message of this type.
     Icmp { kind: u8 },
 }
+
+/// Opens a socket, wherever it is called.
+type Opening = Box<dyn FnOnce() -> rustix::io::Result<OwnedFd> + Send>;
 
 /// Flags of a TCP segment (RFC 9293, section 3.1).
 pub mod flags {
@@ -50,9 +53,22 @@ pub struct Stranger {
 impl Stranger {
     /// Takes a place in the lab.
     pub fn enter(lab: &Lab) -> Result<Self> {
-        let address = lab.admit_stranger()?;
+        Self::at(lab.admit_stranger()?, |open| lab.inside(open))
+    }
+
+    /// Speaks for the host of the other network.
+    pub fn enter_elsewhere(elsewhere: &Elsewhere) -> Result<Self> {
+        Self::at(elsewhere.host(), |open| elsewhere.inside(open))
+    }
+
+    fn at(
+        address: Ipv4Addr,
+        inside: impl Fn(Opening) -> Result<rustix::io::Result<OwnedFd>>,
+    ) -> Result<Self> {
         let raw = |protocol: Protocol| -> Result<OwnedFd> {
-            let socket = lab.inside(|| socket(AddressFamily::INET, SocketType::RAW, Some(protocol)))??;
+            let socket = inside(Box::new(move || {
+                socket(AddressFamily::INET, SocketType::RAW, Some(protocol))
+            }))??;
             bind(&socket, &SocketAddr::from((address, 0)))?;
             set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_millis(50)))?;
             set_socket_recv_buffer_size_force(&socket, BUFFER)?;

@@ -103,6 +103,17 @@ impl Shared {
     }
 }
 
+impl Packet {
+    /// Whom it is for, if it is an IP packet.
+    pub fn to(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(to) | Self::Udp(to) => Some(to.ip()),
+            Self::Icmp(to, _) | Self::Ip(to, _) => Some(*to),
+            Self::Arp | Self::Ethernet(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

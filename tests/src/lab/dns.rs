@@ -71,4 +71,4 @@ pub(super) fn leased(dir: &Path, mac: &str) -> Result<Option<Ipv4Addr>> {
     Ok(None)
 }
 
-const LEASES: &str = "leases";
+pub(super) const LEASES: &str = "leases";

@@ -22,6 +22,7 @@ pub use self::image::Image;
 pub use self::qmp::Qmp;
 pub use self::status_line::StatusLine;
 
+use super::namespace::BRIDGE;
 use super::{Lab, Process};
 
 /// How a machine comes to its kernel.
@@ -54,7 +55,7 @@ impl Machine {
         let turn = lab.next_machine();
         let name = format!("machine-{turn}");
         let tap = format!("tap{turn}");
-        lab.namespace.add_tap(&tap)?;
+        lab.namespace.add_tap(&tap, BRIDGE)?;
 
         let qmp = lab.dir().join(format!("{name}.qmp"));
         let serial = lab.dir().join(format!("{name}.console"));

@@ -85,7 +85,7 @@ impl Namespace {
         self.ip(&["link", "set", BRIDGE, "up"])?;
 
         let host_end = residue::host_link(number);
-        let first = self.first.id().to_string();
+        let first = self.id().to_string();
         ip_on_host(&[
             "link", "add", &host_end, "type", "veth", "peer", "name", UPLINK, "netns", &first,
         ])?;
@@ -105,10 +105,10 @@ impl Namespace {
         self.ip(&["address", "add", &format!("{address}/24"), "dev", BRIDGE])
     }
 
-    /// A tap on the bridge, for one virtual machine.
-    pub(super) fn add_tap(&self, name: &str) -> Result<()> {
+    /// A tap on a bridge, for one virtual machine.
+    pub(super) fn add_tap(&self, name: &str, bridge: &str) -> Result<()> {
         self.ip(&["tuntap", "add", "dev", name, "mode", "tap"])?;
-        self.ip(&["link", "set", name, "master", BRIDGE, "up"])
+        self.ip(&["link", "set", name, "master", bridge, "up"])
     }
 
     /// Frames that the taps dropped, in either direction.
@@ -186,7 +186,13 @@ impl Namespace {
         &self.processes
     }
 
-    fn ip(&self, arguments: &[&str]) -> Result<()> {
+    /// Its first process, as the host sees it.
+    pub(super) fn id(&self) -> u32 {
+        self.first.id()
+    }
+
+    /// Runs `ip` in it.
+    pub(super) fn ip(&self, arguments: &[&str]) -> Result<()> {
         self.inside(|| ip_on_host(arguments))?
     }
 
@@ -234,5 +240,5 @@ fn set(sysctl: &str, value: &str) -> Result<()> {
     std::fs::write(sysctl, value).with_context(|| format!("setting {sysctl} to {value}"))
 }
 
-const BRIDGE: &str = "br0";
+pub(super) const BRIDGE: &str = "br0";
 const UPLINK: &str = "up0";

@@ -34,6 +34,11 @@ impl Subnet {
         (self.host(100), self.host(199))
     }
 
+    /// A seat in the lab's second network.
+    pub(super) fn elsewhere(self, seat: u8) -> Ipv4Addr {
+        Ipv4Addr::new(198, 19, self.0.byte(), seat)
+    }
+
     pub(super) fn host(self, seat: u8) -> Ipv4Addr {
         Ipv4Addr::new(198, 18, self.0.byte(), seat)
     }
