@@ -13,6 +13,7 @@ mod audit;
 mod books;
 pub mod causes;
 pub mod certificate;
+pub mod discover;
 pub mod engine;
 pub mod identify;
 pub mod interpret;

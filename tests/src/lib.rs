@@ -2,7 +2,8 @@
 //!
 //! `lab` is the one fixture: a network of its own with real servers and QEMU machines in it. Read it first. Then
 //! `platform`, `operator` and `appliance` are the three that meet there, each the real program; `road` is all of it.
-//! `bench` measures the product's figures with them.
+//! `segment` is a smaller fixture, a cable between two networks, for what needs frames. `bench` measures the product's
+//! figures with them.
 
 #![forbid(unsafe_code)]
 
@@ -17,5 +18,6 @@ pub mod platform;
 pub mod probes;
 pub mod programs;
 pub mod road;
+pub mod segment;
 pub mod stranger;
 pub mod wire;

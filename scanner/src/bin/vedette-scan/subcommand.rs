@@ -5,6 +5,7 @@
 //! prints through [`Output`](crate::output::Output) as well, so that all look alike.
 
 mod all;
+mod discover;
 mod http;
 mod ports;
 mod services;
@@ -19,6 +20,7 @@ use crate::flags::What;
 
 /// Every subcommand, in the order in which they are shown.
 pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
+    discover::SUBCOMMAND,
     ports::SUBCOMMAND,
     services::SUBCOMMAND,
     tls::SUBCOMMAND,

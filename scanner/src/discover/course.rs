@@ -1,0 +1,695 @@
+//! The course of a discovery: what to send next, when to wait, when it is over. Pure; the clock comes in as the
+//! time since the beginning, and everything that is heard as frames.
+//!
+//! First each address of the scope is asked whether it is there, in as many passes as the measured loss calls
+//! for; who answers is asked the rest at once. A host on our link that answered is asked the same a second time:
+//! it is there, so a silence then is a loss, and that is how loss is measured.
+
+use std::{
+    collections::{BTreeMap, HashSet, VecDeque},
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use vedette_protocol::{
+    Report, Scope,
+    finding::{Coverage, Effort, MacAddress, Source, Unanswered},
+    target::Span,
+};
+
+use super::{
+    device::{Devices, Fact},
+    heard::{ALL_NODES, Announced, Ear},
+    local::{Link, Local, Road},
+    method::{Method, Methods},
+    question::{Cookie, MDNS, Own, Parcel, Question},
+};
+use crate::packet::{Arp, Ends, Ethernet, Icmpv6, Mac, Udp, ethernet, icmpv6::solicited_node, ip};
+
+/// Why something was not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hindrance {
+    /// There is no way there.
+    NoRoute,
+    /// None of the methods and ports that were given asks whether it is there.
+    NoMethod,
+    /// The link went away.
+    LinkGone,
+    /// A filter on this machine forbids it.
+    Forbidden,
+    /// The scope does not permit it.
+    OutOfScope,
+    /// The kernel refused it for another reason.
+    Refused,
+    /// Time was up.
+    Deadline,
+    /// More hosts were heard of than are kept.
+    TooMany,
+    /// Frames came in faster than they were read.
+    Overrun,
+}
+
+impl Hindrance {
+    /// In words, with what to do.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoRoute => "no route leads there; add one, or leave it out of the targets",
+            Self::NoMethod => {
+                "no method or port that was given asks whether it is there; see --by and --ports"
+            }
+            Self::LinkGone => "the network interface went away; scan again when it is back",
+            Self::Forbidden => "a packet filter on this machine forbids it",
+            Self::OutOfScope => "it is not in scope",
+            Self::Refused => "the kernel refused to send",
+            Self::Deadline => "time was up; allow more time or fewer targets",
+            Self::TooMany => "more hosts were heard of than are kept; split the targets",
+            Self::Overrun => "frames came in faster than they could be read; lower the rate",
+        }
+    }
+}
+
+/// A discovery under way.
+#[derive(Debug)]
+pub(crate) struct Course {
+    scope: Arc<Scope>,
+    local: Local,
+    methods: Methods,
+    cookie: Cookie,
+    own: Own,
+    pub(crate) devices: Devices,
+    sweep: Sweep,
+    loss: Loss,
+    /// Hosts that answered and were not yet asked the rest.
+    fresh: VecDeque<IpAddr>,
+    known: HashSet<IpAddr>,
+    /// What is to be sent before anything else.
+    urgent: VecDeque<Parcel>,
+    /// Questions to hosts, in the order in which their time is up.
+    pending: VecDeque<Pending>,
+    open: HashSet<(IpAddr, Question)>,
+    announced: Vec<Announced>,
+    hindrances: BTreeMap<Hindrance, u64>,
+    unanswered: Vec<Unanswered>,
+    quiet_until: Duration,
+    deadline: Duration,
+}
+
+#[derive(Debug)]
+struct Pending {
+    until: Duration,
+    host: IpAddr,
+    question: Question,
+    attempt: u8,
+}
+
+/// The passes through the scope.
+struct Sweep {
+    spans: Vec<Span>,
+    addresses: Box<dyn Iterator<Item = IpAddr> + Send>,
+    /// What is left to be sent to the address that is being asked.
+    parcels: VecDeque<Parcel>,
+    pass: u8,
+    state: State,
+    reached: HashSet<IpAddr>,
+    refused: HashSet<IpAddr>,
+    total: u64,
+    /// Addresses that were asked in the first pass, or need not be.
+    done: u64,
+    /// How long an answer may take.
+    patience: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Asking,
+    Waiting(Duration),
+    Over,
+}
+
+impl std::fmt::Debug for Sweep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Sweep(pass {}, {:?}, {} of {})",
+            self.pass, self.state, self.done, self.total
+        )
+    }
+}
+
+/// What is lost on the way, as far as it was measured.
+#[derive(Debug, Default)]
+struct Loss {
+    sent: u64,
+    answered: u64,
+    /// Hosts that were asked a second time.
+    controls: HashSet<IpAddr>,
+}
+
+impl Loss {
+    /// The estimated chance that one question or its answer is lost; never zero, since nothing measured is no
+    /// certainty.
+    fn estimate(&self) -> f64 {
+        let lost = self.sent.saturating_sub(self.answered);
+        (lost as f64 + 0.5) / (self.sent as f64 + 10.0)
+    }
+
+    /// How many passes bring the chance to miss a host below [`MISS_GOAL`].
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    fn passes(&self) -> u8 {
+        (MISS_GOAL.ln() / self.estimate().ln())
+            .ceil()
+            .clamp(1.0, f64::from(MOST_PASSES)) as u8
+    }
+}
+
+impl Course {
+    pub(crate) fn new(scope: Arc<Scope>, local: Local, methods: Methods, own: Own, time: Duration) -> Self {
+        let spans = merged(&scope);
+        let routed = spans
+            .iter()
+            .any(|span| matches!(local.road(span.bounds().0), Road::Routed));
+        // What is excluded is taken off as the first pass comes to it.
+        let total = spans
+            .iter()
+            .map(|span| u64::try_from(span.len()).unwrap_or(u64::MAX))
+            .sum();
+        let mut course = Self {
+            devices: Devices::new(scope.clone()),
+            sweep: Sweep {
+                addresses: each(spans.clone()),
+                spans,
+                parcels: VecDeque::new(),
+                pass: 1,
+                state: State::Asking,
+                reached: HashSet::new(),
+                refused: HashSet::new(),
+                total,
+                done: 0,
+                patience: if routed { PATIENCE_ROUTED } else { PATIENCE_ON_LINK },
+            },
+            scope,
+            local,
+            methods,
+            cookie: Cookie::default(),
+            own,
+            loss: Loss::default(),
+            fresh: VecDeque::new(),
+            known: HashSet::new(),
+            urgent: VecDeque::new(),
+            pending: VecDeque::new(),
+            open: HashSet::new(),
+            announced: Vec::new(),
+            hindrances: BTreeMap::new(),
+            unanswered: Vec::new(),
+            quiet_until: Duration::ZERO,
+            deadline: time,
+        };
+        course.urgent = course.to_groups();
+        course
+    }
+
+    /// Listens at least so long.
+    pub(crate) fn listen(mut self, time: Duration) -> Self {
+        self.quiet_until = time;
+        self
+    }
+
+    /// How far it is: addresses asked, of how many.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        (self.sweep.done, self.sweep.total)
+    }
+
+    /// What to send now; none: wait until [`Self::wake`].
+    pub(crate) fn next(&mut self, now: Duration) -> Option<Parcel> {
+        if now >= self.deadline {
+            return None;
+        }
+        if let Some(parcel) = self.urgent.pop_front() {
+            return Some(parcel);
+        }
+        while self.pending.len() < UNDER_WAY
+            && let Some(host) = self.fresh.pop_front()
+        {
+            for question in self.questions(host) {
+                self.ask(host, question, 1, now);
+            }
+        }
+        self.urgent.pop_front().or_else(|| self.sweep_on(now))
+    }
+
+    /// When there may be something to do although nothing was heard.
+    pub(crate) fn wake(&self) -> Duration {
+        let sweep = match self.sweep.state {
+            State::Asking => Some(Duration::ZERO),
+            State::Waiting(until) => Some(until),
+            State::Over => None,
+        };
+        let asked = self.pending.front().map(|pending| pending.until);
+        let soonest = [sweep, asked].into_iter().flatten().min();
+        soonest.unwrap_or(self.quiet_until).min(self.deadline)
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        while self.pending.front().is_some_and(|pending| pending.until <= now) {
+            let Some(pending) = self.pending.pop_front() else {
+                break;
+            };
+            if !self.open.remove(&(pending.host, pending.question.clone())) {
+                continue;
+            }
+            // Whoever does not speak a protocol is silent: that is an answer, and asked about twice at most.
+            if pending.attempt < ATTEMPTS {
+                self.ask(pending.host, pending.question, pending.attempt + 1, now);
+            }
+        }
+        if let State::Waiting(until) = self.sweep.state
+            && until <= now
+        {
+            if self.sweep.pass < self.loss.passes() {
+                self.sweep.pass += 1;
+                self.sweep.addresses = each(self.sweep.spans.clone());
+                self.sweep.state = State::Asking;
+            } else {
+                self.sweep.state = State::Over;
+            }
+        }
+    }
+
+    /// Whether all is done, or time is up.
+    pub(crate) fn over(&self, now: Duration) -> bool {
+        let done = self.sweep.state == State::Over
+            && self.urgent.is_empty()
+            && self.fresh.is_empty()
+            && self.open.is_empty();
+        now >= self.deadline || (done && now >= self.quiet_until)
+    }
+
+    /// A frame came in on a link.
+    pub(crate) fn hear(&mut self, link: u32, frame: &[u8], tag: Option<u16>, now: Duration) {
+        let Some(link) = self.local.link(link) else { return };
+        let ear = Ear {
+            local: &self.local,
+            link,
+            own: self.own,
+            cookie: &self.cookie,
+        };
+        let heard = ear.hear(frame, tag);
+        for address in heard.reached {
+            self.reached(address);
+        }
+        for (host, question) in heard.answered {
+            self.open.remove(&(host, question));
+        }
+        for (address, fact) in heard.facts {
+            let answered = matches!(fact, Fact::Answered(..));
+            self.devices.learn(address, fact);
+            if answered {
+                self.there(address);
+            }
+        }
+        for (host, question) in heard.next {
+            if self.wants(host, &question) {
+                self.ask(host, question, 1, now);
+            }
+        }
+        if let Some(announced) = heard.neighbour
+            && self.announced.len() < ANNOUNCED
+            && !self.announced.contains(&announced)
+        {
+            self.announced.push(announced);
+        }
+    }
+
+    /// Something could not be sent.
+    pub(crate) fn refused(&mut self, parcel: &Parcel, why: Hindrance) {
+        // Later passes ask what was counted in the first.
+        if self.sweep.pass > 1 {
+            return;
+        }
+        let address = match parcel {
+            Parcel::Frame { about, .. } => *about,
+            Parcel::Packet { destination, .. } => *destination,
+            Parcel::Datagram { destination, .. } => destination.ip(),
+        };
+        if self.sweep.refused.len() < KNOWN && self.sweep.refused.insert(address) {
+            self.sweep.done = self.sweep.done.saturating_sub(1);
+        }
+        self.hinder(address, why);
+    }
+
+    /// Something else went wrong.
+    pub(crate) fn hindered(&mut self, why: Hindrance) {
+        *self.hindrances.entry(why).or_default() += 1;
+    }
+
+    /// Closes the books.
+    pub(crate) fn close(
+        mut self,
+        packets: u64,
+        took: Duration,
+    ) -> (Devices, Report, BTreeMap<Hindrance, u64>) {
+        for announced in std::mem::take(&mut self.announced) {
+            let by_address = announced.addresses.iter().copied();
+            let host = by_address
+                .chain(self.devices.with_adapter(announced.adapter))
+                .find(|address| self.scope.permits_host(*address) && !self.local.is_own(*address));
+            for fact in host.map(|_| announced.facts).unwrap_or_default() {
+                self.devices
+                    .learn(host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), fact);
+            }
+        }
+        if self.devices.full() {
+            self.hindered(Hindrance::TooMany);
+        }
+        let left = self.sweep.total.saturating_sub(self.sweep.done);
+        if self.sweep.state != State::Over {
+            self.hindrances.entry(Hindrance::Deadline).or_insert(left);
+        }
+        let gaps = left.max(self.hindrances.values().sum());
+        let coverage = Coverage {
+            hosts: self.sweep.total,
+            hosts_answering: self.devices.answering(),
+            checks: self.sweep.total,
+            checks_done: self.sweep.total - left,
+            ..Coverage::default()
+        };
+        let known = (self.sweep.total - left) as f64 / self.sweep.total.max(1) as f64;
+        let effort = Effort {
+            requests: 0,
+            packets,
+            seconds: took.as_secs_f64(),
+            miss_probability: 1.0 - known * (1.0 - self.loss.estimate().powi(self.sweep.pass.into())),
+        };
+        let report = Report::close(effort, coverage, gaps, self.unanswered);
+        (self.devices, report, self.hindrances)
+    }
+
+    fn hinder(&mut self, address: IpAddr, why: Hindrance) {
+        *self.hindrances.entry(why).or_default() += 1;
+        if self.unanswered.len() < EXAMPLES {
+            self.unanswered.push(Unanswered {
+                target: address.into(),
+                port: None,
+            });
+        }
+    }
+
+    /// Somebody on our link said that the address is theirs.
+    fn reached(&mut self, address: IpAddr) {
+        if !self.scope.permits_host(address) {
+            return;
+        }
+        if self.loss.controls.remove(&address) {
+            self.loss.answered += 1;
+        } else if self.sweep.reached.insert(address) {
+            let pass = u64::from(self.sweep.pass);
+            self.loss.sent += pass;
+            self.loss.answered += 1;
+            if let Some(parcel) = self.who_has(address) {
+                self.loss.controls.insert(address);
+                self.loss.sent += 1;
+                self.urgent.push_back(parcel);
+            }
+        }
+    }
+
+    /// A host is there: it is asked the rest.
+    fn there(&mut self, address: IpAddr) {
+        if !self.scope.permits_host(address) || self.local.is_own(address) {
+            return;
+        }
+        self.sweep.reached.insert(address);
+        if self.known.len() < KNOWN && self.known.insert(address) {
+            self.fresh.push_back(address);
+        }
+    }
+
+    fn ask(&mut self, host: IpAddr, question: Question, attempt: u8, now: Duration) {
+        let parcel = self
+            .local
+            .source(host)
+            .and_then(|source| question.parcel(host, source, self.own, &self.cookie));
+        let Some(parcel) = parcel else { return };
+        if !self.open.insert((host, question.clone())) {
+            return;
+        }
+        self.urgent.push_back(parcel);
+        self.pending.push_back(Pending {
+            until: now + ANSWER,
+            host,
+            question,
+            attempt,
+        });
+    }
+
+    /// Whether this may be asked, and is wanted.
+    fn wants(&self, host: IpAddr, question: &Question) -> bool {
+        let permitted = match question.port() {
+            Some(port) => self.scope.permits(host, port),
+            None => self.scope.permits_host(host),
+        };
+        permitted && self.methods.contains(Method::of(question))
+    }
+
+    /// Everything that a host is asked which is there.
+    fn questions(&self, host: IpAddr) -> Vec<Question> {
+        let mut questions = vec![
+            Question::Echo,
+            Question::Timestamp,
+            Question::MdnsName,
+            Question::MdnsServices,
+            Question::Llmnr,
+            Question::Netbios,
+            Question::Snmp,
+            Question::ReverseDns(host),
+        ];
+        questions.extend(TCP_PORTS.map(Question::Syn));
+        questions.retain(|question| self.wants(host, question));
+        questions
+    }
+
+    fn sweep_on(&mut self, now: Duration) -> Option<Parcel> {
+        if self.sweep.state != State::Asking {
+            return None;
+        }
+        loop {
+            if let Some(parcel) = self.sweep.parcels.pop_front() {
+                return Some(parcel);
+            }
+            let Some(address) = self.sweep.addresses.next() else {
+                self.sweep.state = State::Waiting(now + self.sweep.patience * self.sweep.pass.into());
+                return None;
+            };
+            let first = self.sweep.pass == 1;
+            if !self.scope.permits_host(address) {
+                self.sweep.total -= u64::from(first);
+                continue;
+            }
+            if first {
+                self.sweep.done += 1;
+            } else if self.sweep.reached.contains(&address) {
+                continue;
+            }
+            self.sweep.parcels = self.knocks(address, first);
+            if first && self.sweep.parcels.is_empty() && !self.local.is_own(address) {
+                self.sweep.done -= 1;
+                let nowhere = self.local.road(address) == Road::Nowhere;
+                self.hinder(
+                    address,
+                    if nowhere {
+                        Hindrance::NoRoute
+                    } else {
+                        Hindrance::NoMethod
+                    },
+                );
+            }
+        }
+    }
+
+    /// What asks whether an address is there at all.
+    fn knocks(&mut self, address: IpAddr, first: bool) -> VecDeque<Parcel> {
+        match self.local.road(address) {
+            Road::Own(link) => {
+                let adapter = link.mac.map(Fact::Adapter);
+                if first {
+                    self.devices.learn(address, Fact::Answered(Source::Route, None));
+                    adapter
+                        .into_iter()
+                        .for_each(|adapter| self.devices.learn(address, adapter));
+                }
+                VecDeque::new()
+            }
+            Road::OnLink(..) if self.methods.contains(Method::Link) => {
+                self.who_has(address).into_iter().collect()
+            }
+            Road::OnLink(..) | Road::Routed => {
+                let questions = [
+                    Question::Echo,
+                    Question::Syn(443),
+                    Question::Ack(80),
+                    Question::Timestamp,
+                    Question::Snmp,
+                ];
+                let wanted = questions
+                    .into_iter()
+                    .filter(|question| self.wants(address, question));
+                let source = self.local.source(address);
+                source
+                    .map(|source| {
+                        wanted
+                            .filter_map(|question| question.parcel(address, source, self.own, &self.cookie))
+                            .collect()
+                    })
+                    .unwrap_or_default()
+            }
+            Road::Nowhere => VecDeque::new(),
+        }
+    }
+
+    /// The question who has an address on our link.
+    fn who_has(&self, address: IpAddr) -> Option<Parcel> {
+        let Road::OnLink(link, source) = self.local.road(address) else {
+            return None;
+        };
+        let own = Mac(link.mac?.0);
+        let bytes = match Ends::between(source, address)? {
+            Ends::V4 { source, destination } => Arp::request(own, source, destination).frame(),
+            Ends::V6 { source, destination } => {
+                let (group, adapter) = solicited_node(destination);
+                let ends = Ends::V6 {
+                    source,
+                    destination: group,
+                };
+                let question = Icmpv6::NeighbourSolicitation {
+                    target: destination,
+                    source: Some(own),
+                };
+                // RFC 4861, 7.1.1: only what came over no router counts.
+                let packet = ends.packet(ip::ICMPV6, 255, &question.bytes(ends)?);
+                Ethernet::new(own, adapter, ethernet::IPV6).frame(&packet)
+            }
+        };
+        Some(Parcel::Frame {
+            link: link.index,
+            about: address,
+            bytes,
+        })
+    }
+
+    /// Questions to everybody on our links, for the groups that are themselves in scope.
+    fn to_groups(&self) -> VecDeque<Parcel> {
+        let mut parcels = VecDeque::new();
+        for link in &self.local.links {
+            if let Some(mac) = link.mac {
+                // Whoever answers chooses an address of the network that the question came from.
+                let own = link.addresses.iter().map(IpNet::addr);
+                parcels.extend(own.filter_map(|own| self.echo_to_all(link, mac, own)));
+                parcels.extend(self.services_of_all(link, mac));
+            }
+        }
+        parcels
+    }
+
+    fn echo_to_all(&self, link: &Link, mac: MacAddress, own: IpAddr) -> Option<Parcel> {
+        let all = IpAddr::V6(ALL_NODES);
+        if !self.scope.permits_host(all) || !self.methods.contains(Method::Icmp) {
+            return None;
+        }
+        let ends = Ends::between(own, all)?;
+        let Some(Parcel::Packet { bytes, .. }) =
+            Question::Echo.parcel(all, ends.source(), self.own, &self.cookie)
+        else {
+            return None;
+        };
+        let packet = ends.packet(ip::ICMPV6, 1, &bytes);
+        let everybody = Mac([0x33, 0x33, 0, 0, 0, 1]);
+        Some(Parcel::Frame {
+            link: link.index,
+            about: all,
+            bytes: Ethernet::new(Mac(mac.0), everybody, ethernet::IPV6).frame(&packet),
+        })
+    }
+
+    fn services_of_all(&self, link: &Link, mac: MacAddress) -> Option<Parcel> {
+        let group = IpAddr::V4(MDNS_GROUP);
+        if !self.scope.permits(group, MDNS) || !self.methods.contains(Method::Udp) {
+            return None;
+        }
+        let ends = Ends::between(link.source_for(group)?, group)?;
+        let question = Question::MdnsServices.parcel(group, ends.source(), self.own, &self.cookie)?;
+        let Parcel::Datagram { bytes, .. } = question else {
+            return None;
+        };
+        // From and to the protocol's own port: the answers go to the group, and are overheard.
+        let udp = Udp {
+            source: MDNS,
+            destination: MDNS,
+        };
+        let packet = ends.packet(ip::UDP, 255, &udp.datagram(ends, &bytes));
+        let everybody = Mac([0x01, 0, 0x5e, 0, 0, 0xfb]);
+        Some(Parcel::Frame {
+            link: link.index,
+            about: group,
+            bytes: Ethernet::new(Mac(mac.0), everybody, ethernet::IPV4).frame(&packet),
+        })
+    }
+}
+
+/// The runs of the scope, in order, none of them overlapping another; groups are not swept.
+fn merged(scope: &Scope) -> Vec<Span> {
+    let mut spans: Vec<(IpAddr, IpAddr)> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
+    spans.retain(|(first, _)| !first.is_multicast());
+    spans.sort_unstable();
+    let mut merged: Vec<(IpAddr, IpAddr)> = Vec::new();
+    for (first, last) in spans {
+        match merged.last() {
+            Some((_, end)) if end.is_ipv4() == first.is_ipv4() && last <= *end => {}
+            Some((_, end)) if end.is_ipv4() == first.is_ipv4() && first <= *end => {
+                merged.extend(after(*end).map(|first| (first, last)));
+            }
+            _ => merged.push((first, last)),
+        }
+    }
+    merged
+        .into_iter()
+        .filter_map(|(first, last)| Span::between(first, last).ok())
+        .collect()
+}
+
+fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) => u32::from(v4)
+            .checked_add(1)
+            .map(|next| Ipv4Addr::from(next).into()),
+        IpAddr::V6(v6) => u128::from(v6)
+            .checked_add(1)
+            .map(|next| std::net::Ipv6Addr::from(next).into()),
+    }
+}
+
+fn each(spans: Vec<Span>) -> Box<dyn Iterator<Item = IpAddr> + Send> {
+    Box::new(spans.into_iter().flat_map(|span| span.addresses()))
+}
+
+const MDNS_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+/// What a host is likely to answer at, open or closed.
+const TCP_PORTS: [u16; 4] = [22, 80, 443, 445];
+/// Of the hosts that are there, so many may be missed.
+const MISS_GOAL: f64 = 2e-3;
+const MOST_PASSES: u8 = 3;
+const PATIENCE_ON_LINK: Duration = Duration::from_millis(120);
+const PATIENCE_ROUTED: Duration = Duration::from_millis(600);
+/// How long one answer may take, and how often it is asked for.
+const ANSWER: Duration = Duration::from_millis(700);
+const ATTEMPTS: u8 = 2;
+const UNDER_WAY: usize = 1024;
+/// As many as are kept.
+const KNOWN: usize = 65_536;
+const ANNOUNCED: usize = 256;
+const EXAMPLES: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! The hosts that were seen, each with the facts that show it; closed, each is a finding. Pure.
+//!
+//! What must stay true: only addresses in scope are kept, a fact once, and no more of either than the bounds
+//! below, whatever is heard.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use vedette_protocol::{
+    Finding, Scope,
+    finding::{Confidence, DeviceKind, Evidence, FindingPlace, FindingType, Label, MacAddress, Source},
+};
+
+use super::signs;
+use crate::vendor::vendor;
+
+/// Something that was learnt of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fact {
+    /// It answered us.
+    Answered(Source, Option<u16>),
+    /// It was overheard: anyone on the link could have said it in its name.
+    Overheard(Source),
+    /// It has this adapter, by its own answer.
+    Adapter(MacAddress),
+    /// It bears this adapter's address in a frame that was not for us.
+    AdapterOverheard(MacAddress),
+    /// It goes by this name.
+    Name(String, Source),
+    /// It is of this kind.
+    Kind(DeviceKind, Source),
+    /// It runs this.
+    System(String, Option<String>, Source),
+    /// It is this model.
+    Model(String),
+    /// Something to mend, at a port of it or at the host as a whole, with the evidence.
+    Weakness(FindingType, Option<u16>, Option<Evidence>),
+    /// Its frames bear this tag.
+    Vlan(u16),
+    /// It is joined to another.
+    Neighbour(Evidence),
+}
+
+/// The hosts of one scope.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    scope: Arc<Scope>,
+    devices: BTreeMap<IpAddr, Device>,
+    full: bool,
+}
+
+#[derive(Debug, Default)]
+struct Device {
+    answered: bool,
+    adapters: BTreeMap<MacAddress, Claim>,
+    model: Option<Label>,
+    evidence: Vec<Evidence>,
+    weaknesses: BTreeMap<(FindingType, Option<u16>), Vec<Evidence>>,
+    vlans: BTreeSet<u16>,
+    neighbours: Vec<Evidence>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    Overheard,
+    Answered,
+}
+
+impl Devices {
+    /// None yet.
+    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+        Self {
+            scope,
+            devices: BTreeMap::new(),
+            full: false,
+        }
+    }
+
+    /// Takes a fact; of an address that is not in scope, none is kept.
+    pub(crate) fn learn(&mut self, address: IpAddr, fact: Fact) {
+        if !self.scope.permits_host(address) {
+            return;
+        }
+        if self.devices.len() >= DEVICES && !self.devices.contains_key(&address) {
+            self.full = true;
+            return;
+        }
+        self.devices.entry(address).or_default().learn(fact);
+    }
+
+    /// Whether there were more hosts than are kept.
+    pub(crate) fn full(&self) -> bool {
+        self.full
+    }
+
+    /// How many answered.
+    pub(crate) fn answering(&self) -> u64 {
+        self.devices.values().filter(|device| device.answered).count() as u64
+    }
+
+    /// The address of a host with this adapter, if one is known.
+    pub(crate) fn with_adapter(&self, mac: MacAddress) -> Option<IpAddr> {
+        self.devices
+            .iter()
+            .find(|(_, device)| device.adapters.contains_key(&mac))
+            .map(|(address, _)| *address)
+    }
+
+    /// Everything that is known, as findings.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        self.devices
+            .iter()
+            .flat_map(|(address, device)| device.findings(*address))
+            .collect()
+    }
+}
+
+impl Device {
+    fn learn(&mut self, fact: Fact) {
+        match fact {
+            Fact::Answered(by, port) => {
+                self.answered = true;
+                self.add(Evidence::Seen { by, port });
+            }
+            Fact::Overheard(by) => self.add(Evidence::Seen { by, port: None }),
+            Fact::Adapter(mac) => self.claim(mac, Claim::Answered),
+            Fact::AdapterOverheard(mac) => self.claim(mac, Claim::Overheard),
+            Fact::Name(name, by) => {
+                if let Some(name) = Label::cut(&name) {
+                    self.add(Evidence::HostName { name, by });
+                }
+            }
+            Fact::Kind(device, by) => self.add(Evidence::Device { device, by }),
+            Fact::System(name, version, by) => {
+                if let Some(name) = Label::cut(&name) {
+                    let version = version.as_deref().and_then(Label::cut);
+                    self.add(Evidence::System { name, version, by });
+                }
+            }
+            Fact::Model(model) => {
+                if self.model.is_none() {
+                    self.model = Label::cut(&model);
+                }
+            }
+            Fact::Weakness(type_, port, evidence) => {
+                let known = self.weaknesses.entry((type_, port)).or_default();
+                if let Some(evidence) = evidence
+                    && known.len() < FACTS
+                    && !known.contains(&evidence)
+                {
+                    known.push(evidence);
+                }
+            }
+            Fact::Vlan(id) => {
+                if self.vlans.len() < FACTS {
+                    self.vlans.insert(id);
+                }
+            }
+            Fact::Neighbour(evidence) => {
+                if self.neighbours.len() < NEIGHBOURS && !self.neighbours.contains(&evidence) {
+                    self.neighbours.push(evidence);
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, mac: MacAddress, claim: Claim) {
+        let room = self.adapters.len() < ADAPTERS;
+        if let Some(known) = self.adapters.get_mut(&mac) {
+            *known = claim.max(*known);
+        } else if room {
+            self.adapters.insert(mac, claim);
+        }
+    }
+
+    fn add(&mut self, evidence: Evidence) {
+        if self.evidence.len() < FACTS && !self.evidence.contains(&evidence) {
+            self.evidence.push(evidence);
+        }
+    }
+
+    fn findings(&self, address: IpAddr) -> Vec<Finding> {
+        let place = || FindingPlace::host(address.into());
+        let sure = match self.answered {
+            true => Confidence::Certain,
+            false => Confidence::Tentative,
+        };
+        let interface = |mac: &MacAddress| Evidence::Interface {
+            mac: *mac,
+            vendor: vendor(*mac),
+        };
+        let mut host = Finding::new(FindingType::Device, place(), sure);
+        host.product.clone_from(&self.model);
+        host.evidence = self.evidence.clone();
+        host.evidence.extend(self.adapters.keys().map(interface));
+        for mac in self.adapters.keys() {
+            let kinds = signs::kind_by_adapter(*mac).map(|device| Evidence::Device {
+                device,
+                by: Source::Vendor,
+            });
+            host.evidence
+                .extend(kinds.filter(|evidence| !self.evidence.contains(evidence)));
+        }
+        let mut findings = vec![host];
+        let firm = |type_, evidence| {
+            let mut finding = Finding::new(type_, place(), Confidence::Firm);
+            finding.evidence = evidence;
+            finding
+        };
+        for ((type_, port), evidence) in &self.weaknesses {
+            let place = match port {
+                Some(port) => FindingPlace::port(address.into(), *port),
+                None => place(),
+            };
+            let mut finding = Finding::new(*type_, place, Confidence::Certain);
+            finding.evidence.clone_from(evidence);
+            findings.push(finding);
+        }
+        // Both answered a question that was put to all: one of them has the other's address.
+        let answering = self
+            .adapters
+            .iter()
+            .filter(|(_, claim)| **claim == Claim::Answered);
+        let answering: Vec<Evidence> = answering.map(|(mac, _)| interface(mac)).collect();
+        if answering.len() > 1 {
+            findings.push(firm(FindingType::AddressConflict, answering));
+        }
+        if !self.vlans.is_empty() {
+            let tags = self.vlans.iter().map(|id| Evidence::Vlan { id: *id }).collect();
+            findings.push(firm(FindingType::Vlan, tags));
+        }
+        if !self.neighbours.is_empty() {
+            findings.push(firm(FindingType::Neighbours, self.neighbours.clone()));
+        }
+        findings
+    }
+}
+
+/// With the bounds on each of them, some 200 MB at the very worst and 10 in a network of /16.
+const DEVICES: usize = 65_536;
+const FACTS: usize = 32;
+const ADAPTERS: usize = 8;
+const NEIGHBOURS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use vedette_protocol::target::PortSet;
+
+    fn devices(target: &str) -> Devices {
+        let scope = Scope::new(&[target.parse().unwrap()], &[], &[], PortSet::all());
+        Devices::new(Arc::new(scope))
+    }
+
+    fn found(devices: &Devices, type_: FindingType) -> Vec<Finding> {
+        let mut findings = devices.findings();
+        findings.retain(|finding| finding.type_ == type_);
+        findings
+    }
+
+    const ONE: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+    const OTHER: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
+
+    #[test]
+    fn what_is_not_in_scope_is_not_told() {
+        let mut devices = devices("192.0.2.0/30");
+        devices.learn("192.0.2.9".parse().unwrap(), Fact::Overheard(Source::Arp));
+        assert_eq!(devices.findings(), []);
+    }
+
+    #[test]
+    fn two_adapters_that_answer_for_one_address_conflict() {
+        let address = "192.0.2.1".parse().unwrap();
+        let mut devices = devices("192.0.2.0/30");
+        devices.learn(address, Fact::Adapter(ONE));
+        devices.learn(address, Fact::Adapter(ONE));
+        devices.learn(address, Fact::AdapterOverheard(OTHER));
+        assert_eq!(
+            found(&devices, FindingType::AddressConflict),
+            [],
+            "hearsay is no conflict"
+        );
+        devices.learn(address, Fact::Adapter(OTHER));
+        let conflict = found(&devices, FindingType::AddressConflict);
+        assert_eq!(conflict[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn who_was_only_overheard_is_tentative() {
+        let address = "192.0.2.1".parse().unwrap();
+        let mut devices = devices("192.0.2.0/30");
+        devices.learn(address, Fact::Overheard(Source::Mdns));
+        assert_eq!(
+            found(&devices, FindingType::Device)[0].confidence,
+            Confidence::Tentative
+        );
+        devices.learn(address, Fact::Answered(Source::Arp, None));
+        assert_eq!(
+            found(&devices, FindingType::Device)[0].confidence,
+            Confidence::Certain
+        );
+        assert_eq!(devices.answering(), 1);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn a_storm_stays_within_bounds(names in proptest::collection::vec(".{0,200}", 0..200), macs in any::<[[u8; 6]; 20]>()) {
+            let mut devices = devices("192.0.2.0/24");
+            let address = "192.0.2.77".parse().unwrap();
+            for name in names {
+                devices.learn(address, Fact::Name(name.clone(), Source::Mdns));
+                devices.learn(address, Fact::Model(name));
+            }
+            for (at, mac) in macs.into_iter().enumerate() {
+                devices.learn(address, Fact::Adapter(MacAddress(mac)));
+                devices.learn(address, Fact::Vlan(u16::try_from(at).unwrap()));
+            }
+            for finding in devices.findings() {
+                prop_assert!(finding.evidence.len() <= FACTS + 2 * ADAPTERS);
+                prop_assert!(finding.id_is_right());
+            }
+        }
+    }
+}
