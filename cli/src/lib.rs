@@ -18,3 +18,4 @@ mod validity;
 
 pub use arguments::Arguments;
 pub use command::{Outcome, run};
+pub use login::Login;

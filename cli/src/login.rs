@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -15,11 +16,20 @@ use zeroize::Zeroizing;
 /// What is needed to ask a platform.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Login {
+pub struct Login {
     pub(crate) url: PlatformUrl,
     /// The CA's certificate as PEM: a copy, so that the login does not change with a file elsewhere.
     pub(crate) ca: String,
     pub(crate) token: Token,
+}
+
+impl FromStr for Login {
+    type Err = toml::de::Error;
+
+    /// Reads the file in which a login is kept.
+    fn from_str(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
 }
 
 /// A bearer token. Printed nowhere.
@@ -116,7 +126,8 @@ impl Login {
         );
         let text =
             Zeroizing::new(fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?);
-        toml::from_str(&text).with_context(|| format!("{} is no login; log in again", path.display()))
+        text.parse()
+            .with_context(|| format!("{} is no login; log in again", path.display()))
     }
 
     fn store_at(&self, path: &Path) -> Result<()> {

@@ -2,8 +2,11 @@
 
 use std::{fs, path::Path};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Serialize;
 use vedette_crypto::{Signer, SigningKey, hpke::OpeningKey};
+use vedette_platform::ca::{self, Authority};
 use vedette_protocol::{
     ApplianceId, BootId, Digest, Finding, ImageId, Job, JobId, Nonce, OrgId, PortSet, ScanId, Signed,
     Timestamp,
@@ -181,6 +184,28 @@ fn main() {
         write_as("target", name, text.as_bytes());
     }
     write("platform_url", b"https://platform.example:8443");
+    write("device_code", b"bcdf-ghjk");
+    write(
+        "link_file",
+        b"# This is private data. Do not parse.\nOPER_STATE=routable\nDNS=192.0.2.53 2001:db8::53\nNTP=\n",
+    );
+    write(
+        "login_file",
+        b"url = \"https://platform.example\"\nca = \"PEM\"\ntoken = \"secret\"\n",
+    );
+    let place = serde_json::to_vec(&(0, "192.0.2.1", 443, Digest([5; 32]), appliance)).expect("plain data");
+    write("finding_cursor", URL_SAFE_NO_PAD.encode(place).as_bytes());
+    let kept = ca::new_appliance_ca().expect("a new CA");
+    let der = CertificateDer::from_pem_slice(kept.certificate_pem.as_bytes()).expect("its own PEM");
+    let ca = Authority::open(der, &kept.key).expect("its own key");
+    let named = ca.name_appliance(appliance, &key.verifying_key());
+    write("peer_certificate", &named.expect("a certificate"));
+    let section = format!(
+        "url = \"https://platform.example\"\nkey = \"{}\"\nroots = [\"ISRG Root X1\", \"\"\"\n{}\"\"\", \"a.pem\"]\n",
+        key.verifying_key(),
+        kept.certificate_pem
+    );
+    write("platform_section", section.as_bytes());
     packets();
 }
 

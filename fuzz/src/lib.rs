@@ -5,9 +5,15 @@
 //! A new parser is one line in [`TARGETS`] and a folder of seeds.
 #![forbid(unsafe_code)]
 
+use std::path::Path;
+
+use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
-    Finding, ImageConfig, Job, PortSet, Signed, Target, codec, image::PlatformUrl, keeper, link,
-    status::Status, worker,
+    Finding, ImageConfig, Job, PortSet, Signed, Target, codec,
+    image::{PlatformPins, PlatformUrl},
+    keeper, link,
+    status::Status,
+    worker,
 };
 use vedette_scanner::{
     parse,
@@ -82,7 +88,31 @@ pub const TARGETS: &[FuzzTarget] = &[
         name: "job",
         parse: |bytes| drop(codec::decode::<Job>(bytes)),
     },
+    FuzzTarget {
+        name: "peer_certificate",
+        parse: |bytes| _ = vedette_platform::link::Peer::named_by(bytes),
+    },
     // Text of operators and files.
+    FuzzTarget {
+        name: "device_code",
+        parse: |bytes| text(bytes, |text| drop(vedette_platform::link::parse_code(text))),
+    },
+    FuzzTarget {
+        name: "finding_cursor",
+        parse: |bytes| text(bytes, |text| drop(vedette_platform::api::place_behind(text))),
+    },
+    FuzzTarget {
+        name: "login_file",
+        parse: |bytes| text(bytes, |text| drop(text.parse::<vedette_cli::Login>())),
+    },
+    FuzzTarget {
+        name: "platform_section",
+        parse: |bytes| text(bytes, |text| drop(platform_section(text))),
+    },
+    FuzzTarget {
+        name: "link_file",
+        parse: |bytes| drop(vedette_daemon::link::network::parse_link(bytes)),
+    },
     FuzzTarget {
         name: "target",
         parse: |bytes| text(bytes, |text| drop(text.parse::<Target>())),
@@ -236,6 +266,12 @@ pub const TARGETS: &[FuzzTarget] = &[
 /// The target of that name.
 pub fn target(name: &str) -> Option<&'static FuzzTarget> {
     TARGETS.iter().find(|target| target.name == name)
+}
+
+/// What `[platform]` of a manifest pins. Files that it names are looked for where there are none.
+fn platform_section(text: &str) -> Option<PlatformPins> {
+    let section: PlatformSection = toml::from_str(text).ok()?;
+    section.pins(Path::new("/proc/self/none")).ok()
 }
 
 fn frame<T: serde::de::DeserializeOwned>(mut bytes: &[u8]) -> Option<T> {

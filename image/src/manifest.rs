@@ -17,7 +17,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use vedette_protocol::image::PlatformPins;
 
-use platform::PlatformSection;
+pub use platform::PlatformSection;
 pub use probe::{Probe, ProbeFile};
 
 /// The manifest, read and checked.

@@ -18,6 +18,7 @@ mod throttle;
 pub(crate) mod tokens;
 
 pub use caller::Caller;
+pub use findings::place_behind;
 pub use problem::ApiError;
 pub use throttle::Throttle;
 

@@ -12,7 +12,7 @@ mod poll;
 mod request;
 mod time;
 
-pub(crate) use activate::parse_code;
+pub use activate::parse_code;
 pub use enrolment::{EnrolError, NewIdentity, enrol};
 pub use request::{FromAppliance, LinkError, Peer, Reply};
 

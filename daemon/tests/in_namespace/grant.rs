@@ -1,6 +1,7 @@
 //! A worker's grant, from its request to its end, in the kernel.
 
 use std::{
+    io::{ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
@@ -10,6 +11,7 @@ use std::{
 use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
 use vedette_protocol::{
     ApplianceId, Job, JobId, ScanId, Signed, Timestamp,
+    codec::{read_frame, write_frame},
     job::Checks,
     keeper::{Enrolled, KeeperAnswer, KeeperRequest},
     scope::Resolved,
@@ -121,6 +123,42 @@ fn a_grant_lives_as_long_as_the_workers_connection() {
         ask(&kept, platform.job(&job(600))).answer,
         ScopeAnswer::Granted { .. }
     ));
+}
+
+#[test]
+fn a_worker_that_goes_on_talking_loses_its_grant() {
+    let platform = Platform::honest();
+    let kept = serving("talking", &platform);
+    for noise in [&[1][..], &[0xff; 4096]] {
+        let socket = kept.socket.clone();
+        let request = ScopeRequest {
+            job: platform.job(&job(600)),
+            names: vec![],
+        };
+        let (say, answer) = channel();
+        let (go_on, told) = channel();
+        let worker = thread::spawn(move || {
+            become_user(WORKER);
+            let mut socket = UnixStream::connect(socket).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+            write_frame(&mut socket, &request).unwrap();
+            say.send(read_frame::<ScopeAnswer>(&mut socket).unwrap()).unwrap();
+            told.recv().unwrap();
+            let _ = socket.write_all(noise);
+            // The keeper's end is closed, with bytes of ours unread.
+            match socket.read(&mut [0; 16]) {
+                Ok(length) => length == 0,
+                Err(error) => error.kind() == ErrorKind::ConnectionReset,
+            }
+        });
+        assert!(matches!(answer.recv().unwrap(), ScopeAnswer::Granted { .. }));
+        assert!(reaches(&kept.wire, WORKER, HOST, 80));
+        go_on.send(()).unwrap();
+        wait_until_unreachable(&kept, Duration::from_secs(5));
+        assert!(worker.join().unwrap());
+    }
+    let answers = socket::ask(&kept.socket, vec![KeeperRequest::Standing]);
+    assert!(matches!(answers.as_slice(), [KeeperAnswer::Standing(_)]));
 }
 
 #[test]

@@ -14,7 +14,8 @@ use vedette_daemon::{
     keeper::server::{Desk, serve},
 };
 use vedette_protocol::{
-    ApplianceId, Job, JobId, OrgId, ScanId, Signed, Timestamp,
+    ApplianceId, Frame, Job, JobId, OrgId, ScanId, Signed, Timestamp,
+    codec::read_frame,
     job::Checks,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, NotGenuine, Refusal, Unfit},
     worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
@@ -86,6 +87,31 @@ fn malformed_frames_end_the_conversation_and_not_the_keeper() {
         for uid in [LINK, WORKER] {
             assert!(closed_on(&kept.socket, uid, bytes.clone()), "{uid} {bytes:?}");
         }
+    }
+    let answers = ask(&kept.socket, vec![KeeperRequest::Standing]);
+    assert!(matches!(answers.as_slice(), [KeeperAnswer::Standing(_)]));
+}
+
+#[test]
+fn a_conversation_that_turns_to_noise_is_ended_and_others_go_on() {
+    let kept = kept("noise");
+    let request = Frame::of(&KeeperRequest::Standing).unwrap();
+    for noise in [&[9; 64][..], &[1, 0xff, 0xff, 0xff, 0xff], &[1, 1, 0, 0, 0, 0xff]] {
+        let bytes = [request.bytes(), noise].concat();
+        let answered = speaking(&kept.socket, LINK, move |mut socket| {
+            socket.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+            socket.write_all(&bytes).unwrap();
+            let answer: KeeperAnswer = read_frame(&mut socket).unwrap();
+            let over = match socket.read(&mut [0; 16]) {
+                Ok(length) => length == 0,
+                Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            };
+            (answer, over)
+        });
+        assert!(
+            matches!(answered, (KeeperAnswer::Standing(_), true)),
+            "{answered:?}"
+        );
     }
     let answers = ask(&kept.socket, vec![KeeperRequest::Standing]);
     assert!(matches!(answers.as_slice(), [KeeperAnswer::Standing(_)]));

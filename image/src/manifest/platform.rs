@@ -10,9 +10,10 @@ use vedette_crypto::{
 };
 use vedette_protocol::image::{PlatformPins, PlatformUrl};
 
+/// The section.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PlatformSection {
+pub struct PlatformSection {
     url: PlatformUrl,
     key: VerifyingKey,
     roots: Vec<Root>,
@@ -29,7 +30,8 @@ enum Root {
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 
 impl PlatformSection {
-    pub(super) fn pins(self, folder: &Path) -> anyhow::Result<PlatformPins> {
+    /// What it pins; files that it names are read from the manifest's folder.
+    pub fn pins(self, folder: &Path) -> anyhow::Result<PlatformPins> {
         let mut roots = Vec::new();
         for root in self.roots {
             match root {

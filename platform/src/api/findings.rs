@@ -61,7 +61,7 @@ pub(crate) async fn page(
     asked: FindingQuery,
 ) -> Result<Page<StoredFinding>, ApiError> {
     let limit = cursor::page(asked.limit)?;
-    let behind = asked.cursor.as_deref().map(cursor::read::<Place>).transpose()?;
+    let behind = asked.cursor.as_deref().map(place_behind).transpose()?;
     let filter = Filter {
         scan: asked.scan,
         appliance: asked.appliance,
@@ -69,7 +69,6 @@ pub(crate) async fn page(
         target: asked.target,
     };
     let mut reading = platform.store.read().await?;
-    let behind = behind.map(Position::from);
     let mut found = findings::list(&mut reading, caller.org(), &filter, behind.as_ref(), limit + 1).await?;
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
@@ -79,6 +78,14 @@ pub(crate) async fn page(
         .map(|last| cursor::write(&Place::from(last.position.clone())));
     let items = found.into_iter().map(|placed| placed.finding).collect();
     Ok(Page { items, next })
+}
+
+/// The place that a cursor of this list names.
+///
+/// # Errors
+/// When it names none.
+pub fn place_behind(cursor: &str) -> Result<Position, ApiError> {
+    cursor::read::<Place>(cursor).map(Position::from)
 }
 
 /// A position as a cursor holds it.

@@ -144,7 +144,7 @@ fn again(platform: &Platform, known: &Appliance, same_way: bool) -> Result<Activ
 }
 
 /// Reads a code as people type it: any case, with or without hyphen or spaces.
-pub(crate) fn parse_code(text: &str) -> Option<String> {
+pub fn parse_code(text: &str) -> Option<String> {
     let letters = text.chars().filter(|c| !c.is_whitespace() && *c != '-');
     let code: String = letters
         .take(CODE_LENGTH + 1)

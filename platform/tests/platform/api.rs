@@ -310,6 +310,43 @@ async fn bodies_that_are_no_json_are_refused() {
 }
 
 #[tokio::test]
+async fn every_route_that_takes_a_body_refuses_one_that_does_not_fit() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b"null",
+        b"[]",
+        b"7",
+        b"\"text\"",
+        b"{}",
+        b"{\"name\": 1, \"kind\": {}, \"code\": [], \"account\": 2, \"password\": null}",
+        b"{\"name\": \"a\", \"name\": \"b\"}",
+        b"{\"unknown\": true}",
+        b"{\"code\": \"\\ud800\"}",
+        b"{\"code\": \"\xff\xfe\"}",
+        b"{\"valid_for\": 1e400}",
+    ];
+    for path in ["sessions", "tokens", "appliances/activate", "scans"] {
+        for body in bodies {
+            let request = Request::builder()
+                .method(Method::POST)
+                .uri(format!("/api/v1/{path}"))
+                .header(CONTENT_TYPE, "application/json");
+            let detail = operator
+                .ask(request, body.to_vec().into())
+                .await
+                .problem(400, "bad-request");
+            assert!(
+                detail.starts_with("the body ") && detail.len() < 1000,
+                "{path}: {detail}"
+            );
+        }
+    }
+    assert_eq!(house.stranger().get("/health").await.text, "ok\n");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_a_problem_too() {
     let house = House::open();
     let stranger = house.stranger();

@@ -163,6 +163,14 @@ impl Appliance {
         }
     }
 
+    /// The code that its console shows.
+    pub(crate) async fn code(&mut self, house: &House) -> String {
+        match self.activate_by(house, Activation::DeviceCode).await.unwrap() {
+            ActivateOutcome::Pending { code, .. } => code,
+            outcome @ (ActivateOutcome::Enrolled(_) | ActivateOutcome::Refused(_)) => panic!("{outcome:?}"),
+        }
+    }
+
     pub(crate) async fn boot(&mut self, house: &House) -> Result<Boot, BootRefusal> {
         let (id, key) = self.present(house).await?;
         self.confirm(house, id, key).await

@@ -274,13 +274,7 @@ async fn names_and_texts_are_escaped() {
     let house = House::open();
     let operator = house.operator().await;
     let mut appliance = Appliance::new();
-    let pending = appliance
-        .activate_by(&house, vedette_protocol::link::Activation::DeviceCode)
-        .await
-        .unwrap();
-    let vedette_protocol::link::ActivateOutcome::Pending { code, .. } = pending else {
-        panic!("{pending:?}");
-    };
+    let code = appliance.code(&house).await;
     let name = "<img src=x onerror=alert(1)>\"'";
     let named = operator
         .post("/api/v1/appliances/activate", json!({"code": code, "name": name}))

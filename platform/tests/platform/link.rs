@@ -7,11 +7,11 @@ use serde_json::json;
 use vedette_crypto::Signer;
 use vedette_platform::store::Store;
 use vedette_protocol::{
-    ApplianceId, Nonce, Signed, codec,
+    ApplianceId, Message, Nonce, Signed, codec,
     image::ImageKind,
     link::{
-        ActivateOutcome, ActivateRefusal, Activation, BootRefusal, BootRequest, PollOutcome, PollRequest,
-        TimeRequest,
+        ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, Answer, BootRefusal, BootRequest,
+        ConfirmRequest, EventsRequest, PollOutcome, PollRequest, Request, TimeRequest,
     },
 };
 
@@ -140,23 +140,8 @@ async fn a_device_code_waits_for_its_approval() {
     let house = House::open();
     let operator = house.operator().await;
     let mut appliance = Appliance::new();
-    let code = |outcome| match outcome {
-        ActivateOutcome::Pending { code, .. } => code,
-        ActivateOutcome::Enrolled(_) | ActivateOutcome::Refused(_) => panic!("{outcome:?}"),
-    };
-    let first = code(
-        appliance
-            .activate_by(&house, Activation::DeviceCode)
-            .await
-            .unwrap(),
-    );
-    let again = code(
-        appliance
-            .activate_by(&house, Activation::DeviceCode)
-            .await
-            .unwrap(),
-    );
-    assert_eq!(first, again);
+    let first = appliance.code(&house).await;
+    assert_eq!(first, appliance.code(&house).await);
     let wrong = operator
         .post("/api/v1/appliances/activate", json!({"code": "BBBB-BBBB"}))
         .await;
@@ -199,19 +184,11 @@ async fn a_device_code_that_has_expired_is_told_from_a_wrong_one_and_replaced() 
     let house = House::open();
     let operator = house.operator().await;
     let mut appliance = Appliance::new();
-    let mut code = async || match appliance
-        .activate_by(&house, Activation::DeviceCode)
-        .await
-        .unwrap()
-    {
-        ActivateOutcome::Pending { code, .. } => code,
-        outcome @ (ActivateOutcome::Enrolled(_) | ActivateOutcome::Refused(_)) => panic!("{outcome:?}"),
-    };
     let approve = async |code: &str| {
         let asked = json!({"code": code});
         operator.post("/api/v1/appliances/activate", asked).await
     };
-    let late = code().await;
+    let late = appliance.code(&house).await;
     // A quarter of an hour later, as far as the platform's tables can tell.
     let store = Store::open(&house.data().join("platform.db")).await.unwrap();
     let mut writing = store.write().await.unwrap();
@@ -225,7 +202,7 @@ async fn a_device_code_that_has_expired_is_told_from_a_wrong_one_and_replaced() 
         expired.contains("`code` has expired, at 20") && expired.contains("console shows another"),
         "{expired}"
     );
-    let fresh = code().await;
+    let fresh = appliance.code(&house).await;
     assert_ne!(fresh, late);
     assert!(
         approve(&late)
@@ -331,6 +308,61 @@ async fn malformed_and_oversized_bodies_are_refused_and_the_server_goes_on() {
         appliance.poll(&house, &boot, 1, &[], 0).await,
         PollOutcome::Serve { .. }
     ));
+}
+
+#[tokio::test]
+async fn every_route_of_the_link_refuses_noise_and_damage_and_the_server_goes_on() {
+    let house = House::open();
+    let mut appliance = Appliance::activated(&house).await;
+    let boot = appliance.boot(&house).await.unwrap();
+    let Ok(signed) = Signed::seal(&poll_of(&appliance, &boot), &appliance.key);
+    let good = signed.to_bytes();
+    let mut bodies = vec![vec![], vec![0xff; 4096], vec![0; 4096]];
+    for length in [1, good.len() / 2, good.len() - 1] {
+        bodies.push(good[..length].to_vec());
+    }
+    for at in [0, 1, 9, good.len() / 2, good.len() - 1] {
+        let mut damaged = good.clone();
+        damaged[at] ^= 0x40;
+        bodies.push(damaged);
+    }
+    let mut longer = good.clone();
+    longer.push(0);
+    bodies.push(longer);
+    for body in bodies {
+        for answer in [
+            refused::<TimeRequest>(&house, &appliance, &body).await,
+            refused::<ActivateRequest>(&house, &appliance, &body).await,
+            refused::<BootRequest>(&house, &appliance, &body).await,
+            refused::<ConfirmRequest>(&house, &appliance, &body).await,
+            refused::<PollRequest>(&house, &appliance, &body).await,
+            refused::<EventsRequest>(&house, &appliance, &body).await,
+        ] {
+            assert!(
+                [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&answer),
+                "{answer}: {body:?}"
+            );
+        }
+    }
+    assert!(matches!(
+        appliance.poll(&house, &boot, 1, &[], 0).await,
+        PollOutcome::Serve { .. }
+    ));
+}
+
+/// How a request that is none is answered.
+async fn refused<R>(house: &House, appliance: &Appliance, body: &[u8]) -> StatusCode
+where
+    R: Request<Outcome: std::fmt::Debug>,
+    Answer<R::Outcome>: Message,
+{
+    match appliance
+        .ask_signed::<R>(house, body.to_vec(), appliance.identity())
+        .await
+    {
+        Err(Failure::Status(status)) => status,
+        other => panic!("{} was answered with {other:?}", R::PATH),
+    }
 }
 
 fn poll_of(appliance: &Appliance, boot: &super::appliance::Boot) -> PollRequest {

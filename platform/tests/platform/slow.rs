@@ -144,6 +144,35 @@ async fn drip(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite, bytes: 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_within_tls_ends_the_connection_and_not_the_platform() {
+    let strict = Strict::open(LONG).await;
+    let long_head = [b"GET / HTTP/1.1\r\nX: ", &[b'x'; 1 << 20][..]].concat();
+    let many_heads = [b"GET / HTTP/1.1\r\n".to_vec(), b"X: y\r\n".repeat(1000)].concat();
+    for protocols in [vec![], vec![link::ALPN.to_vec()]] {
+        for noise in [
+            &b"nonsense\r\n\r\n"[..],
+            &[0; 512],
+            &[0xff; 512],
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"GET /\r\nHost\r\n\r\n",
+            b"POST /link/v1/time HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+            b"POST /link/v1/time HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            &long_head,
+            &many_heads,
+        ] {
+            let stream = strict.tls_with(protocols.clone()).await;
+            let (mut reading, mut writing) = tokio::io::split(stream);
+            // It may be closed before all of it is said.
+            let _ = writing.write_all(noise).await;
+            let _ = writing.flush().await;
+            let said = timeout(PATIENCE, rest(&mut reading)).await.unwrap();
+            assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+        }
+    }
+    assert!(strict.health().await.ends_with("ok\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handshake_that_does_not_come_to_its_end_is_ended() {
     let strict = Strict::open(Limits {
         handshake: SHORT,
