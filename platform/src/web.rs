@@ -29,7 +29,8 @@ pub fn routes(platform: Shared) -> Router {
         ))
         .layer(header(header::CACHE_CONTROL, "no-store"))
         .layer(header(header::CONTENT_SECURITY_POLICY, DOCUMENT_POLICY))
-        .layer(header(header::REFERRER_POLICY, "no-referrer"))
+        // Not "no-referrer": browsers then say `Origin: null` with our own forms (Fetch, section 3.2).
+        .layer(header(header::REFERRER_POLICY, "same-origin"))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(header(header::X_FRAME_OPTIONS, "DENY"))
         .layer(header(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
