@@ -3,6 +3,8 @@
 
 mod api;
 mod appliance;
+mod browser;
+mod chromium;
 mod dashboard;
 mod house;
 mod init;
