@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
-use vedette_protocol::api::{Appliance, Token, TokenKind};
+use vedette_protocol::api::{Appliance, CreatedToken, Token, TokenKind};
 use vedette_tests::lab::Lab;
 use vedette_tests::operator::Operator;
 use vedette_tests::platform::{Platform, PlatformData, TestImages, url};
@@ -78,6 +78,36 @@ fn a_token_works_until_it_is_revoked_and_its_secret_is_shown_once() {
     let refused = with_token();
     assert_eq!(refused.status.code(), Some(1));
     assert!(said(&refused).contains("vedette login"), "{}", said(&refused));
+}
+
+#[test]
+fn a_token_is_valid_for_as_long_as_was_asked_within_bounds() {
+    let desk = Desk::open();
+    let create = |kind: &'static str, validity: &'static str| {
+        [
+            "token",
+            "create",
+            kind,
+            "--name",
+            "short",
+            "--valid-for",
+            validity,
+        ]
+    };
+    let created: CreatedToken = desk.operator.ask(&create("activation", "30m")).unwrap();
+    assert_eq!(created.token.expires.since(created.token.created).as_secs(), 1800);
+    let shown = desk.operator.try_run(&create("activation", "7d")).unwrap();
+    assert!(said(&shown).starts_with("valid until 20"), "{}", said(&shown));
+    for (kind, validity, code, part) in [
+        ("activation", "31d", 1, "ask for 30d at most"),
+        ("api", "367d", 1, "ask for 366d at most"),
+        ("api", "0s", 2, "as in 90s, 30m, 24h or 7d"),
+        ("activation", "soon", 2, "as in 90s, 30m, 24h or 7d"),
+    ] {
+        let refused = desk.operator.try_run(&create(kind, validity)).unwrap();
+        assert_eq!(refused.status.code(), Some(code), "{validity}");
+        assert!(said(&refused).contains(part), "{}", said(&refused));
+    }
 }
 
 #[test]
