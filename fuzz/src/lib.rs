@@ -226,6 +226,14 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_certificate(bytes)),
     },
     FuzzTarget {
+        name: "scan_tls",
+        parse: |bytes| drop((parse::parse_flight(bytes), parse::parse_ssl2(bytes))),
+    },
+    FuzzTarget {
+        name: "scan_starttls",
+        parse: |bytes| drop(parse::each_upgrade(bytes)),
+    },
+    FuzzTarget {
         name: "scan_exposed_file",
         parse: |bytes| _ = parse::is_exposed_file(bytes),
     },

@@ -1,5 +1,6 @@
 //! Certificates as a scanner reads them (RFC 5280): a stranger's bytes, believed in nothing but what they say.
 
+use num_bigint::BigUint;
 use vedette_protocol::{
     Digest, Timestamp,
     finding::{Evidence, Label},
@@ -37,6 +38,8 @@ pub struct Certificate {
     pub key: Option<(Label, u32)>,
     /// The algorithm it is signed with, if that is a broken one.
     pub broken_signature: Option<Label>,
+    /// Whether it demands a stapled OCSP response (RFC 7633).
+    pub must_be_stapled: bool,
 }
 
 /// Reads a certificate in DER.
@@ -57,6 +60,7 @@ pub fn parse_certificate(der: &[u8]) -> Option<Certificate> {
         names: names(&certificate),
         key: key(&certificate),
         broken_signature: broken_signature(&certificate),
+        must_be_stapled: must_be_stapled(&certificate),
     })
 }
 
@@ -117,6 +121,59 @@ fn key(certificate: &X509Certificate<'_>) -> Option<(Label, u32)> {
     Some((Label::cut(algorithm)?, u32::try_from(bits).ok()?))
 }
 
+/// The public half of an RSA key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RsaKey {
+    modulus: BigUint,
+    exponent: BigUint,
+}
+
+/// The key of a certificate in DER, if it is one of RSA of a usual size.
+pub fn rsa_key(der: &[u8]) -> Option<RsaKey> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let PublicKey::RSA(key) = certificate.public_key().parsed().ok()? else {
+        return None;
+    };
+    // A stranger's number: a huge one would cost more than its answer is worth.
+    (key.modulus.len() <= MODULUS_LIMIT && key.exponent.len() <= EXPONENT_LIMIT).then(|| RsaKey {
+        modulus: BigUint::from_bytes_be(key.modulus),
+        exponent: BigUint::from_bytes_be(key.exponent),
+    })
+}
+
+impl RsaKey {
+    /// Length of its modulus in bytes.
+    pub fn length(&self) -> usize {
+        usize::try_from(self.modulus.bits().div_ceil(8)).unwrap_or(MODULUS_LIMIT)
+    }
+
+    /// Raises a block, with whatever padding it has, to the key's exponent (RFC 8017, section 5.1.1); none
+    /// when it is no number below the modulus.
+    pub fn encrypt(&self, block: &[u8]) -> Option<Vec<u8>> {
+        let number = BigUint::from_bytes_be(block);
+        if number >= self.modulus {
+            return None;
+        }
+        let digits = number.modpow(&self.exponent, &self.modulus).to_bytes_be();
+        let zeros = vec![0; self.length().checked_sub(digits.len())?];
+        Some([zeros, digits].concat())
+    }
+}
+
+/// Whether the first of two certificates in DER names the second as its issuer; none when one is unreadable.
+pub fn names_as_issuer(issued: &[u8], issuer: &[u8]) -> Option<bool> {
+    let (_, issued) = X509Certificate::from_der(issued).ok()?;
+    let (_, issuer) = X509Certificate::from_der(issuer).ok()?;
+    Some(issued.issuer() == issuer.subject())
+}
+
+/// The feature `status_request` (RFC 7633, section 6).
+fn must_be_stapled(certificate: &X509Certificate<'_>) -> bool {
+    const STATUS_REQUEST: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x05];
+    let extension = certificate.get_extension_unique(&TLS_FEATURE);
+    matches!(extension, Ok(Some(extension)) if extension.value == STATUS_REQUEST)
+}
+
 fn broken_signature(certificate: &X509Certificate<'_>) -> Option<Label> {
     let broken = [
         (OID_PKCS1_MD5WITHRSAENC, "md5WithRSAEncryption"),
@@ -131,5 +188,9 @@ fn broken_signature(certificate: &X509Certificate<'_>) -> Option<Label> {
 }
 
 const NAMES_LIMIT: usize = 256;
+/// In bytes: 16,384 bits, and what a 64-bit machine takes in one step.
+const MODULUS_LIMIT: usize = 2048;
+const EXPONENT_LIMIT: usize = 8;
+const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 /// RFC 3279, section 2.2.3.
 const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);

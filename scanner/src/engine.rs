@@ -291,17 +291,38 @@ async fn examine(mut known: Known, wire: &Wire, checks: &Checks, deadline: Insta
             };
             return Examined { known, end };
         }
-        for probe in probes {
+        for together in probes.chunks(QUESTIONS_AT_ONCE) {
             if Instant::now() >= deadline || known.exchanges().len() >= EXCHANGES_LIMIT {
                 return Examined {
                     known,
                     end: ExaminationEnd::CutShort,
                 };
             }
-            let reply = ask(wire, &probe, deadline).await;
-            known.learn(probe, reply);
+            for (probe, reply) in ask_together(wire, together, deadline).await {
+                known.learn(probe, reply);
+            }
         }
     }
+}
+
+/// Sends probes side by side; the replies are in the order of the probes.
+async fn ask_together(wire: &Wire, probes: &[Probe], deadline: Instant) -> Vec<(Probe, Reply)> {
+    let asking = probes.iter().cloned().map(|probe| {
+        let wire = wire.clone();
+        tokio::spawn(async move {
+            let reply = ask(&wire, &probe, deadline).await;
+            (probe, reply)
+        })
+    });
+    let mut exchanges = Vec::new();
+    for asked in asking.collect::<Vec<_>>() {
+        match asked.await {
+            Ok(exchange) => exchanges.push(exchange),
+            // Nothing cancels it: it panicked, and so shall we.
+            Err(broken) => std::panic::resume_unwind(broken.into_panic()),
+        }
+    }
+    exchanges
 }
 
 /// Sends a probe; once more, if it came to nothing.
@@ -324,7 +345,9 @@ async fn ask(wire: &Wire, probe: &Probe, deadline: Instant) -> Reply {
 /// With what each may keep of its replies, this is the bound on memory.
 const CONVERSATIONS: usize = 64;
 const CONVERSATIONS_PER_HOST: usize = 8;
-/// Of one endpoint; no plan comes near.
-const EXCHANGES_LIMIT: usize = 64;
+/// To one endpoint; of one host's endpoints many may be examined at once.
+const QUESTIONS_AT_ONCE: usize = 4;
+/// Of one endpoint. The suites of a server that takes all of them need most; those replies are short.
+const EXCHANGES_LIMIT: usize = 1024;
 const BATCHES: usize = 64;
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);

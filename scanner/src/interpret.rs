@@ -11,6 +11,7 @@ use crate::{
     known::Known,
     plan::subject,
     probe::Wrap,
+    tls,
 };
 
 /// The observation of a port.
@@ -31,10 +32,21 @@ pub fn interpret(known: &Known, checks: &Checks, now: Timestamp) -> Vec<Finding>
     };
     let service = service(&subject).filter(|_| checks.contains(Check::Services));
     let audits = AUDITS.iter().filter(|audit| checks.contains(audit.check));
-    service
+    let mut findings: Vec<Finding> = service
         .into_iter()
         .chain(audits.flat_map(|audit| (audit.judge)(&subject, now)))
-        .collect()
+        .collect();
+    findings.extend(grade(&subject, &findings));
+    findings
+}
+
+/// The grade of an endpoint that speaks TLS, by what was found there.
+fn grade(subject: &Subject<'_>, findings: &[Finding]) -> Option<Finding> {
+    let versions = |finding: &&Finding| finding.type_ == FindingType::TlsVersions;
+    findings.iter().find(versions)?;
+    let mut finding = subject.known.finding(FindingType::TlsGrade, Confidence::Certain);
+    finding.evidence = tls::grade::evidence(findings).into_iter().collect();
+    Some(finding)
 }
 
 fn service(subject: &Subject<'_>) -> Option<Finding> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use vedette_protocol::{
-    finding::{Confidence, Finding, FindingPlace, FindingType, Host},
+    finding::{Confidence, Finding, FindingPlace, FindingType, Host, Label},
     target::HostName,
 };
 
@@ -79,6 +79,7 @@ impl Known {
     pub(crate) fn handshake(&self, versions: Versions, silence: Silence) -> Probe {
         Probe {
             endpoint: self.endpoint,
+            upgrade: None,
             wrap: Wrap::Tls(self.hello(versions)),
             turn: Turn::Ours,
             say: Vec::new(),
@@ -99,6 +100,7 @@ impl Known {
         let Question { turn, say, until } = question;
         Probe {
             endpoint: self.endpoint,
+            upgrade: None,
             wrap: wrap.clone(),
             turn,
             say,
@@ -122,10 +124,19 @@ impl Known {
 
     /// A finding about this port as a whole.
     pub(crate) fn finding(&self, type_: FindingType, confidence: Confidence) -> Finding {
-        Finding::new(
-            type_,
-            FindingPlace::port(self.host(), self.endpoint.port()),
-            confidence,
-        )
+        Finding::new(type_, self.place(), confidence)
+    }
+
+    /// A finding about something on this port that has a name of its own.
+    pub(crate) fn finding_about(&self, type_: FindingType, name: Label) -> Finding {
+        let place = FindingPlace {
+            parameter: Some(name),
+            ..self.place()
+        };
+        Finding::new(type_, place, Confidence::Certain)
+    }
+
+    fn place(&self) -> FindingPlace {
+        FindingPlace::port(self.host(), self.endpoint.port())
     }
 }

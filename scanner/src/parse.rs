@@ -20,4 +20,8 @@ pub use crate::{
         smtp::parse_greeting as parse_smtp_greeting, snmp::parse_report as parse_snmp_report,
         ssh::parse_greeting as parse_ssh_greeting,
     },
+    tls::{
+        flight::{parse_flight, parse_ssl2},
+        starttls::each_upgrade,
+    },
 };

@@ -90,7 +90,7 @@ impl Plan {
 pub fn next(known: &Known, checks: &Checks) -> Vec<Probe> {
     let subject = match subject(known, checks) {
         Ok(subject) => subject,
-        Err(Some(ask)) => return vec![ask],
+        Err(Some(ask)) => return vec![*ask],
         Err(None) => return Vec::new(),
     };
     let mut wanted: Vec<Probe> = Vec::new();
@@ -110,7 +110,7 @@ pub(crate) fn is_given_up(known: &Known, checks: &Checks) -> bool {
 }
 
 /// What is to be audited, or what must be asked before that is known; neither, when only ports count.
-pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'a>, Option<Probe>> {
+pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'a>, Option<Box<Probe>>> {
     let depth = match (
         checks.contains(Check::Services) || checks.contains(Check::Http),
         checks.contains(Check::Tls),
@@ -120,22 +120,13 @@ pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'
         (false, false) => return Err(None),
     };
     match identify(known, depth) {
-        Identified::Ask(probe) => Err(Some(probe)),
-        Identified::As(identity, wrap) => Ok(Subject {
-            known,
-            identity: Some(identity),
-            wrap,
-        }),
-        Identified::Tls => Ok(Subject {
-            known,
-            identity: None,
-            wrap: Wrap::Tls(known.hello(Versions::Both)),
-        }),
-        Identified::Unknown | Identified::GivenUp => Ok(Subject {
-            known,
-            identity: None,
-            wrap: Wrap::Plain,
-        }),
+        Identified::Ask(probe) => Err(Some(Box::new(probe))),
+        Identified::As(identity, wrap) => Ok(Subject::new(known, Some(identity), wrap)),
+        Identified::Tls => {
+            let wrap = Wrap::Tls(known.hello(Versions::Both));
+            Ok(Subject::new(known, None, wrap))
+        }
+        Identified::Unknown | Identified::GivenUp => Ok(Subject::new(known, None, Wrap::Plain)),
     }
 }
 

@@ -4,11 +4,15 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use vedette_protocol::target::HostName;
 
+use crate::tls::{flight::Stage, starttls::Upgrade};
+
 /// One exchange with one endpoint, over a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Where to.
     pub endpoint: SocketAddr,
+    /// What comes before all else: the way from the protocol in the clear to TLS.
+    pub upgrade: Option<Upgrade>,
     /// Inside what.
     pub wrap: Wrap,
     /// When to speak.
@@ -70,6 +74,8 @@ pub enum Until {
     Pause,
     /// A whole HTTP response.
     Response,
+    /// As much of a TLS handshake that we wrote ourselves.
+    Tls(Stage),
 }
 
 /// What it means when nothing is heard.
@@ -79,13 +85,21 @@ pub enum Silence {
     Answers,
     /// That we do not know what we wanted to know.
     IsAGap,
+    /// The same; but who hangs up without a word has refused, and that is an answer.
+    IsAGapUnlessTheyHangUp,
 }
 
 impl Probe {
     /// Whether the reply to one is the reply to the other: who is patient for longer learns nothing more.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        (self.endpoint, &self.wrap, &self.say, self.until)
-            == (other.endpoint, &other.wrap, &other.say, other.until)
+        (self.endpoint, &self.upgrade, &self.wrap, &self.say, self.until)
+            == (
+                other.endpoint,
+                &other.upgrade,
+                &other.wrap,
+                &other.say,
+                other.until,
+            )
     }
 }
 
@@ -106,6 +120,9 @@ impl fmt::Display for Probe {
                 ..
             }) => "tls1.3",
         };
+        if let Some(upgrade) = &self.upgrade {
+            write!(f, "{:?} ", upgrade.protocol)?;
+        }
         write!(f, "{wrap} {} \"{}\"", self.endpoint, self.say.escape_ascii())
     }
 }

@@ -60,6 +60,8 @@ pub enum TlsFailure {
     NotTls,
     /// They hung up.
     HungUp,
+    /// The protocol in the clear did not lead there.
+    NotOffered,
 }
 
 impl Reply {
@@ -76,10 +78,12 @@ impl Reply {
     pub fn answers(&self, probe: &Probe) -> bool {
         match (self.end, probe.silence) {
             (End::Refused | End::Unreachable | End::NotAsked(_), _) => false,
-            (End::Enough | End::Full | End::NoTls(_), _) | (End::Closed | End::Quiet, Silence::Answers) => {
-                true
-            }
+            (End::Enough | End::NoTls(_), _)
+            | (End::Full, Silence::Answers | Silence::IsAGap)
+            | (End::Closed | End::Quiet, Silence::Answers)
+            | (End::Closed, Silence::IsAGapUnlessTheyHangUp) => true,
             (End::Closed | End::Quiet, Silence::IsAGap) => !self.heard.is_empty(),
+            (End::Full | End::Quiet, Silence::IsAGapUnlessTheyHangUp) => false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod pace;
 mod sweep;
 mod talk;
 mod tls;
+mod upgrade;
 
 use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Instant};
 
@@ -91,6 +92,7 @@ mod tests {
         let (turn, until, silence) = (Turn::Ours, Until::Line, Silence::IsAGap);
         Probe {
             endpoint,
+            upgrade: None,
             wrap: Wrap::Plain,
             turn,
             say: b"hello\n".to_vec(),

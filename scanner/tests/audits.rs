@@ -159,12 +159,6 @@ fn a_short_key_and_a_broken_signature_are_found_out() {
     );
 }
 
-#[test]
-fn a_server_without_tls_1_3_is_found_out() {
-    let found = tls_server(None, &issued(2020, 2100), &[TlsVersion::Tls12]);
-    assert_eq!(types(&found), [FindingType::TlsNoTls13]);
-}
-
 /// A web server on port 80 that knows these paths: each with the headers and the body of its answer.
 fn web_server(pages: &[(&str, &str, &str)]) -> Vec<Finding> {
     accusations("192.0.2.7:80", None, |probe| {

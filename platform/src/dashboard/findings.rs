@@ -356,6 +356,10 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
         .flatten()
         .collect(),
         Evidence::Platform { cpe } => vec![("CPE", cpe.to_string())],
+        Evidence::TlsSuite { version, suite } => vec![("Cipher suite", format!("{suite} ({version})"))],
+        Evidence::TlsGroup { group } => vec![("Group", group.to_string())],
+        Evidence::Feature { name, value } => vec![("Seen", format!("{name}: {value}"))],
+        Evidence::Grade { grade } => vec![("Grade", grade.to_string())],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Typed facts that show a finding. Closed: a new kind of fact is a new variant at the end.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -175,10 +175,34 @@ pub enum Evidence {
         /// Its name.
         cpe: Cpe,
     },
+    /// A cipher suite was accepted.
+    TlsSuite {
+        /// Under this version.
+        version: TlsVersion,
+        /// IANA's name of it.
+        suite: Label,
+    },
+    /// A group was accepted for the agreement on keys.
+    TlsGroup {
+        /// IANA's name of it.
+        group: Label,
+    },
+    /// Something that a server does or tells, beside versions, suites and groups.
+    Feature {
+        /// What, as `alpn`.
+        name: Label,
+        /// How, as `h2`.
+        value: Label,
+    },
+    /// A grade by a published rule.
+    Grade {
+        /// From `A+` to `F`.
+        grade: Label,
+    },
 }
 
-/// Versions of SSL and TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Versions of SSL and TLS, ordered by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum TlsVersion {
     /// RFC 6101.
@@ -196,11 +220,56 @@ pub enum TlsVersion {
     /// RFC 8446.
     #[serde(rename = "TLSv1.3")]
     Tls13,
+    /// RFC 6176, which forbids it.
+    #[serde(rename = "SSLv2")]
+    Ssl2,
+}
+
+impl TlsVersion {
+    /// Every version, the oldest first.
+    pub const ALL: [Self; 6] = [
+        Self::Ssl2,
+        Self::Ssl3,
+        Self::Tls10,
+        Self::Tls11,
+        Self::Tls12,
+        Self::Tls13,
+    ];
+
+    /// Its number in handshakes.
+    pub fn number(self) -> u16 {
+        match self {
+            Self::Ssl2 => 0x0002,
+            Self::Ssl3 => 0x0300,
+            Self::Tls10 => 0x0301,
+            Self::Tls11 => 0x0302,
+            Self::Tls12 => 0x0303,
+            Self::Tls13 => 0x0304,
+        }
+    }
+
+    /// The version of that number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.number() == number)
+    }
+}
+
+impl Ord for TlsVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for TlsVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for TlsVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Ssl2 => "SSLv2",
             Self::Ssl3 => "SSLv3",
             Self::Tls10 => "TLSv1.0",
             Self::Tls11 => "TLSv1.1",

@@ -135,6 +135,60 @@ types! {
     TlsVersions = "tls-versions", Service, Info, None, "TLS versions that are spoken", "";
     TlsNoTls13 = "tls-no-tls13", Weakness, Info, Some(327),
         "TLS 1.3 is not offered", "Enable TLS 1.3.";
+    TlsSuites = "tls-suites", Service, Info, None, "TLS cipher suites that are spoken", "";
+    TlsGroups = "tls-groups", Service, Info, None, "TLS groups that keys are agreed on in", "";
+    TlsFeatures = "tls-features", Service, Info, None, "What the TLS server does besides", "";
+    TlsGrade = "tls-grade", Service, Info, None, "Grade of TLS", "";
+    TlsDrown = "tls-drown", Weakness, High, Some(327),
+        "SSLv2 is spoken: recordings of better versions can be decrypted (DROWN, CVE-2016-0800)",
+        "Disable SSLv2 on every server that has this key, and replace the key.";
+    TlsPoodle = "tls-poodle", Weakness, Medium, Some(310),
+        "SSLv3 is spoken: an attacker in between can guess what is sent (POODLE, CVE-2014-3566)", "Disable SSLv3.";
+    TlsOldVersions = "tls-old-versions", Weakness, Low, Some(327),
+        "SSLv3, TLS 1.0 or 1.1 is spoken (RFC 7568, RFC 8996)", "Disable everything before TLS 1.2.";
+    TlsBeast = "tls-beast", Weakness, Low, Some(326),
+        "CBC suites are spoken in TLS 1.0 or before (BEAST, CVE-2011-3389)", "Disable TLS 1.0 and SSLv3.";
+    TlsNoEncryption = "tls-no-encryption", Weakness, High, Some(319),
+        "Suites are accepted that encrypt nothing", "Remove the NULL suites.";
+    TlsAnonymous = "tls-anonymous", Weakness, High, Some(306),
+        "Suites are accepted that authenticate nobody", "Remove the anonymous suites (aNULL).";
+    TlsFreak = "tls-freak", Weakness, High, Some(326),
+        "RSA for export is accepted (FREAK, CVE-2015-0204)", "Remove the EXPORT suites.";
+    TlsLogjam = "tls-logjam", Weakness, High, Some(326),
+        "Diffie-Hellman that can be broken is accepted (LOGJAM, CVE-2015-4000)",
+        "Remove the EXPORT suites, and use groups of 2048 bits or more.";
+    TlsWeakDh = "tls-weak-dh", Weakness, Medium, Some(326),
+        "Diffie-Hellman with less than 2048 bits is accepted", "Use groups of 2048 bits or more, as ffdhe2048.";
+    TlsWeakGroup = "tls-weak-group", Weakness, Low, Some(326),
+        "Curves with less than 112 bits of strength are accepted", "Leave X25519, P-256 and larger curves.";
+    TlsShortKeys = "tls-short-keys", Weakness, High, Some(326),
+        "Suites with keys of less than 112 bits are accepted", "Remove the DES and EXPORT suites.";
+    TlsRc4 = "tls-rc4", Weakness, Medium, Some(327),
+        "RC4 is accepted (RFC 7465)", "Remove the RC4 suites.";
+    TlsSweet32 = "tls-sweet32", Weakness, Low, Some(327),
+        "Ciphers with blocks of 64 bits are accepted (SWEET32, CVE-2016-2183)", "Remove the 3DES, DES, IDEA and RC2 suites.";
+    TlsNoForwardSecrecy = "tls-no-forward-secrecy", Weakness, Low, Some(327),
+        "A version is spoken without any suite that has forward secrecy", "Offer ECDHE suites, and prefer them.";
+    TlsInsecureRenegotiation = "tls-insecure-renegotiation", Weakness, Medium, Some(300),
+        "Secure renegotiation is not supported (RFC 5746, CVE-2009-3555)", "Update the TLS library.";
+    TlsCompression = "tls-compression", Weakness, Medium, Some(310),
+        "TLS compression is on (CRIME, CVE-2012-4929)", "Turn TLS compression off.";
+    TlsNoFallbackProtection = "tls-no-fallback-protection", Weakness, Low, Some(757),
+        "A client can be pressed back to an older version (RFC 7507)", "Disable the older versions, or update the TLS library.";
+    TlsHeartbleed = "tls-heartbleed", Weakness, Critical, Some(126),
+        "Memory of the server can be read (Heartbleed, CVE-2014-0160)",
+        "Update OpenSSL, replace key and certificate, and change the passwords that went through it.";
+    TlsCcsInjection = "tls-ccs-injection", Weakness, High, Some(325),
+        "Keys can be forced from in between (CCS injection, CVE-2014-0224)", "Update OpenSSL.";
+    TlsRobot = "tls-robot", Weakness, High, Some(203),
+        "RSA key exchange tells whether its padding was right (ROBOT)",
+        "Remove the suites with RSA key exchange, and update the TLS library.";
+    TlsBrokenChain = "tls-broken-chain", Weakness, Low, Some(295),
+        "The certificates shown do not vouch for each other in order", "Send the certificate first, then each one that issued the one before.";
+    TlsWideWildcard = "tls-wide-wildcard", Weakness, Medium, Some(295),
+        "The certificate is for every name below a top-level domain, or for any", "Issue certificates for the names that are served.";
+    TlsStapleMissing = "tls-staple-missing", Weakness, Medium, Some(299),
+        "The certificate demands a stapled OCSP response and none is sent", "Turn OCSP stapling on.";
     HttpHeaderMissing = "http-header-missing", Weakness, Low, Some(693),
         "Security header is missing", "Send the header with a value that fits the application.";
     HttpServerVersion = "http-server-version", Weakness, Info, Some(200),

@@ -15,17 +15,18 @@ pub(crate) const AUDIT: Audit = Audit {
 };
 
 fn judge(subject: &Subject<'_>, now: Timestamp) -> Vec<Finding> {
-    let Some(certificate) = subject.certificate() else {
-        return Vec::new();
-    };
-    let type_ = if now > certificate.not_after {
-        FindingType::TlsCertificateExpired
-    } else if now < certificate.not_before {
-        FindingType::TlsCertificateNotYetValid
-    } else {
-        return Vec::new();
-    };
-    let mut finding = subject.known.finding(type_, Confidence::Certain);
-    finding.evidence = vec![certificate.evidence()];
-    vec![finding]
+    let certificates = subject.certificates().into_iter();
+    let out_of_date = certificates.filter_map(|certificate| {
+        let type_ = if now > certificate.not_after {
+            FindingType::TlsCertificateExpired
+        } else if now < certificate.not_before {
+            FindingType::TlsCertificateNotYetValid
+        } else {
+            return None;
+        };
+        let mut finding = subject.known.finding(type_, Confidence::Certain);
+        finding.evidence = vec![certificate.evidence()];
+        Some(finding)
+    });
+    out_of_date.collect()
 }

@@ -15,15 +15,14 @@ pub(crate) const AUDIT: Audit = Audit {
 };
 
 fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
-    let Some(certificate) = subject
-        .certificate()
-        .filter(|certificate| certificate.self_signed)
-    else {
-        return Vec::new();
-    };
-    let mut finding = subject
-        .known
-        .finding(FindingType::TlsCertificateSelfSigned, Confidence::Certain);
-    finding.evidence = vec![certificate.evidence()];
-    vec![finding]
+    let certificates = subject.certificates().into_iter();
+    let self_signed = certificates.filter(|certificate| certificate.self_signed);
+    self_signed
+        .map(|certificate| {
+            let type_ = FindingType::TlsCertificateSelfSigned;
+            let mut finding = subject.known.finding(type_, Confidence::Certain);
+            finding.evidence = vec![certificate.evidence()];
+            finding
+        })
+        .collect()
 }

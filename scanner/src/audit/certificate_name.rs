@@ -16,16 +16,18 @@ pub(crate) const AUDIT: Audit = Audit {
 };
 
 fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
-    let (Some(certificate), Some(name)) = (subject.certificate(), subject.known.name()) else {
+    let Some(name) = subject.known.name() else {
         return Vec::new();
     };
-    if certificate.covers(name.as_str()) {
-        return Vec::new();
-    }
-    let mut finding = subject
-        .known
-        .finding(FindingType::TlsCertificateWrongName, Confidence::Certain);
-    let mismatch = Label::cut(name.as_str()).map(|asked| Evidence::NameMismatch { asked });
-    finding.evidence = mismatch.into_iter().chain([certificate.evidence()]).collect();
-    vec![finding]
+    let certificates = subject.certificates().into_iter();
+    let for_others = certificates.filter(|certificate| !certificate.covers(name.as_str()));
+    for_others
+        .map(|certificate| {
+            let type_ = FindingType::TlsCertificateWrongName;
+            let mut finding = subject.known.finding(type_, Confidence::Certain);
+            let mismatch = Label::cut(name.as_str()).map(|asked| Evidence::NameMismatch { asked });
+            finding.evidence = mismatch.into_iter().chain([certificate.evidence()]).collect();
+            finding
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@ use vedette_protocol::{
 };
 
 use super::{Audit, Subject, no_probes};
+use crate::certificate::Certificate;
 
 pub(crate) const AUDIT: Audit = Audit {
     check: Check::Tls,
@@ -18,9 +19,14 @@ pub(crate) const AUDIT: Audit = Audit {
 const SHORTEST: &[(&str, u32)] = &[("RSA", 2048), ("DSA", 2048), ("EC", 224)];
 
 fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
-    let Some(certificate) = subject.certificate() else {
-        return Vec::new();
-    };
+    let certificates = subject.certificates();
+    let faults = certificates
+        .iter()
+        .map(|certificate| faults(subject, certificate));
+    faults.flatten().collect()
+}
+
+fn faults(subject: &Subject<'_>, certificate: &Certificate) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some((algorithm, bits)) = certificate.key.clone()
         && SHORTEST

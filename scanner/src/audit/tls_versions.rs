@@ -1,4 +1,4 @@
-//! Which versions of TLS a server speaks: 1.2 and 1.3; older ones are not asked for.
+//! Which versions of SSL and TLS a server speaks, and what follows from those alone.
 
 use vedette_protocol::{
     Finding, Timestamp,
@@ -8,8 +8,11 @@ use vedette_protocol::{
 
 use super::{Audit, Subject};
 use crate::{
-    probe::{Probe, Silence, Versions},
-    reply::{End, Reply, Session},
+    probe::Probe,
+    tls::{
+        suite::Fault,
+        survey::{Fallback, Survey},
+    },
 };
 
 pub(crate) const AUDIT: Audit = Audit {
@@ -18,67 +21,98 @@ pub(crate) const AUDIT: Audit = Audit {
     judge,
 };
 
-/// A server that knows both takes 1.3 when it is offered both, so that only 1.2 remains to be asked for.
+/// What the whole survey wants to know: the other audits of suites and groups judge what came of it.
 fn probes(subject: &Subject<'_>) -> Vec<Probe> {
-    match version(subject, Versions::Both) {
-        Some(TlsVersion::Tls13) => vec![subject.known.handshake(Versions::Only12, Silence::IsAGap)],
-        _ => Vec::new(),
-    }
+    subject
+        .survey()
+        .map(|survey| survey.next.clone())
+        .unwrap_or_default()
 }
 
 fn judge(subject: &Subject<'_>, _: Timestamp) -> Vec<Finding> {
-    let Some(best) = version(subject, Versions::Both) else {
+    let Some(survey) = subject.survey().filter(|survey| survey.speaks()) else {
         return Vec::new();
     };
-    let tls13 = best == TlsVersion::Tls13;
-    let tls12 = if tls13 { offers_12(subject) } else { Some(true) };
-    let mut versions = subject
-        .known
-        .finding(FindingType::TlsVersions, Confidence::Certain);
-    versions.evidence = [(TlsVersion::Tls12, tls12), (TlsVersion::Tls13, Some(tls13))]
-        .into_iter()
-        .filter_map(|(version, offered)| {
-            Some(Evidence::TlsVersion {
-                version,
-                offered: offered?,
-            })
-        })
-        .collect();
-    let mut findings = vec![versions];
-    if !tls13 {
-        let mut finding = subject
+    let version = |version| {
+        let offered = survey.speaks_version(version)?;
+        Some(Evidence::TlsVersion { version, offered })
+    };
+    let mut findings = vec![
+        subject
             .known
-            .finding(FindingType::TlsNoTls13, Confidence::Certain);
-        finding.evidence = vec![Evidence::TlsVersion {
-            version: TlsVersion::Tls13,
-            offered: false,
-        }];
-        findings.push(finding);
+            .finding(FindingType::TlsVersions, Confidence::Certain),
+    ];
+    findings[0].evidence = TlsVersion::ALL.into_iter().filter_map(version).collect();
+    for (type_, evidence) in [
+        (FindingType::TlsNoTls13, no_tls13(survey)),
+        (FindingType::TlsDrown, ssl2(survey)),
+        (FindingType::TlsPoodle, poodle(survey)),
+        (FindingType::TlsOldVersions, old(survey)),
+        (FindingType::TlsNoFallbackProtection, fallback(survey)),
+    ] {
+        if !evidence.is_empty() {
+            let mut finding = subject.known.finding(type_, Confidence::Certain);
+            finding.evidence = evidence;
+            findings.push(finding);
+        }
     }
     findings
 }
 
-/// The version agreed on in a handshake that offered these.
-fn version(subject: &Subject<'_>, versions: Versions) -> Option<TlsVersion> {
-    let reply = subject
-        .known
-        .reply(&subject.known.handshake(versions, Silence::Answers))?;
-    reply.session.as_ref()?.version
+fn no_tls13(survey: &Survey) -> Vec<Evidence> {
+    match survey.speaks_version(TlsVersion::Tls13) {
+        Some(false) => vec![Evidence::TlsVersion {
+            version: TlsVersion::Tls13,
+            offered: false,
+        }],
+        Some(true) | None => Vec::new(),
+    }
 }
 
-/// Whether TLS 1.2 alone was accepted; none when that is not known.
-fn offers_12(subject: &Subject<'_>) -> Option<bool> {
-    let reply = subject
-        .known
-        .reply(&subject.known.handshake(Versions::Only12, Silence::IsAGap))?;
-    match reply {
-        Reply {
-            session: Some(Session { version: Some(_), .. }),
-            ..
-        } => Some(true),
-        Reply {
-            end: End::NoTls(_), ..
-        } => Some(false),
-        _ => None,
+fn ssl2(survey: &Survey) -> Vec<Evidence> {
+    let Some(ciphers) = &survey.ssl2 else {
+        return Vec::new();
+    };
+    let version = TlsVersion::Ssl2;
+    let known = ciphers.iter().filter_map(|cipher| cipher.label());
+    let suites = known.map(|suite| Evidence::TlsSuite { version, suite });
+    [Evidence::TlsVersion {
+        version,
+        offered: true,
+    }]
+    .into_iter()
+    .chain(suites)
+    .collect()
+}
+
+/// The padding of SSLv3 is not authenticated; its RC4 suites have none, and faults of their own.
+fn poodle(survey: &Survey) -> Vec<Evidence> {
+    let suites = survey.with_fault(Fault::Cbc);
+    let of_ssl3 = suites.filter(|(version, _)| *version == TlsVersion::Ssl3);
+    of_ssl3
+        .filter_map(|(version, suite)| {
+            let suite = suite.label()?;
+            Some(Evidence::TlsSuite { version, suite })
+        })
+        .collect()
+}
+
+fn old(survey: &Survey) -> Vec<Evidence> {
+    let old = survey.spoken.iter().map(|spoken| spoken.version);
+    old.filter(|version| (TlsVersion::Ssl3..TlsVersion::Tls12).contains(version))
+        .map(|version| Evidence::TlsVersion {
+            version,
+            offered: true,
+        })
+        .collect()
+}
+
+fn fallback(survey: &Survey) -> Vec<Evidence> {
+    match survey.fallback {
+        Some(Fallback::Accepted(version)) => vec![Evidence::TlsVersion {
+            version,
+            offered: true,
+        }],
+        Some(Fallback::Refused) | None => Vec::new(),
     }
 }

@@ -17,12 +17,13 @@ use tokio::{
 use super::{
     gate::{Attempt, Gate, family, stream_socket},
     sweep::Hindrance,
-    tls,
+    tls, upgrade,
 };
 use crate::{
     probe::{Probe, Turn, Until, Wrap},
     reply::{End, HEARD_LIMIT, Reply},
     service::http,
+    tls::flight::Stage,
 };
 
 /// What exchanges cost, counted as they go.
@@ -35,10 +36,16 @@ pub(crate) struct Postage {
 /// Sends a probe and brings the reply; ends within [`LONGEST`].
 pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
     let deadline = Instant::now() + LONGEST;
-    let stream = match connect(gate, probe, postage).await {
+    let mut stream = match connect(gate, probe, postage).await {
         Ok(stream) => stream,
         Err(end) => return Reply::silent(end),
     };
+    if let Some(upgrade) = &probe.upgrade {
+        postage.requests.fetch_add(1, Ordering::Relaxed);
+        if let Err(end) = upgrade::climb(&mut stream, upgrade).await {
+            return Reply::silent(end);
+        }
+    }
     // Kept past the conversation, to ask the kernel what it has sent.
     let counted = stream.as_fd().try_clone_to_owned();
     let reply = match &probe.wrap {
@@ -49,7 +56,7 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
                 Ok((session, Ok(stream))) => {
                     let reply = match probe.until {
                         Until::Handshake => Reply::silent(End::Enough),
-                        Until::Line | Until::Pause | Until::Response => {
+                        Until::Line | Until::Pause | Until::Response | Until::Tls(_) => {
                             converse(stream, probe, deadline, postage).await
                         }
                     };
@@ -168,7 +175,7 @@ async fn hear(
     loop {
         let by = match until {
             Until::Pause if !heard.is_empty() => (Instant::now() + PAUSE).min(deadline),
-            Until::Handshake | Until::Line | Until::Pause | Until::Response => deadline,
+            Until::Handshake | Until::Line | Until::Pause | Until::Response | Until::Tls(_) => deadline,
         };
         let room = HEARD_LIMIT.min(limit(until)) - heard.len();
         let take = room.min(PART);
@@ -193,13 +200,17 @@ fn is_enough(until: Until, heard: &[u8]) -> bool {
         Until::Line => heard.contains(&b'\n'),
         Until::Pause => false,
         Until::Response => http::is_whole(heard),
+        Until::Tls(stage) => stage.is_reached(heard),
     }
 }
 
 fn limit(until: Until) -> usize {
     match until {
         Until::Handshake | Until::Line | Until::Pause => 8 * 1024,
-        Until::Response => HEARD_LIMIT,
+        Until::Response | Until::Tls(Stage::Flight | Stage::Alert) => HEARD_LIMIT,
+        // Many of the first are kept; the second shows a certificate.
+        Until::Tls(Stage::Hello) => 4 * 1024,
+        Until::Tls(Stage::Ssl2) => 32 * 1024,
     }
 }
 

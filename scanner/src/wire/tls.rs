@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, InvalidMessage, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -97,8 +97,17 @@ fn failure(error: &io::Error) -> TlsFailure {
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
     {
         Some(rustls::Error::AlertReceived(alert)) => TlsFailure::Alert(alert_number(*alert)),
-        Some(rustls::Error::PeerIncompatible(_)) => TlsFailure::Incompatible,
-        Some(_) => TlsFailure::NotTls,
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge,
+        )) => TlsFailure::NotTls,
+        // Who answers a hello with a hello repeats what is said.
+        Some(
+            rustls::Error::InappropriateHandshakeMessage { .. } | rustls::Error::InappropriateMessage { .. },
+        ) => TlsFailure::NotTls,
+        // Whatever else displeases the library came in records of TLS.
+        Some(_) => TlsFailure::Incompatible,
         None => TlsFailure::HungUp,
     }
 }
