@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Books {
     coverage: Coverage,
     answering: HashSet<IpAddr>,
+    /// Ports of which something was told.
+    told: u64,
     unanswered: u64,
     examples: Vec<Unanswered>,
 }
@@ -46,6 +48,7 @@ impl Books {
         Self {
             coverage,
             answering: HashSet::new(),
+            told: 0,
             unanswered: 0,
             examples: Vec::new(),
         }
@@ -53,6 +56,7 @@ impl Books {
 
     /// A port was asked for.
     pub(crate) fn port(&mut self, endpoint: SocketAddr, answer: Answer) {
+        self.told += 1;
         match answer {
             Answer::Open | Answer::Closed => {
                 self.coverage.ports_known += 1;
@@ -66,6 +70,25 @@ impl Books {
                 port: Some(endpoint.port()),
             }),
         }
+    }
+
+    /// So many ports of a host were found in one state.
+    pub(crate) fn ports(&mut self, host: IpAddr, answer: Answer, count: u64) {
+        match answer {
+            Answer::Open | Answer::Closed => {
+                self.coverage.ports_known += count;
+                self.answering.insert(host);
+            }
+            Answer::Silent | Answer::Unreachable => self.coverage.ports_known += count,
+            Answer::NotAsked(_) => {
+                self.gap(Unanswered {
+                    target: host.into(),
+                    port: None,
+                });
+                self.unanswered += count.saturating_sub(1);
+            }
+        }
+        self.told += count;
     }
 
     /// A probe came to its end.
@@ -90,12 +113,9 @@ impl Books {
         });
     }
 
-    /// Endpoints that the sweep never came to.
-    pub(crate) fn not_reached(&mut self, count: u64) {
-        self.unanswered += count;
-    }
-
     pub(crate) fn close(mut self, cost: Cost) -> Report {
+        // Endpoints that the sweep never came to.
+        self.unanswered += self.coverage.ports.saturating_sub(self.told);
         self.coverage.hosts_answering = self.answering.len() as u64;
         let known = match self.coverage.ports {
             0 => 1.0,

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -27,7 +27,7 @@ use crate::{
     plan::{self, Plan},
     probe::Probe,
     reply::{End, Reply},
-    wire::{Answer, Bounds, Hindrance, Toll, Wire, WireError},
+    wire::{Answer, Asking, Batch, Bounds, Detour, Hindrance, Means, Toll, Wire, WireError},
 };
 
 /// What to scan, and within which bounds.
@@ -41,6 +41,8 @@ pub struct Scan {
     pub now: Timestamp,
     /// How long it may take.
     pub time: Duration,
+    /// By which means ports are asked.
+    pub means: Means,
     /// How much at once.
     pub bounds: Bounds,
     /// Which ports to tell of.
@@ -63,6 +65,8 @@ pub enum Event {
     Found(Finding),
     /// How far it is.
     Progress(Progress),
+    /// Ports are asked by other means than wanted.
+    Detour(Detour),
 }
 
 /// A scan could not be run.
@@ -87,8 +91,15 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
     let wire = Wire::new(Arc::new(scan.scope));
     let (told, mut swept) = mpsc::channel(BATCHES);
     let sweep = spawn_blocking({
-        let (plan, wire, bounds) = (plan.clone(), wire.clone(), scan.bounds);
-        move || sweep(&wire, &plan, bounds, deadline, &told)
+        let (plan, wire) = (plan.clone(), wire.clone());
+        let (means, bounds, tell) = (scan.means, scan.bounds, scan.tell);
+        let asking = Asking {
+            means,
+            bounds,
+            tell,
+            deadline,
+        };
+        move || sweep(&wire, &plan, asking, &told)
     });
     let mut course = Course {
         books: Books::open(plan.hosts(), plan.len()),
@@ -105,9 +116,13 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
     let mut sweeping = true;
     let mut shown = begun;
     loop {
+        let mut detour = None;
         let found = tokio::select! {
             batch = swept.recv(), if sweeping => match batch {
-                Some(batch) => course.swept(batch),
+                Some(batch) => {
+                    detour = batch.detour;
+                    course.swept(batch)
+                }
                 None => {
                     sweeping = false;
                     Vec::new()
@@ -116,7 +131,8 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
             Some(examined) = course.examination.tasks.join_next() => course.examined(&examined?),
             else => break,
         };
-        let mut messages: Vec<Event> = course.unheard(found).map(Event::Found).collect();
+        let mut messages: Vec<Event> = detour.map(Event::Detour).into_iter().collect();
+        messages.extend(course.unheard(found).map(Event::Found));
         if shown.elapsed() >= PROGRESS_EVERY {
             shown = Instant::now();
             messages.push(Event::Progress(course.progress));
@@ -166,10 +182,21 @@ impl Course {
     }
 
     /// Endpoints were asked whether they are open.
-    fn swept(&mut self, batch: Vec<(SocketAddr, Answer)>) -> Vec<Finding> {
-        self.progress.done += batch.len() as u64;
+    fn swept(&mut self, batch: Batch) -> Vec<Finding> {
+        self.progress.done += batch.asked;
         let mut found = Vec::new();
-        for (endpoint, answer) in batch {
+        for (host, answer, count) in batch.counts {
+            self.books.ports(host, answer, count);
+        }
+        for host in batch.accepting_everything {
+            found.extend(
+                self.plan
+                    .hosts_named(host)
+                    .iter()
+                    .map(interpret::accepts_everything),
+            );
+        }
+        for (endpoint, answer) in batch.answers {
             self.books.port(endpoint, answer);
             if answer == Answer::Open || self.tell == Tell::EveryPort {
                 for known in self.plan.guises(endpoint) {
@@ -196,26 +223,16 @@ impl Course {
         interpret::interpret(known, &self.examination.checks, self.now)
     }
 
-    fn close(mut self, cost: Cost) -> Report {
-        self.books
-            .not_reached(self.progress.total.saturating_sub(self.progress.done));
+    fn close(self, cost: Cost) -> Report {
         self.books.close(cost)
     }
 }
 
 /// The port scan, in batches, on the thread that it may block.
-fn sweep(
-    wire: &Wire,
-    plan: &Plan,
-    bounds: Bounds,
-    deadline: Instant,
-    told: &mpsc::Sender<Vec<(SocketAddr, Answer)>>,
-) -> Result<Toll, WireError> {
-    wire.sweep(plan.endpoints(), bounds, deadline, |batch| {
-        match told.blocking_send(batch) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
+fn sweep(wire: &Wire, plan: &Plan, asking: Asking, told: &mpsc::Sender<Batch>) -> Result<Toll, WireError> {
+    wire.sweep(plan, asking, &mut |batch| match told.blocking_send(batch) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
     })
 }
 

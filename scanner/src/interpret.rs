@@ -2,7 +2,7 @@
 
 use vedette_protocol::{
     Finding, Timestamp,
-    finding::{Confidence, Evidence, FindingType, Label, PortState},
+    finding::{Confidence, Evidence, FindingPlace, FindingType, Host, Label, PortState},
     job::{Check, Checks},
 };
 
@@ -23,6 +23,18 @@ pub fn port(known: &Known, state: PortState) -> Finding {
     let mut finding = known.finding(FindingType::OpenPort, confidence);
     finding.state = Some(state);
     finding
+}
+
+/// The observation that a host accepts connections on every port, so that its ports say nothing.
+pub(crate) fn accepts_everything(host: &Host) -> Finding {
+    let place = FindingPlace {
+        target: host.clone(),
+        port: None,
+        url: None,
+        method: None,
+        parameter: None,
+    };
+    Finding::new(FindingType::EveryPortAccepts, place, Confidence::Firm)
 }
 
 /// Everything that the replies of an open endpoint show, as far as they came.

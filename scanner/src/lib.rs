@@ -33,4 +33,4 @@ pub mod worker;
 
 pub use engine::{EngineError, Event, Scan, Tell, run};
 pub use plan::Plan;
-pub use wire::Bounds;
+pub use wire::{Bounds, Detour, Means};

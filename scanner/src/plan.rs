@@ -8,6 +8,7 @@ use std::{
 
 use vedette_protocol::{
     Scope,
+    finding::Host,
     job::{Check, Checks},
     target::HostName,
 };
@@ -51,12 +52,23 @@ impl Plan {
 
     /// The endpoints: port by port, so that no host bears the whole scan at once, usual ports first.
     pub fn endpoints(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        let host = |port: u16| {
-            self.addresses
-                .iter()
-                .map(move |address| SocketAddr::new(*address, port))
-        };
+        self.endpoints_of(&self.addresses)
+    }
+
+    /// The endpoints of some of the hosts.
+    pub(crate) fn endpoints_of<'a>(&'a self, hosts: &'a [IpAddr]) -> impl Iterator<Item = SocketAddr> + 'a {
+        let host = move |port: u16| hosts.iter().map(move |address| SocketAddr::new(*address, port));
         self.ports.iter().copied().flat_map(host)
+    }
+
+    /// The hosts, in order.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// The ports.
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     /// How many endpoints.
@@ -82,6 +94,14 @@ impl Plan {
                 .map(|name| Known::open(endpoint, Some(name.clone())))
                 .collect(),
             None => vec![Known::open(endpoint, None)],
+        }
+    }
+
+    /// A host as findings name it: by each name that it was asked for by, or else by its address.
+    pub(crate) fn hosts_named(&self, address: IpAddr) -> Vec<Host> {
+        match self.names.get(&address) {
+            Some(names) => names.iter().map(Host::from).collect(),
+            None => vec![address.into()],
         }
     }
 }

@@ -1,26 +1,34 @@
 //! The only I/O of this crate towards the network: sends probes, brings replies, decides nothing.
 //!
-//! Each connect goes through [`gate`], which asks the scope again. Each exchange has a deadline and a bound
-//! on what is read. What must stay true: no other file of this crate connects, and nothing here binds,
-//! listens or resolves a name.
+//! Each connect goes through [`gate`], which asks the scope again, and so does each host that frames are sent to
+//! ([`raw`]). Each exchange has a deadline and a bound on what is read. What must stay true: no other file of this
+//! crate connects, nothing here resolves a name, and the only ports that are bound are deaf ones (`raw/deaf.rs`).
 
 mod gate;
+mod loss;
 mod pace;
+mod raw;
 mod sweep;
 mod talk;
 mod tls;
 mod upgrade;
 
-use std::{net::SocketAddr, ops::ControlFlow, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
+    sync::Arc,
+    time::Instant,
+};
 
 use vedette_protocol::Scope;
 
+use self::raw::{Each, Field, RawError};
 pub use self::{pace::Bounds, sweep::Hindrance};
 pub(crate) use self::{
     sweep::{Answer, Toll},
     talk::Postage,
 };
-use crate::{probe::Probe, reply::Reply};
+use crate::{engine::Tell, plan::Plan, probe::Probe, reply::Reply};
 
 /// The way to the endpoints of one scope.
 #[derive(Debug, Clone)]
@@ -34,6 +42,69 @@ pub(crate) struct Wire {
 #[error("opening sockets to scan with")]
 pub struct WireError(#[source] std::io::Error);
 
+/// By which means ports are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// By connecting, as any program may.
+    Connect,
+    /// By frames of our own, which takes CAP_NET_RAW; hosts that no frame on Ethernet reaches by connecting.
+    Raw {
+        /// An address that is ours alone, which is answered for as long as the scan runs; none: the kernel's.
+        source: Option<IpAddr>,
+    },
+}
+
+/// Why ports are asked by connecting although frames were wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detour {
+    /// This process may not open packet sockets, by this error of the kernel.
+    NotPermitted(i32),
+    /// So many hosts are not reached by frames on Ethernet.
+    NotOnEthernet(u64),
+}
+
+/// Answers of the port scan, as they come.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// One by one.
+    pub(crate) answers: Vec<(SocketAddr, Answer)>,
+    /// So many ports of a host that are in one state, and not told one by one.
+    pub(crate) counts: Vec<(IpAddr, Answer, u64)>,
+    /// How many endpoints were come to since the last batch.
+    pub(crate) asked: u64,
+    /// Hosts that were found to accept on every port.
+    pub(crate) accepting_everything: Vec<IpAddr>,
+    /// The means changed.
+    pub(crate) detour: Option<Detour>,
+}
+
+impl Batch {
+    fn of(answers: Vec<(SocketAddr, Answer)>) -> Self {
+        Self {
+            asked: answers.len() as u64,
+            answers,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+            && self.counts.is_empty()
+            && self.accepting_everything.is_empty()
+            && self.asked == 0
+            && self.detour.is_none()
+    }
+}
+
+/// How the port scan is to go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking {
+    pub(crate) means: Means,
+    pub(crate) bounds: Bounds,
+    pub(crate) tell: Tell,
+    pub(crate) deadline: Instant,
+}
+
 impl Wire {
     pub(crate) fn new(scope: Arc<Scope>) -> Self {
         Self {
@@ -42,15 +113,71 @@ impl Wire {
         }
     }
 
-    /// Asks each endpoint whether it is open; blocks. See [`sweep::sweep`].
+    /// Asks each endpoint of the plan whether it is open; blocks. By frames where that is wanted and can be had,
+    /// else by connecting, which is told.
     pub(crate) fn sweep(
         &self,
-        endpoints: impl Iterator<Item = SocketAddr>,
-        bounds: Bounds,
-        deadline: Instant,
-        tell: impl FnMut(Vec<(SocketAddr, Answer)>) -> ControlFlow<()>,
+        plan: &Plan,
+        asking: Asking,
+        tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<Toll, WireError> {
-        sweep::sweep(&self.gate, endpoints, bounds, deadline, tell).map_err(|errno| WireError(errno.into()))
+        let Means::Raw { source } = asking.means else {
+            return self.connect_to(plan.endpoints(), asking, tell);
+        };
+        let each = match asking.tell {
+            Tell::OpenPorts => Each::Open,
+            Tell::EveryPort => Each::Every,
+        };
+        let field = Field {
+            addresses: plan.addresses(),
+            ports: plan.ports(),
+            rate: asking.bounds.rate,
+            source,
+            each,
+            deadline: asking.deadline,
+        };
+        let swept = match raw::sweep(&self.gate, field, tell) {
+            Ok(swept) => swept,
+            Err(RawError::NotPermitted(error)) => {
+                let detour = Some(Detour::NotPermitted(error.raw_os_error().unwrap_or_default()));
+                if tell(Batch {
+                    detour,
+                    ..Batch::default()
+                })
+                .is_break()
+                {
+                    return Ok(Toll::default());
+                }
+                return self.connect_to(plan.endpoints(), asking, tell);
+            }
+            Err(RawError::Kernel { source, .. }) => return Err(WireError(source)),
+        };
+        if swept.elsewhere.is_empty() {
+            return Ok(swept.toll);
+        }
+        let detour = Some(Detour::NotOnEthernet(swept.elsewhere.len() as u64));
+        if tell(Batch {
+            detour,
+            ..Batch::default()
+        })
+        .is_break()
+        {
+            return Ok(swept.toll);
+        }
+        let elsewhere = plan.endpoints_of(&swept.elsewhere);
+        Ok(swept.toll.and(self.connect_to(elsewhere, asking, tell)?))
+    }
+
+    /// The connect scan. See [`sweep::sweep`].
+    fn connect_to(
+        &self,
+        endpoints: impl Iterator<Item = SocketAddr>,
+        asking: Asking,
+        tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> Result<Toll, WireError> {
+        let tell = |answers| tell(Batch::of(answers));
+        let toll = sweep::sweep(&self.gate, endpoints, asking.bounds, asking.deadline, tell);
+        toll.map_err(|errno| WireError(errno.into()))
     }
 
     /// Sends one probe and waits for its reply, at most [`talk::LONGEST`].
@@ -109,6 +236,15 @@ mod tests {
         (listener, endpoint)
     }
 
+    fn asking(bounds: Bounds, deadline: Instant) -> Asking {
+        Asking {
+            means: Means::Connect,
+            bounds,
+            tell: Tell::EveryPort,
+            deadline,
+        }
+    }
+
     fn sweep_all(wire: &Wire, endpoints: Vec<SocketAddr>) -> (Vec<(SocketAddr, Answer)>, Toll) {
         let mut told = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -116,8 +252,8 @@ mod tests {
             connections: 256,
             rate: None,
         };
-        let toll = wire.sweep(endpoints.into_iter(), bounds, deadline, |batch| {
-            told.extend(batch);
+        let toll = wire.connect_to(endpoints.into_iter(), asking(bounds, deadline), &mut |batch| {
+            told.extend(batch.answers);
             ControlFlow::Continue(())
         });
         told.sort_unstable_by_key(|(endpoint, _)| *endpoint);
@@ -205,8 +341,10 @@ mod tests {
         };
         let begun = Instant::now();
         let deadline = begun + Duration::from_secs(20);
-        wire.sweep(endpoints, bounds, deadline, |_| ControlFlow::Continue(()))
-            .unwrap();
+        wire.connect_to(endpoints, asking(bounds, deadline), &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         assert!(
             begun.elapsed() >= Duration::from_millis(190),
             "{:?}",
@@ -224,10 +362,14 @@ mod tests {
         };
         let begun = Instant::now();
         let mut told = 0;
-        wire.sweep(endpoints, bounds, begun + Duration::from_millis(300), |batch| {
-            told += batch.len();
-            ControlFlow::Continue(())
-        })
+        wire.connect_to(
+            endpoints,
+            asking(bounds, begun + Duration::from_millis(300)),
+            &mut |batch| {
+                told += batch.answers.len();
+                ControlFlow::Continue(())
+            },
+        )
         .unwrap();
         assert!(
             begun.elapsed() < Duration::from_secs(3) && told < 200,

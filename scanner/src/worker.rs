@@ -21,7 +21,7 @@ use vedette_protocol::{
     worker::{FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRequest, WorkerEvent, WorkerFailure},
 };
 
-use crate::{Bounds, EngineError, Event, Scan, Tell, engine};
+use crate::{Bounds, EngineError, Event, Means, Scan, Tell, engine};
 
 /// Where the keeper listens, and who it must be.
 #[derive(Debug, Clone)]
@@ -163,6 +163,7 @@ async fn scan(
         checks: job.checks,
         now,
         time: job.expires.since(now).min(LONGEST),
+        means: Means::Connect,
         bounds: Bounds::of_this_process(),
         tell: Tell::OpenPorts,
     };
@@ -242,6 +243,8 @@ impl Basket {
     fn add(&mut self, event: Event) -> Option<WorkerEvent> {
         match event {
             Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
+            // A worker connects in any case.
+            Event::Detour(_) => None,
             Event::Found(finding) => {
                 self.0.push(finding);
                 if self.0.len() >= FINDINGS_PER_EVENT {

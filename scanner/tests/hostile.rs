@@ -15,7 +15,7 @@ use vedette_protocol::{
     finding::{FindingType, Kind, Outcome},
     job::Checks,
 };
-use vedette_scanner::{Bounds, Event, Scan, Tell, run};
+use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
 
 /// A server that treats each connection so; it ends with the test.
 fn server(treat: impl Fn(TcpStream) + Send + Clone + 'static) -> SocketAddr {
@@ -51,6 +51,7 @@ async fn scan(endpoints: &[SocketAddr], time: Duration) -> (Vec<Finding>, Report
         checks: Checks::all(),
         now: Timestamp::now(),
         time,
+        means: Means::Connect,
         bounds: Bounds::of_this_process(),
         tell: Tell::OpenPorts,
     };

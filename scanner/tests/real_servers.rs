@@ -29,6 +29,7 @@ fn scan(lab: &Lab, targets: &str, ports: &str, checks: &[Check]) -> Result<(Vec<
         checks: Checks::try_from(checks.to_vec())?,
         now: Timestamp::now(),
         time: Duration::from_secs(120),
+        means: vedette_scanner::Means::Connect,
         bounds: Bounds::of_this_process(),
         tell: Tell::OpenPorts,
     };

@@ -116,6 +116,8 @@ macro_rules! types {
 
 types! {
     OpenPort = "open-port", Port, Info, None, "Port", "";
+    EveryPortAccepts = "every-port-accepts", Port, Info, None,
+        "Every port accepts connections: a proxy or a trap answers for the host", "";
     Service = "service", Service, Info, None, "Service", "";
     RedisNoAuthentication = "redis-no-authentication", Weakness, Critical, Some(306),
         "Redis accepts commands without a password",

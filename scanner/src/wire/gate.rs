@@ -1,4 +1,5 @@
-//! The one place where this crate connects to anything on the network: what is not in scope ends here.
+//! The one place where this crate connects to anything on the network, and which says whom a frame may go to: what
+//! is not in scope ends here.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -39,6 +40,11 @@ impl Gate {
 
     fn permits(&self, endpoint: SocketAddr) -> bool {
         self.scope.permits(endpoint.ip(), endpoint.port()) && means_itself(endpoint.ip())
+    }
+
+    /// Whether a frame may be sent to this host, on ports of the scope.
+    pub(crate) fn permits_host(&self, host: IpAddr) -> bool {
+        self.scope.permits_host(host) && means_itself(host)
     }
 
     /// Starts to connect, or asks how far it got when called again for the same endpoint.

@@ -7,12 +7,14 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use super::loss::Loss;
+
 /// Bounds on one sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The most connections under way at once.
     pub connections: usize,
-    /// The most attempts in a second; none: as fast as the answers come.
+    /// The most attempts, or packets of a raw scan, in a second; none: as fast as the answers come.
     pub rate: Option<u32>,
 }
 
@@ -44,9 +46,7 @@ impl Bounds {
 pub(crate) struct Pace {
     ceiling: f64,
     window: f64,
-    /// Attempts made at endpoints that answered in the end, and those of them that stayed unanswered.
-    sent: u64,
-    lost: u64,
+    loss: Loss,
     trips: HashMap<IpAddr, Trip>,
     calm_until: Duration,
 }
@@ -64,8 +64,7 @@ impl Pace {
         Self {
             ceiling,
             window: FIRST_WINDOW.min(ceiling),
-            sent: 0,
-            lost: 0,
+            loss: Loss::default(),
             trips: HashMap::new(),
             calm_until: Duration::ZERO,
         }
@@ -90,31 +89,24 @@ impl Pace {
         (base.clamp(SHORTEST, LONGEST) * u32::from(attempt)).min(LONGEST)
     }
 
-    /// How often to ask a silent endpoint: until the chance that all of it was lost is below
-    /// [`MISS_GOAL`], within bounds.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    /// How often to ask a silent endpoint.
     pub(crate) fn attempts(&self) -> u8 {
-        let needed = MISS_GOAL.ln() / self.loss().ln();
-        needed.ceil().clamp(FEWEST_ATTEMPTS.into(), MOST_ATTEMPTS.into()) as u8
+        self.loss.attempts()
     }
 
-    /// The estimated chance that one attempt or its answer is lost: what was measured, with half a loss in
-    /// ten attempts to begin from. Nothing measured is no certainty, so that it is never zero.
-    pub(crate) fn loss(&self) -> f64 {
-        (self.lost as f64 + 0.5) / (self.sent as f64 + 10.0)
+    /// Attempt number `attempt` is made.
+    pub(crate) fn asked(&mut self, attempt: u8) {
+        self.loss.asked(attempt);
     }
 
-    /// The estimated chance that an open port was silent to all attempts. Of a road on which nothing ever
-    /// came back, nothing is known: then each attempt was lost as likely as not.
+    /// The estimated chance that an open port was silent to all attempts.
     pub(crate) fn miss(&self) -> f64 {
-        let loss = if self.sent == 0 { 0.5 } else { self.loss() };
-        loss.powi(self.attempts().into())
+        self.loss.miss(self.attempts())
     }
 
     /// An endpoint answered attempt number `attempt` after `took`, at `now`.
     pub(crate) fn answered(&mut self, host: IpAddr, attempt: u8, took: Duration, now: Duration) {
-        self.sent += u64::from(attempt);
-        self.lost += u64::from(attempt.saturating_sub(1));
+        self.loss.answered(attempt);
         self.trips
             .entry(host)
             .and_modify(|trip| trip.measure(took))
@@ -164,9 +156,6 @@ const UNKNOWN_TRIP: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(100);
 /// Below the kernel's own first retransmission at 1 s: one attempt is one packet.
 const LONGEST: Duration = Duration::from_millis(950);
-const MISS_GOAL: f64 = 1e-4;
-const FEWEST_ATTEMPTS: u8 = 2;
-const MOST_ATTEMPTS: u8 = 6;
 
 #[cfg(test)]
 mod tests {
@@ -174,27 +163,6 @@ mod tests {
     use proptest::prelude::*;
 
     const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    #[test]
-    fn with_nothing_measured_some_loss_is_taken_for_granted() {
-        let pace = Pace::new(100);
-        assert!((pace.loss() - 0.05).abs() < f64::EPSILON);
-        assert_eq!(pace.attempts(), 4);
-        assert!((pace.miss() - 0.0625).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn measured_loss_asks_for_more_attempts_and_answers_for_fewer() {
-        let mut pace = Pace::new(100);
-        for _ in 0..50 {
-            pace.answered(HOST, 2, Duration::from_millis(5), Duration::ZERO);
-        }
-        assert_eq!(pace.attempts(), MOST_ATTEMPTS);
-        for _ in 0..100_000 {
-            pace.answered(HOST, 1, Duration::from_millis(5), Duration::ZERO);
-        }
-        assert_eq!(pace.attempts(), FEWEST_ATTEMPTS);
-    }
 
     #[test]
     fn one_burst_of_loss_halves_the_window_once() {
@@ -228,8 +196,6 @@ mod tests {
                 if took % 3 == 0 { pace.silent() }
                 pace.answered(HOST, attempt, Duration::from_millis(took), Duration::from_millis(now));
                 prop_assert!((1..=ceiling).contains(&pace.window()));
-                prop_assert!((FEWEST_ATTEMPTS..=MOST_ATTEMPTS).contains(&pace.attempts()));
-                prop_assert!(pace.loss() > 0.0 && pace.loss() < 1.0);
                 let patience = pace.patience(HOST, attempt);
                 prop_assert!((SHORTEST..=LONGEST).contains(&patience));
             }

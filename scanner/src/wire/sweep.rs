@@ -62,6 +62,18 @@ pub(crate) struct Toll {
     pub(crate) miss: f64,
 }
 
+impl Toll {
+    /// What two parts of a scan cost. Of a port that one of them missed the other knows nothing: the worse chance
+    /// stands for both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            attempts: self.attempts + other.attempts,
+            packets: self.packets + other.packets,
+            miss: self.miss.max(other.miss),
+        }
+    }
+}
+
 /// Asks each endpoint whether its port is open, and tells the answer of each, in batches.
 ///
 /// Ends when all are told, when `deadline` has passed or when `tell` breaks off; what was not told then
@@ -350,6 +362,7 @@ impl<'a> Sweep<'a> {
             self.pace.silent();
             if task.attempt < self.pace.attempts() {
                 task.attempt += 1;
+                self.pace.asked(task.attempt);
                 self.again.push_back(task);
             } else {
                 self.silent += 1;

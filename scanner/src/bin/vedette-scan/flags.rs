@@ -1,10 +1,10 @@
 //! The command line: what all subcommands share.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use clap::{ArgMatches, Args, Command};
 use vedette_protocol::target::{PortSet, Target};
-use vedette_scanner::Bounds;
+use vedette_scanner::{Bounds, Means};
 
 use crate::subcommand::{SUBCOMMANDS, Subcommand};
 
@@ -26,6 +26,12 @@ pub(crate) struct What {
     /// The most packets or connection attempts of the scan in a second
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<NonZeroU32>,
+    /// Ask ports by connecting, as any program may, also where frames could be sent (as root)
+    #[arg(long)]
+    pub(crate) connect: bool,
+    /// An address on the targets' network that is free, to scan from; not needed, and kept from any other traffic
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "connect")]
+    pub(crate) source: Option<IpAddr>,
     /// Stop after this many seconds with what is known by then
     #[arg(long, value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
     pub(crate) time: Duration,
@@ -57,6 +63,14 @@ fn command() -> Command {
 }
 
 impl What {
+    pub(crate) fn means(&self) -> Means {
+        if self.connect {
+            Means::Connect
+        } else {
+            Means::Raw { source: self.source }
+        }
+    }
+
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds {
             rate: self.rate.map(NonZeroU32::get),

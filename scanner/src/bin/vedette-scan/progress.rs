@@ -39,6 +39,13 @@ impl Meter {
         };
     }
 
+    /// Something to know beside what is found.
+    pub(crate) fn say(&self, text: &str) {
+        self.clear();
+        // Who cannot be told is scanned for all the same.
+        let _ = writeln!(io::stderr(), "vedette-scan: {text}");
+    }
+
     pub(crate) fn clear(&self) {
         if self.terminal && self.shown.is_some() {
             let _ = write!(io::stderr(), "\r\x1b[K");

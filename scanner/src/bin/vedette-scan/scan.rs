@@ -8,7 +8,7 @@ use vedette_protocol::{
     job::{Check, Checks},
     target::PortSet,
 };
-use vedette_scanner::{Event, Scan, Tell, run};
+use vedette_scanner::{Detour, Event, Scan, Tell, run};
 
 use crate::{flags::What, output::Output, progress::Meter, resolve, subcommand::Ended};
 
@@ -54,6 +54,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             checks: asked.checks.clone(),
             now: Timestamp::now(),
             time: what.time,
+            means: what.means(),
             bounds: what.bounds(),
             tell: if what.ports.is_some() && endpoints <= FEW {
                 Tell::EveryPort
@@ -69,6 +70,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
                 match event {
                     Event::Found(finding) => output.finding(finding)?,
                     Event::Progress(progress) => meter.show(progress),
+                    Event::Detour(detour) => meter.say(&in_words(detour)),
                 }
             }
             Ok::<_, io::Error>(())
@@ -82,6 +84,20 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
     });
     runtime.shutdown_background();
     ended
+}
+
+/// Why it is done differently.
+fn in_words(detour: Detour) -> String {
+    match detour {
+        Detour::NotPermitted(errno) => format!(
+            "no packet sockets ({}): ports are asked by connecting, which is slower; run it as root or with CAP_NET_RAW",
+            io::Error::from_raw_os_error(errno)
+        ),
+        Detour::NotOnEthernet(hosts) => format!(
+            "{hosts} {} not on an Ethernet of this machine: asked by connecting",
+            if hosts == 1 { "host is" } else { "hosts are" }
+        ),
+    }
 }
 
 /// Of so few ports that were asked for by number each is told with its state; of more, the open ones.
