@@ -21,7 +21,7 @@ use vedette_protocol::{
     finding::{Evidence, FindingType, Kind, TlsVersion},
     job::{Check, Checks},
 };
-use vedette_scanner::{Bounds, Event, Scan, Tell, run};
+use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
 
 /// What an audit brought.
 struct Audited {
@@ -42,6 +42,7 @@ fn audit(endpoint: SocketAddr) -> Audited {
         checks: Checks::try_from(vec![Check::Ports, Check::Tls]).unwrap(),
         now: Timestamp::now(),
         time: Duration::from_secs(120),
+        means: Means::Connect,
         bounds: Bounds::of_this_process(),
         tell: Tell::OpenPorts,
     };
