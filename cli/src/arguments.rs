@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vedette_protocol::api::TokenKind;
-use vedette_protocol::finding::Severity;
+use vedette_protocol::finding::{Host, Severity};
 use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
 use vedette_protocol::target::{PortSet, Target};
@@ -173,9 +173,9 @@ pub(crate) enum Finding {
         /// Only this severity (info, low, medium, high, critical)
         #[arg(long)]
         severity: Option<Severity>,
-        /// Only those of this host
+        /// Only those of this host: its address, or the name that it was scanned by
         #[arg(long)]
-        target: Option<String>,
+        target: Option<Host>,
     },
 }
 

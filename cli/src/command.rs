@@ -53,6 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
 fn platform() -> Result<Platform> {
     let login = Login::current()?;
     Platform::new(login.url, &login.ca, Some(login.token))
+        .context("trusting the CA of VEDETTE_CA, or else of the login; log in again to replace it")
 }
 
 /// Whom the output is for.

@@ -3,7 +3,7 @@
 use std::env;
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -74,7 +74,9 @@ impl Login {
         }
         let stored = Self::stored_at(&path);
         fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-        stored.map(Some)
+        stored.map(Some).context(
+            "the login is removed, but it could not be read: a token in it stays valid until it expires",
+        )
     }
 
     fn from(around: &Surroundings) -> Result<Self> {
@@ -124,8 +126,10 @@ impl Login {
             "{} is not yours alone; run `vedette logout`, revoke its token, and log in again",
             path.display()
         );
-        let text =
-            Zeroizing::new(fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?);
+        let mut text = Zeroizing::new(String::with_capacity(LONGEST));
+        fs::File::open(path)
+            .and_then(|file| file.take(LONGEST as u64).read_to_string(&mut text))
+            .with_context(|| format!("reading {}; log in again", path.display()))?;
         text.parse()
             .with_context(|| format!("{} is no login; log in again", path.display()))
     }
@@ -155,6 +159,9 @@ impl Login {
         write().with_context(|| format!("writing {}", path.display()))
     }
 }
+
+/// More than any login has, in bytes; a longer file is cut, and is none.
+const LONGEST: usize = 64 * 1024;
 
 /// What of the process's environment matters here.
 #[derive(Debug, Default)]
@@ -192,8 +199,10 @@ impl Surroundings {
 
     fn path(&self) -> Result<PathBuf> {
         let config = self.config.as_ref();
-        let config =
-            config.context("neither XDG_CONFIG_HOME nor HOME is set, so there is no place for a login")?;
+        let config = config.context(
+            "neither XDG_CONFIG_HOME nor HOME is set, so there is no place for a login: set one of them, or \
+                 VEDETTE_URL, VEDETTE_CA and VEDETTE_TOKEN",
+        )?;
         Ok(config.join("vedette/login.toml"))
     }
 }

@@ -137,21 +137,42 @@ fn what_does_not_exist_is_said_with_what_to_do() {
         ),
         (&["appliance", "activate", "BCDF-GHJK"], "waits under this code"),
         (&["appliance", "activate", "x"], "eight letters"),
+        (&["token", "revoke", "nothing"], "vedette token list"),
+        (
+            &["token", "create", "api", "--name", "a", "--out", "/nowhere/token"],
+            "making /nowhere/token",
+        ),
+        (&["finding", "list", "--scan", "x"], "vedette scan list"),
     ] {
         let refused = desk.operator.try_run(arguments).unwrap();
         assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
         assert!(said(&refused).contains(part), "{arguments:?}: {}", said(&refused));
     }
-    let usage = desk
-        .operator
-        .try_run(&["scan", "start", "--appliance", "a", "--target", "198.18.0.1/15"])
-        .unwrap();
-    assert_eq!(usage.status.code(), Some(2));
-    assert!(
-        said(&usage).contains("did you mean 198.18.0.0/15"),
-        "{}",
-        said(&usage)
-    );
+    let start = ["scan", "start", "--appliance", "a", "--target"];
+    for (arguments, part) in [
+        (
+            &[&start[..], &["198.18.0.1/15"]].concat(),
+            "did you mean 198.18.0.0/15",
+        ),
+        (
+            &[&start[..], &["198.18.0.1", "--ports", "0"]].concat(),
+            "as in 22,80,8000-8100",
+        ),
+        (
+            &[&start[..], &["198.18.0.1", "--check", "x"]].concat(),
+            "there are ports, services",
+        ),
+        (&vec!["finding", "list", "--target", "no host"], "host name"),
+        (&vec!["finding", "list", "--severity", "worst"], "there are info"),
+        (
+            &vec!["login", "--url", "http://x", "--ca", "y"],
+            "write https://HOST",
+        ),
+    ] {
+        let usage = desk.operator.try_run(arguments).unwrap();
+        assert_eq!(usage.status.code(), Some(2), "{arguments:?}");
+        assert!(said(&usage).contains(part), "{arguments:?}: {}", said(&usage));
+    }
 }
 
 #[test]

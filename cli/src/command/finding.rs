@@ -29,7 +29,7 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Finding, show: Sh
         query.with("severity", &severity.to_string());
     }
     if let Some(target) = target {
-        query.with("target", &target);
+        query.with("target", target.as_str());
     }
     let mut findings: Vec<StoredFinding> = platform.list(query.as_str()).await?;
     // Pages come in an order that pages well; people want the worst first.

@@ -1,6 +1,7 @@
 //! Logging in and out.
 
 use std::fs;
+use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -101,9 +102,9 @@ fn demands_a_new_password(error: &anyhow::Error) -> bool {
 }
 
 fn choose_new_password(asked: &arguments::Login) -> Result<Zeroizing<String>> {
-    // Somebody who gives the password by file is a script: it could not answer.
+    // Who gives the password by file may be a script: it could not answer.
     ensure!(
-        asked.password_file.is_none(),
+        asked.password_file.is_none() || io::stdin().is_terminal(),
         "this password is good for one login, which must set a new one: add --new-password-file FILE"
     );
     let first = password::asked_for("This password is good for one login. New password: ")?;

@@ -1,11 +1,11 @@
 //! Tokens.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use vedette_protocol::api::{CreatedToken, NewToken, Token, TokenKind};
 
 use super::{Outcome, Show, print};
@@ -80,7 +80,13 @@ fn new_file(path: &Path) -> Result<std::fs::File> {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .with_context(|| format!("making {}; name a file that does not exist yet", path.display()))
+        .map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => anyhow!(
+                "{} exists already; name a file that does not exist yet",
+                path.display()
+            ),
+            _ => anyhow::Error::new(error).context(format!("making {}", path.display())),
+        })
 }
 
 fn table(tokens: &[Token]) -> Table {
