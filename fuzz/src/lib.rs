@@ -226,6 +226,16 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_certificate(bytes)),
     },
     FuzzTarget {
+        name: "scan_ssh_packets",
+        parse: |bytes| {
+            drop((
+                parse::parse_ssh_flight(bytes),
+                parse::parse_ssh_host_key(bytes),
+                parse::parse_ssh_group(bytes),
+            ))
+        },
+    },
+    FuzzTarget {
         name: "scan_tls",
         parse: |bytes| drop((parse::parse_flight(bytes), parse::parse_ssl2(bytes))),
     },

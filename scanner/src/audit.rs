@@ -17,6 +17,7 @@ mod redis_access;
 mod security_headers;
 mod server_version;
 pub(crate) mod site;
+mod ssh;
 mod tls_ccs_injection;
 mod tls_groups;
 mod tls_handshake;
@@ -40,6 +41,7 @@ use crate::{
 /// Every audit.
 pub(crate) const AUDITS: &[Audit] = &[
     redis_access::AUDIT,
+    ssh::AUDIT,
     tls_versions::AUDIT,
     tls_suites::AUDIT,
     tls_groups::AUDIT,

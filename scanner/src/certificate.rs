@@ -40,6 +40,8 @@ pub struct Certificate {
     pub broken_signature: Option<Label>,
     /// Whether it demands a stapled OCSP response (RFC 7633).
     pub must_be_stapled: bool,
+    /// Whether its key is one of RSA from a generator whose keys can be found.
+    pub is_guessable: bool,
 }
 
 /// Reads a certificate in DER.
@@ -61,6 +63,7 @@ pub fn parse_certificate(der: &[u8]) -> Option<Certificate> {
         key: key(&certificate),
         broken_signature: broken_signature(&certificate),
         must_be_stapled: must_be_stapled(&certificate),
+        is_guessable: rsa_key(der).is_some_and(|key| key.is_roca()),
     })
 }
 
@@ -142,6 +145,11 @@ pub fn rsa_key(der: &[u8]) -> Option<RsaKey> {
 }
 
 impl RsaKey {
+    /// Whether it comes from a broken generator.
+    pub fn is_roca(&self) -> bool {
+        is_roca(&self.modulus.to_bytes_be())
+    }
+
     /// Length of its modulus in bytes.
     pub fn length(&self) -> usize {
         usize::try_from(self.modulus.bits().div_ceil(8)).unwrap_or(MODULUS_LIMIT)
@@ -158,6 +166,30 @@ impl RsaKey {
         let zeros = vec![0; self.length().checked_sub(digits.len())?];
         Some([zeros, digits].concat())
     }
+}
+
+/// Whether an RSA modulus was made by the generator of Infineon's chips whose primes can be found
+/// (CVE-2017-15361; Nemec et al.: "The Return of Coppersmith's Attack", 2017, section 2.3): modulo each of
+/// these primes it is a power of 65537, which one other modulus in 2^27 is by chance.
+pub fn is_roca(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101,
+        103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    if modulus.len() < 64 || modulus.len() > MODULUS_LIMIT {
+        return false;
+    }
+    PRIMES.into_iter().all(|prime| {
+        let rest = modulus
+            .iter()
+            .fold(0, |rest, digit| (rest * 256 + u32::from(*digit)) % prime);
+        let mut power = 1;
+        (0..prime).any(|_| {
+            let is_it = power == rest;
+            power = power * (65_537 % prime) % prime;
+            is_it
+        })
+    })
 }
 
 /// Whether the first of two certificates in DER names the second as its issuer; none when one is unreadable.
@@ -194,3 +226,29 @@ const EXPONENT_LIMIT: usize = 8;
 const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 /// RFC 3279, section 2.2.3.
 const ECDSA_WITH_SHA1: Oid<'static> = oid!(1.2.840.10045.4.1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_modulus_of_the_broken_generator_is_told_from_others() {
+        // Powers of 65537 are what its moduli look like to small primes.
+        let made_so = BigUint::from(65_537_u32).pow(63).to_bytes_be();
+        assert!(is_roca(&made_so));
+        let other = (BigUint::from(65_537_u32).pow(63) + 2_u32).to_bytes_be();
+        assert!(!is_roca(&other) && !is_roca(&[0xff; 256]) && !is_roca(&[]));
+    }
+
+    #[test]
+    fn raw_encryption_is_the_power_that_it_says() {
+        let key = RsaKey {
+            modulus: BigUint::from(3233_u32),
+            exponent: BigUint::from(17_u32),
+        };
+        // The textbook's example: 65^17 mod 3233.
+        assert_eq!(key.encrypt(&[65]), Some(2790_u16.to_be_bytes().to_vec()));
+        assert_eq!(key.encrypt(&[0xff, 0xff]), None);
+        assert_eq!(key.length(), 2);
+    }
+}

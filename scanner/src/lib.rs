@@ -26,6 +26,7 @@ pub mod probe;
 pub mod recog;
 pub mod reply;
 pub mod service;
+pub mod ssh;
 pub mod tls;
 pub mod vendor;
 mod wire;

@@ -20,6 +20,10 @@ pub use crate::{
         smtp::parse_greeting as parse_smtp_greeting, snmp::parse_report as parse_snmp_report,
         ssh::parse_greeting as parse_ssh_greeting,
     },
+    ssh::packet::{
+        parse_flight as parse_ssh_flight, parse_group as parse_ssh_group,
+        parse_host_key as parse_ssh_host_key,
+    },
     tls::{
         flight::{parse_flight, parse_ssl2},
         starttls::each_upgrade,

@@ -4,7 +4,10 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use vedette_protocol::target::HostName;
 
-use crate::tls::{flight::Stage, starttls::Upgrade};
+use crate::{
+    ssh,
+    tls::{flight::Stage, starttls::Upgrade},
+};
 
 /// One exchange with one endpoint, over a connection of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +79,8 @@ pub enum Until {
     Response,
     /// As much of a TLS handshake that we wrote ourselves.
     Tls(Stage),
+    /// As much of an SSH server's first words.
+    Ssh(ssh::packet::Stage),
 }
 
 /// What it means when nothing is heard.

@@ -189,6 +189,24 @@ types! {
         "The certificates shown do not vouch for each other in order", "Send the certificate first, then each one that issued the one before.";
     TlsWideWildcard = "tls-wide-wildcard", Weakness, Medium, Some(295),
         "The certificate is for every name below a top-level domain, or for any", "Issue certificates for the names that are served.";
+    SshAlgorithms = "ssh-algorithms", Service, Info, None, "SSH algorithms and host keys", "";
+    SshVersion1 = "ssh-version-1", Weakness, High, Some(327),
+        "SSH version 1 is spoken", "Disable version 1 of the protocol.";
+    SshTerrapin = "ssh-terrapin", Weakness, Medium, Some(354),
+        "Messages can be cut from the start of an SSH connection (Terrapin, CVE-2023-48795)",
+        "Update the SSH server, or remove chacha20-poly1305 and the CBC ciphers.";
+    SshWeakKeyExchange = "ssh-weak-key-exchange", Weakness, Low, Some(327),
+        "SSH key exchange with SHA-1 or a group of 1024 bits is offered", "Leave curve25519, ECDH and groups 14, 16 and 18 with SHA-2.";
+    SshWeakGroup = "ssh-weak-group", Weakness, Medium, Some(326),
+        "SSH group exchange gives groups of less than 2048 bits", "Remove the short groups from the moduli file.";
+    SshWeakSignature = "ssh-weak-signature", Weakness, Low, Some(327),
+        "SSH host keys sign with SHA-1 or DSA", "Leave ssh-ed25519, ECDSA and rsa-sha2-*.";
+    SshWeakHostKey = "ssh-weak-host-key", Weakness, High, Some(326),
+        "SSH host key is short, of DSA, or from a broken generator", "Make a new host key: Ed25519, or RSA with 3072 bits.";
+    SshWeakCipher = "ssh-weak-cipher", Weakness, Low, Some(327),
+        "SSH ciphers in CBC mode, RC4 or none are offered", "Leave chacha20-poly1305, AES-GCM and AES-CTR.";
+    SshWeakMac = "ssh-weak-mac", Weakness, Low, Some(328),
+        "SSH authenticates messages with MD5 or cut hashes, or not at all", "Leave hmac-sha2-*, best with -etm.";
     TlsStapleMissing = "tls-staple-missing", Weakness, Medium, Some(299),
         "The certificate demands a stapled OCSP response and none is sent", "Turn OCSP stapling on.";
     HttpHeaderMissing = "http-header-missing", Weakness, Low, Some(693),

@@ -2,7 +2,7 @@
 
 use vedette_protocol::{
     Finding, Timestamp,
-    finding::{Confidence, Evidence, FindingType},
+    finding::{Confidence, Evidence, FindingType, Label},
     job::Check,
 };
 
@@ -37,6 +37,15 @@ fn faults(subject: &Subject<'_>, certificate: &Certificate) -> Vec<Finding> {
             .known
             .finding(FindingType::TlsWeakKey, Confidence::Certain);
         finding.evidence = vec![Evidence::KeySize { algorithm, bits }, certificate.evidence()];
+        findings.push(finding);
+    }
+    if certificate.is_guessable
+        && let (Some(name), Some(value)) =
+            (Label::cut("key"), Label::cut("made by a broken generator (ROCA)"))
+    {
+        let type_ = FindingType::TlsWeakKey;
+        let mut finding = subject.known.finding(type_, Confidence::Certain);
+        finding.evidence = vec![Evidence::Feature { name, value }, certificate.evidence()];
         findings.push(finding);
     }
     // Nobody checks the signature of a root: a self-signed one protects nothing.

@@ -56,7 +56,7 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
                 Ok((session, Ok(stream))) => {
                     let reply = match probe.until {
                         Until::Handshake => Reply::silent(End::Enough),
-                        Until::Line | Until::Pause | Until::Response | Until::Tls(_) => {
+                        Until::Line | Until::Pause | Until::Response | Until::Tls(_) | Until::Ssh(_) => {
                             converse(stream, probe, deadline, postage).await
                         }
                     };
@@ -175,7 +175,12 @@ async fn hear(
     loop {
         let by = match until {
             Until::Pause if !heard.is_empty() => (Instant::now() + PAUSE).min(deadline),
-            Until::Handshake | Until::Line | Until::Pause | Until::Response | Until::Tls(_) => deadline,
+            Until::Handshake
+            | Until::Line
+            | Until::Pause
+            | Until::Response
+            | Until::Tls(_)
+            | Until::Ssh(_) => deadline,
         };
         let room = HEARD_LIMIT.min(limit(until)) - heard.len();
         let take = room.min(PART);
@@ -201,6 +206,7 @@ fn is_enough(until: Until, heard: &[u8]) -> bool {
         Until::Pause => false,
         Until::Response => http::is_whole(heard),
         Until::Tls(stage) => stage.is_reached(heard),
+        Until::Ssh(stage) => stage.is_reached(heard),
     }
 }
 
@@ -210,7 +216,7 @@ fn limit(until: Until) -> usize {
         Until::Response | Until::Tls(Stage::Flight | Stage::Alert) => HEARD_LIMIT,
         // Many of the first are kept; the second shows a certificate.
         Until::Tls(Stage::Hello) => 4 * 1024,
-        Until::Tls(Stage::Ssl2) => 32 * 1024,
+        Until::Tls(Stage::Ssl2) | Until::Ssh(_) => 32 * 1024,
     }
 }
 

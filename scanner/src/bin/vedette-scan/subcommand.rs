@@ -9,6 +9,7 @@ mod discover;
 mod http;
 mod ports;
 mod services;
+mod ssh;
 mod tls;
 
 use std::error::Error;
@@ -23,6 +24,7 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     discover::SUBCOMMAND,
     ports::SUBCOMMAND,
     services::SUBCOMMAND,
+    ssh::SUBCOMMAND,
     tls::SUBCOMMAND,
     http::SUBCOMMAND,
     all::SUBCOMMAND,
