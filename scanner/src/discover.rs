@@ -8,9 +8,9 @@
 //! our number never counts as one.
 
 mod course;
-mod device;
+pub(crate) mod device;
 mod heard;
-mod local;
+pub(crate) mod local;
 mod method;
 mod pace;
 mod question;
@@ -33,7 +33,7 @@ use self::{
     wire::{Sent, Wire},
 };
 pub use self::{
-    course::Hindrance,
+    course::{Depth, Hindrance},
     method::{Method, Methods, ParseMethodError},
     pace::Rate,
     wire::WireError,
@@ -50,6 +50,8 @@ pub struct Discovery {
     pub rate: Rate,
     /// How long it may take.
     pub time: Duration,
+    /// How much to find out.
+    pub depth: Depth,
     /// How long to listen at least.
     pub listen: Duration,
 }
@@ -92,7 +94,7 @@ pub fn discover(
     let local = Local::read().map_err(DiscoverError::Local)?;
     let mut wire = Wire::open(scope.clone(), &local)?;
     let course = Course::new(scope, local, discovery.methods, wire.own(), discovery.time);
-    let mut course = course.listen(discovery.listen);
+    let mut course = course.listen(discovery.listen).to(discovery.depth);
     let (mut pace, mut held, mut packets) = (Pace::new(discovery.rate), None, 0);
     let (mut shown, mut busy_since, mut patience) = (begun, None, BUSY);
     loop {

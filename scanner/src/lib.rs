@@ -28,6 +28,7 @@ pub mod reply;
 pub mod service;
 pub mod ssh;
 pub mod tls;
+mod topology;
 pub mod vendor;
 mod wire;
 pub mod worker;

@@ -96,10 +96,18 @@ impl Segment {
 
     /// Starts a server at the far end; it ends with the segment at the latest.
     pub fn serve(&self, program: &[&str]) -> Result<()> {
+        self.start_in(&self.far, program)
+    }
+
+    /// The same at the near end.
+    pub fn serve_near(&self, program: &[&str]) -> Result<()> {
+        self.start_in(&self.near, program)
+    }
+
+    fn start_in(&self, end: &End, program: &[&str]) -> Result<()> {
         let log = self.dir().join("servers.log");
         let output = fs::File::options().create(true).append(true).open(&log)?;
-        let server = self
-            .far
+        let server = end
             .command(program[0])
             .args(&program[1..])
             .stdin(Stdio::null())

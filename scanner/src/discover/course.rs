@@ -26,7 +26,14 @@ use super::{
     method::{Method, Methods},
     question::{Cookie, MDNS, Own, Parcel, Question},
 };
-use crate::packet::{Arp, Ends, Ethernet, Icmpv6, Mac, Udp, ethernet, icmpv6::solicited_node, ip};
+use crate::{
+    message::snmp::{Answer, Step, Walk},
+    packet::{Arp, Ends, Ethernet, Icmpv6, Mac, Udp, ethernet, icmpv6::solicited_node, ip},
+    topology::{
+        self,
+        tables::{Table, Told},
+    },
+};
 
 /// Why something was not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +52,8 @@ pub enum Hindrance {
     Refused,
     /// Time was up.
     Deadline,
+    /// A table of an SNMP agent was not read to its end.
+    CutShort,
     /// More hosts were heard of than are kept.
     TooMany,
     /// Frames came in faster than they were read.
@@ -64,10 +73,22 @@ impl Hindrance {
             Self::OutOfScope => "it is not in scope",
             Self::Refused => "the kernel refused to send",
             Self::Deadline => "time was up; allow more time or fewer targets",
+            Self::CutShort => {
+                "an SNMP agent's table was not read to its end: it is too long, or the agent went silent"
+            }
             Self::TooMany => "more hosts were heard of than are kept; split the targets",
             Self::Overrun => "frames came in faster than they could be read; lower the rate",
         }
     }
+}
+
+/// How much to find out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Which hosts are there, and what they are.
+    Hosts,
+    /// How they hang together too.
+    Network,
 }
 
 /// A discovery under way.
@@ -90,6 +111,9 @@ pub(crate) struct Course {
     pending: VecDeque<Pending>,
     open: HashSet<(IpAddr, Question)>,
     announced: Vec<Announced>,
+    depth: Depth,
+    traced: HashSet<IpAddr>,
+    walks: BTreeMap<(IpAddr, Table), Walk>,
     hindrances: BTreeMap<Hindrance, u64>,
     unanswered: Vec<Unanswered>,
     quiet_until: Duration,
@@ -201,6 +225,9 @@ impl Course {
             pending: VecDeque::new(),
             open: HashSet::new(),
             announced: Vec::new(),
+            depth: Depth::Hosts,
+            traced: HashSet::new(),
+            walks: BTreeMap::new(),
             hindrances: BTreeMap::new(),
             unanswered: Vec::new(),
             quiet_until: Duration::ZERO,
@@ -213,6 +240,17 @@ impl Course {
     /// Listens at least so long.
     pub(crate) fn listen(mut self, time: Duration) -> Self {
         self.quiet_until = time;
+        self
+    }
+
+    /// Finds out so much.
+    pub(crate) fn to(mut self, depth: Depth) -> Self {
+        self.depth = depth;
+        if depth == Depth::Network {
+            for (address, fact) in topology::surroundings(&self.local) {
+                self.devices.learn(address, fact);
+            }
+        }
         self
     }
 
@@ -301,7 +339,16 @@ impl Course {
             self.reached(address);
         }
         for (host, question) in heard.answered {
-            self.open.remove(&(host, question));
+            let asked = self.open.remove(&(host, question.clone()));
+            if asked && question == Question::Snmp {
+                self.walk(host, now);
+            }
+        }
+        if let Some((host, question, reach)) = heard.trace {
+            self.trace(host, &question, reach, now);
+        }
+        if let Some((host, answer)) = heard.agent {
+            self.walked(host, answer, now);
         }
         for (address, fact) in heard.facts {
             let answered = matches!(fact, Fact::Answered(..));
@@ -351,6 +398,11 @@ impl Course {
         packets: u64,
         took: Duration,
     ) -> (Devices, Report, BTreeMap<Hindrance, u64>) {
+        let unread: Vec<_> = self.walks.keys().copied().collect();
+        for (host, table) in unread {
+            self.hindered(Hindrance::CutShort);
+            self.read(host, table);
+        }
         for announced in std::mem::take(&mut self.announced) {
             let by_address = announced.addresses.iter().copied();
             let host = by_address
@@ -424,6 +476,77 @@ impl Course {
         self.sweep.reached.insert(address);
         if self.known.len() < KNOWN && self.known.insert(address) {
             self.fresh.push_back(address);
+        }
+    }
+
+    /// Follows the way to a host behind routers, with what it answers.
+    fn trace(&mut self, host: IpAddr, answered: &Question, reach: u8, now: Duration) {
+        let hop: fn(u8, u16) -> Question = match answered {
+            Question::Echo => |allowed, _| Question::Hop(allowed),
+            Question::Syn(_) => Question::TcpHop,
+            _ => return,
+        };
+        let port = answered.port().unwrap_or_default();
+        let permitted = self.depth == Depth::Network && self.wants(host, answered);
+        if permitted && self.traced.len() < KNOWN && self.traced.insert(host) {
+            for allowed in 1..=reach {
+                self.ask(host, hop(allowed, port), 1, now);
+            }
+        }
+    }
+
+    /// Reads the tables of an agent.
+    fn walk(&mut self, host: IpAddr, now: Duration) {
+        if self.depth != Depth::Network || !self.wants(host, &Question::Snmp) {
+            return;
+        }
+        if self.walks.len() >= WALKS {
+            return self.hindered(Hindrance::CutShort);
+        }
+        for table in Table::ALL {
+            let walk = Walk::new(table.root(), ROWS);
+            self.ask(host, Question::Walk(table, walk.at().clone()), 1, now);
+            self.walks.insert((host, table), walk);
+        }
+    }
+
+    fn walked(&mut self, host: IpAddr, answer: Answer, now: Duration) {
+        let asked = Table::ALL.into_iter().find_map(|table| {
+            let question = Question::Walk(table, self.walks.get(&(host, table))?.at().clone());
+            (self.cookie.positive(host, &question) == answer.id).then_some((table, question))
+        });
+        let Some((table, question)) = asked else { return };
+        if !self.open.remove(&(host, question)) {
+            return;
+        }
+        let Some(walk) = self.walks.get_mut(&(host, table)) else {
+            return;
+        };
+        let step = walk.heard(answer);
+        let at = walk.at().clone();
+        match step {
+            Step::On => self.ask(host, Question::Walk(table, at), 1, now),
+            Step::Done => self.read(host, table),
+            Step::BrokenOff => {
+                self.hindered(Hindrance::CutShort);
+                self.read(host, table);
+            }
+        }
+    }
+
+    /// A table was read, as far as it could be.
+    fn read(&mut self, host: IpAddr, table: Table) {
+        let Some(walk) = self.walks.remove(&(host, table)) else {
+            return;
+        };
+        for told in table.facts(walk.rows()) {
+            match told {
+                Told::Itself(fact) => self.devices.learn(host, fact),
+                Told::About(address, fact) if self.scope.permits_host(address) => {
+                    self.devices.learn(host, fact);
+                }
+                Told::About(..) => {}
+            }
         }
     }
 
@@ -689,6 +812,9 @@ const UNDER_WAY: usize = 1024;
 /// As many as are kept.
 const KNOWN: usize = 65_536;
 const ANNOUNCED: usize = 256;
+/// Tables that are being read at once, and the most objects of one.
+const WALKS: usize = 1024;
+const ROWS: usize = 512;
 const EXAMPLES: usize = 64;
 
 #[cfg(test)]

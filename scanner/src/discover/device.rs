@@ -15,7 +15,7 @@ use vedette_protocol::{
 };
 
 use super::signs;
-use crate::vendor::vendor;
+use crate::{topology::trace::Path, vendor::vendor};
 
 /// Something that was learnt of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,14 @@ pub(crate) enum Fact {
     Vlan(u16),
     /// It is joined to another.
     Neighbour(Evidence),
+    /// It stands in a network.
+    Subnet(Evidence),
+    /// It leads to a network.
+    Route(Evidence),
+    /// A router so many hops on the way to it.
+    Router(u8, IpAddr, Source),
+    /// It answered itself with so many hops allowed.
+    Arrived(u8, Source),
 }
 
 /// The hosts of one scope.
@@ -61,6 +69,9 @@ struct Device {
     weaknesses: BTreeMap<(FindingType, Option<u16>), Vec<Evidence>>,
     vlans: BTreeSet<u16>,
     neighbours: Vec<Evidence>,
+    subnets: Vec<Evidence>,
+    routes: Vec<Evidence>,
+    path: Path,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,11 +170,11 @@ impl Device {
                     self.vlans.insert(id);
                 }
             }
-            Fact::Neighbour(evidence) => {
-                if self.neighbours.len() < NEIGHBOURS && !self.neighbours.contains(&evidence) {
-                    self.neighbours.push(evidence);
-                }
-            }
+            Fact::Neighbour(evidence) => edge(&mut self.neighbours, evidence),
+            Fact::Subnet(evidence) => edge(&mut self.subnets, evidence),
+            Fact::Route(evidence) => edge(&mut self.routes, evidence),
+            Fact::Router(distance, address, by) => self.path.router(distance, address, by),
+            Fact::Arrived(distance, by) => self.path.arrived(distance, by),
         }
     }
 
@@ -232,10 +243,24 @@ impl Device {
             let tags = self.vlans.iter().map(|id| Evidence::Vlan { id: *id }).collect();
             findings.push(firm(FindingType::Vlan, tags));
         }
-        if !self.neighbours.is_empty() {
-            findings.push(firm(FindingType::Neighbours, self.neighbours.clone()));
+        let edges = [
+            (FindingType::Neighbours, self.neighbours.clone()),
+            (FindingType::Subnet, self.subnets.clone()),
+            (FindingType::Gateway, self.routes.clone()),
+            (FindingType::Path, self.path.evidence()),
+        ];
+        for (type_, evidence) in edges {
+            if !evidence.is_empty() {
+                findings.push(firm(type_, evidence));
+            }
         }
         findings
+    }
+}
+
+fn edge(edges: &mut Vec<Evidence>, edge: Evidence) {
+    if edges.len() < EDGES && !edges.contains(&edge) {
+        edges.push(edge);
     }
 }
 
@@ -243,7 +268,8 @@ impl Device {
 const DEVICES: usize = 65_536;
 const FACTS: usize = 32;
 const ADAPTERS: usize = 8;
-const NEIGHBOURS: usize = 128;
+/// Of one kind.
+const EDGES: usize = 128;
 
 #[cfg(test)]
 mod tests {

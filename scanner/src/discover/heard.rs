@@ -6,7 +6,7 @@ use vedette_protocol::finding::{DeviceKind, Evidence, Label, MacAddress, Source}
 
 use super::{
     device::Fact,
-    local::{Link, Local},
+    local::{Link, Local, Road},
     question::{self, Cookie, Own, Question},
     signs,
 };
@@ -14,9 +14,10 @@ use crate::{
     message::{
         cdp,
         dhcp::{self, Kind},
-        dns, lldp,
+        dns, lldp, snmp,
     },
-    packet::{self, Arp, Body, Ends, Icmpv6, Mac, Packet, Payload, Tcp, Udp, arp::Operation},
+    packet::{self, Arp, Body, Ends, Icmp, Icmpv6, Mac, Packet, Payload, Tcp, Udp, arp::Operation},
+    topology::trace,
 };
 
 /// Who listens.
@@ -39,6 +40,10 @@ pub(crate) struct Heard {
     pub(crate) answered: Vec<(IpAddr, Question)>,
     /// Questions that an answer raises.
     pub(crate) next: Vec<(IpAddr, Question)>,
+    /// A host behind routers, what it answered, and how far to look for the way there.
+    pub(crate) trace: Option<(IpAddr, Question, u8)>,
+    /// An SNMP agent's answer to some other question.
+    pub(crate) agent: Option<(IpAddr, snmp::Answer)>,
     /// A neighbour that made itself known.
     pub(crate) neighbour: Option<Announced>,
 }
@@ -154,6 +159,13 @@ impl Ear<'_> {
     /// Something that was sent to us.
     fn answer(&self, host: IpAddr, hops: u8, payload: &Payload<'_>, heard: &mut Heard) {
         let told = match payload {
+            Payload::Icmp(Icmp::TimeExceeded { quote }) | Payload::Icmpv6(Icmpv6::TimeExceeded { quote }) => {
+                if let Some((about, question, fact)) = question::expiry(host, quote, self.cookie) {
+                    heard.answered.push((about, question));
+                    heard.facts.push((about, fact));
+                }
+                None
+            }
             Payload::Icmp(message) => {
                 if let Some(facts) = question::icmp_refusal(host, message) {
                     heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
@@ -176,6 +188,8 @@ impl Ear<'_> {
                     heard
                         .next
                         .extend(answer.next.into_iter().map(|next| (host, next)));
+                } else if udp.destination == self.own.udp && udp.source == question::SNMP {
+                    heard.agent = snmp::parse_answer(bytes).map(|answer| (host, answer));
                 } else {
                     self.datagram(host, udp, bytes, heard);
                 }
@@ -184,6 +198,9 @@ impl Ear<'_> {
             Payload::Other(_) => None,
         };
         if let Some((question, facts)) = told {
+            if self.local.road(host) == Road::Routed && !host.is_loopback() {
+                heard.trace = Some((host, question.clone(), trace::reach(hops)));
+            }
             heard.answered.push((host, question));
             heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
         }

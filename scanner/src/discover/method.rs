@@ -24,14 +24,15 @@ impl Method {
     /// The one that a question belongs to.
     pub(crate) fn of(question: &Question) -> Self {
         match question {
-            Question::Echo | Question::Timestamp => Self::Icmp,
-            Question::Syn(_) | Question::Ack(_) => Self::Tcp,
+            Question::Echo | Question::Timestamp | Question::Hop(_) => Self::Icmp,
+            Question::Syn(_) | Question::Ack(_) | Question::TcpHop(..) => Self::Tcp,
             Question::MdnsName
             | Question::MdnsServices
             | Question::MdnsHost(_)
             | Question::Llmnr
             | Question::Netbios
             | Question::Snmp
+            | Question::Walk(..)
             | Question::ReverseDns(_) => Self::Udp,
         }
     }

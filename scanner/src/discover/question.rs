@@ -15,9 +15,10 @@ use crate::{
     message::{
         dns::{self, Asked, Record},
         netbios,
-        snmp::{self, Ask, Value},
+        snmp::{self, Ask, ObjectId, Value},
     },
-    packet::{Ends, Icmp, Icmpv6, Tcp, icmp, icmpv6, ip, tcp::Flags},
+    packet::{Ends, Icmp, Icmpv6, Quote, Tcp, icmp, icmpv6, ip, tcp::Flags},
+    topology::{tables::Table, trace},
 };
 
 /// A question to one host.
@@ -45,6 +46,12 @@ pub(crate) enum Question {
     Snmp,
     /// The name of an address, of a host that may be a DNS server.
     ReverseDns(IpAddr),
+    /// ICMP echo that so many routers let through.
+    Hop(u8),
+    /// A TCP segment that opens a connection and that so many routers let through.
+    TcpHop(u8, u16),
+    /// What comes behind an object of an agent's table.
+    Walk(Table, ObjectId),
 }
 
 /// What goes out for a question.
@@ -107,7 +114,7 @@ impl Cookie {
     }
 
     /// SNMP takes only positive numbers everywhere.
-    fn positive(&self, host: IpAddr, question: &Question) -> i32 {
+    pub(crate) fn positive(&self, host: IpAddr, question: &Question) -> i32 {
         i32::try_from(self.of(host, question) >> 1).unwrap_or_default()
     }
 }
@@ -116,23 +123,35 @@ impl Question {
     /// The port that it goes to.
     pub(crate) fn port(&self) -> Option<u16> {
         Some(match self {
-            Self::Echo | Self::Timestamp => return None,
-            Self::Syn(port) | Self::Ack(port) => *port,
+            Self::Echo | Self::Timestamp | Self::Hop(_) => return None,
+            Self::Syn(port) | Self::Ack(port) | Self::TcpHop(_, port) => *port,
             Self::MdnsName | Self::MdnsServices | Self::MdnsHost(_) => MDNS,
             Self::Llmnr => LLMNR,
             Self::Netbios => NETBIOS,
-            Self::Snmp => SNMP,
+            Self::Snmp | Self::Walk(..) => SNMP,
             Self::ReverseDns(_) => DNS,
         })
+    }
+
+    /// Over how many routers it may go; none: as usual.
+    fn hops(&self) -> Option<u8> {
+        match self {
+            Self::Hop(hops) | Self::TcpHop(hops, _) => Some(*hops),
+            _ => None,
+        }
     }
 
     /// What to send; `source` is our own address towards the host, which TCP's checksum needs.
     pub(crate) fn parcel(&self, host: IpAddr, source: IpAddr, own: Own, cookie: &Cookie) -> Option<Parcel> {
         let bytes = match self {
-            Self::Echo | Self::Timestamp => return self.icmp(host, source, cookie),
-            Self::Syn(_) | Self::Ack(_) => return self.tcp(host, source, own, cookie),
+            Self::Echo | Self::Timestamp | Self::Hop(_) => return self.icmp(host, source, cookie),
+            Self::Syn(_) | Self::Ack(_) | Self::TcpHop(..) => return self.tcp(host, source, own, cookie),
             Self::Netbios => netbios::status_question(cookie.short(host, self)),
             Self::Snmp => snmp::question(Ask::Get, PUBLIC, cookie.positive(host, self), &system_objects()),
+            Self::Walk(_, at) => {
+                let id = cookie.positive(host, self);
+                snmp::question(Ask::Bulk(snmp::AT_ONCE), PUBLIC, id, std::slice::from_ref(at))
+            }
             Self::MdnsName | Self::Llmnr => {
                 self.dns(host, Asked::Host, &dns::Question::Reverse(host), cookie)?
             }
@@ -183,7 +202,7 @@ impl Question {
             destination: host,
             port: None,
             protocol,
-            hops: None,
+            hops: self.hops(),
             bytes,
         })
     }
@@ -201,7 +220,7 @@ impl Question {
             destination: host,
             port: Some(port),
             protocol: ip::TCP,
-            hops: None,
+            hops: self.hops(),
             bytes: segment.segment(Ends::between(source, host)?, &[]),
         })
     }
@@ -214,34 +233,22 @@ pub(crate) fn icmp_answer(
     message: &Icmp<'_>,
     cookie: &Cookie,
 ) -> Option<(Question, Vec<Fact>)> {
-    let (question, id, sequence) = match *message {
-        Icmp::EchoReply { id, sequence, .. } => (Question::Echo, id, sequence),
-        Icmp::TimestampReply { id, sequence, .. } => (Question::Timestamp, id, sequence),
-        _ => return None,
-    };
-    let number = u32::from(id) << 16 | u32::from(sequence);
-    if number != cookie.of(host, &question) {
-        return None;
-    }
-    let mut facts = Vec::new();
-    match question {
-        Question::Timestamp => {
-            facts.push(Fact::Answered(Source::IcmpTimestamp, None));
-            facts.push(Fact::Weakness(
-                FindingType::IcmpTimestamp,
-                None,
-                Some(Evidence::Seen {
-                    by: Source::IcmpTimestamp,
-                    port: None,
-                }),
-            ));
+    match *message {
+        Icmp::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), cookie),
+        Icmp::TimestampReply { id, sequence, .. } => {
+            let ours = joined(id, sequence) == cookie.of(host, &Question::Timestamp);
+            let seen = Evidence::Seen {
+                by: Source::IcmpTimestamp,
+                port: None,
+            };
+            let facts = vec![
+                Fact::Answered(Source::IcmpTimestamp, None),
+                Fact::Weakness(FindingType::IcmpTimestamp, None, Some(seen)),
+            ];
+            ours.then_some((Question::Timestamp, facts))
         }
-        _ => {
-            facts.push(Fact::Answered(Source::IcmpEcho, None));
-            facts.extend(by_hops(hops));
-        }
+        _ => None,
     }
-    Some((question, facts))
 }
 
 /// The same for IPv6.
@@ -251,15 +258,40 @@ pub(crate) fn icmpv6_answer(
     message: &Icmpv6<'_>,
     cookie: &Cookie,
 ) -> Option<(Question, Vec<Fact>)> {
-    let Icmpv6::EchoReply { id, sequence, .. } = *message else {
-        return None;
-    };
-    let number = u32::from(id) << 16 | u32::from(sequence);
-    (number == cookie.of(host, &Question::Echo)).then(|| {
+    match *message {
+        Icmpv6::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), cookie),
+        _ => None,
+    }
+}
+
+fn echo_answer(host: IpAddr, hops: u8, number: u32, cookie: &Cookie) -> Option<(Question, Vec<Fact>)> {
+    if number == cookie.of(host, &Question::Echo) {
         let mut facts = vec![Fact::Answered(Source::IcmpEcho, None)];
         facts.extend(by_hops(hops));
-        (Question::Echo, facts)
-    })
+        return Some((Question::Echo, facts));
+    }
+    let allowed = (1..=trace::MOST).find(|allowed| number == cookie.of(host, &Question::Hop(*allowed)))?;
+    Some((
+        Question::Hop(allowed),
+        vec![Fact::Arrived(allowed, Source::IcmpEcho)],
+    ))
+}
+
+/// Which question a router says that it ended with it, to which host, and what that tells of the way there.
+pub(crate) fn expiry(router: IpAddr, quote: &Quote, cookie: &Cookie) -> Option<(IpAddr, Question, Fact)> {
+    let host = quote.ip.ends.destination();
+    let number = trace::number(quote)?;
+    let (question, by): (fn(u8, u16) -> Question, _) = match quote.ports() {
+        Some(_) => (Question::TcpHop, Source::Tcp),
+        None => (|allowed, _| Question::Hop(allowed), Source::IcmpEcho),
+    };
+    let port = quote.ports().map_or(0, |(_, port)| port);
+    let allowed = (1..=trace::MOST).find(|allowed| number == cookie.of(host, &question(*allowed, port)))?;
+    Some((host, question(allowed, port), Fact::Router(allowed, router, by)))
+}
+
+fn joined(id: u16, sequence: u16) -> u32 {
+    u32::from(id) << 16 | u32::from(sequence)
 }
 
 fn by_hops(hops: u8) -> Option<Fact> {
@@ -283,6 +315,15 @@ pub(crate) fn tcp_answer(
         segment.flags.has(Flags::ACK) && segment.acknowledgement == cookie.of(host, &syn).wrapping_add(1);
     // A reset takes its number from what it rejects (RFC 9293, 3.5.2).
     let answers_ack = segment.flags.has(Flags::RST) && segment.sequence == cookie.of(host, &ack);
+    let hop = (1..=trace::MOST).find(|allowed| {
+        let question = Question::TcpHop(*allowed, segment.source);
+        let acknowledges = segment.acknowledgement == cookie.of(host, &question).wrapping_add(1);
+        !answers_syn && segment.flags.has(Flags::ACK) && acknowledges
+    });
+    if let Some(allowed) = hop {
+        let question = Question::TcpHop(allowed, segment.source);
+        return Some((question, vec![Fact::Arrived(allowed, Source::Tcp)]));
+    }
     let question = match (answers_syn, answers_ack) {
         (true, _) => syn,
         (false, true) => ack,
@@ -494,7 +535,7 @@ fn agent(host: IpAddr, bytes: &[u8], cookie: &Cookie) -> Option<Answer> {
 }
 
 /// sysDescr, sysName and sysServices (RFC 3418).
-fn system_objects() -> [snmp::ObjectId; 3] {
+fn system_objects() -> [ObjectId; 3] {
     ["1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.7.0"]
         .map(|object| object.parse().expect("a literal object"))
 }

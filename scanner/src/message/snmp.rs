@@ -201,9 +201,9 @@ impl Walk {
         }
     }
 
-    /// The message that asks for what comes next.
-    pub fn question(&self, community: &str, id: i32) -> Vec<u8> {
-        question(Ask::Bulk(AT_ONCE), community, id, std::slice::from_ref(&self.at))
+    /// The object behind which it goes on.
+    pub fn at(&self) -> &ObjectId {
+        &self.at
     }
 
     /// Takes an answer.
@@ -329,8 +329,8 @@ const RESPONSE: u8 = 0xa2;
 const NUMBERS: usize = 128;
 /// Of one answer; more do not fit into a datagram that crosses the internet.
 const VALUES: usize = 512;
-/// Some 20 objects fill a datagram of 1,500 bytes.
-const AT_ONCE: u8 = 20;
+/// How many objects to ask for at once: some 20 fill a datagram of 1,500 bytes.
+pub const AT_ONCE: u8 = 20;
 
 #[cfg(test)]
 mod tests {

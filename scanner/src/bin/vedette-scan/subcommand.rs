@@ -11,6 +11,7 @@ mod ports;
 mod services;
 mod ssh;
 mod tls;
+mod topology;
 
 use std::error::Error;
 
@@ -22,6 +23,7 @@ use crate::flags::What;
 /// Every subcommand, in the order in which they are shown.
 pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     discover::SUBCOMMAND,
+    topology::SUBCOMMAND,
     ports::SUBCOMMAND,
     services::SUBCOMMAND,
     ssh::SUBCOMMAND,

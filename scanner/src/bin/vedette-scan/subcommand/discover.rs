@@ -3,8 +3,8 @@
 use std::{error::Error, io, num::NonZeroU32, time::Duration};
 
 use clap::{ArgMatches, Args, FromArgMatches};
-use vedette_protocol::{Scope, target::PortSet};
-use vedette_scanner::discover::{Discovery, Going, Method, Methods, Rate, discover};
+use vedette_protocol::{Finding, Scope, target::PortSet};
+use vedette_scanner::discover::{Depth, Discovery, Going, Method, Methods, Rate, discover};
 
 use super::{Ended, Subcommand};
 use crate::{flags::What, output::Output, progress::Meter, resolve};
@@ -29,17 +29,29 @@ struct Own {
 }
 
 fn run(what: &What, matches: &ArgMatches) -> Ended {
-    let own = Own::from_arg_matches(matches)?;
-    let scope = scope(what)?;
+    let Own { by, listen } = Own::from_arg_matches(matches)?;
+    let findings = |_: &Finding| true;
+    run_to(what, Depth::Hosts, &by, listen, findings)
+}
+
+/// Discovers to a depth, and prints the findings that are wanted.
+pub(super) fn run_to(
+    what: &What,
+    depth: Depth,
+    by: &[Method],
+    listen: u32,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Ended {
     let discovery = Discovery {
-        scope,
-        methods: Methods::of(&own.by),
+        scope: scope(what)?,
+        methods: Methods::of(by),
         rate: Rate {
             packets: what.rate.map(NonZeroU32::get),
             ..Rate::default()
         },
         time: what.time,
-        listen: Duration::from_secs(own.listen.into()),
+        depth,
+        listen: Duration::from_secs(listen.into()),
     };
     let mut meter = Meter::new();
     let discovered = discover(discovery, |progress| {
@@ -54,7 +66,7 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
         );
     }
     let mut output = Output::new(what.json, io::stdout().lock());
-    for finding in discovered.findings {
+    for finding in discovered.findings.into_iter().filter(wanted) {
         output.finding(finding)?;
     }
     output.close(&discovered.report)?;
@@ -62,7 +74,7 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
 }
 
 /// The scope of the flags; names are resolved by this machine's resolver.
-pub(super) fn scope(what: &What) -> Result<Scope, Box<dyn Error>> {
+fn scope(what: &What) -> Result<Scope, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
