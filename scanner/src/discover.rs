@@ -7,6 +7,7 @@
 //! in scope only by their own address; nothing is told of a host that is not in it; and an answer that lacks
 //! our number never counts as one.
 
+mod answer;
 mod course;
 pub(crate) mod device;
 mod heard;

@@ -5,6 +5,9 @@
 //! for; who answers is asked the rest at once. A host on our link that answered is asked the same a second time:
 //! it is there, so a silence then is a loss, and that is how loss is measured.
 
+mod groups;
+mod network;
+
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
@@ -12,27 +15,23 @@ use std::{
     time::Duration,
 };
 
-use ipnet::IpNet;
 use vedette_protocol::{
     Report, Scope,
-    finding::{Coverage, Effort, MacAddress, Source, Unanswered},
+    finding::{Coverage, Effort, Source, Unanswered},
     target::Span,
 };
 
 use super::{
     device::{Devices, Fact},
-    heard::{ALL_NODES, Announced, Ear},
-    local::{Link, Local, Road},
+    heard::{Announced, Ear},
+    local::{Local, Road},
     method::{Method, Methods},
-    question::{Cookie, MDNS, Own, Parcel, Question},
+    question::{Cookie, Own, Parcel, Question},
 };
 use crate::{
-    message::snmp::{Answer, Step, Walk},
-    packet::{Arp, Ends, Ethernet, Icmpv6, Mac, Udp, ethernet, icmpv6::solicited_node, ip},
-    topology::{
-        self,
-        tables::{Table, Told},
-    },
+    message::snmp::Walk,
+    packet::{Arp, Ends, Ethernet, Icmpv6, Mac, ethernet, icmpv6::solicited_node, ip},
+    topology::{self, tables::Table},
 };
 
 /// Why something was not asked.
@@ -479,77 +478,6 @@ impl Course {
         }
     }
 
-    /// Follows the way to a host behind routers, with what it answers.
-    fn trace(&mut self, host: IpAddr, answered: &Question, reach: u8, now: Duration) {
-        let hop: fn(u8, u16) -> Question = match answered {
-            Question::Echo => |allowed, _| Question::Hop(allowed),
-            Question::Syn(_) => Question::TcpHop,
-            _ => return,
-        };
-        let port = answered.port().unwrap_or_default();
-        let permitted = self.depth == Depth::Network && self.wants(host, answered);
-        if permitted && self.traced.len() < KNOWN && self.traced.insert(host) {
-            for allowed in 1..=reach {
-                self.ask(host, hop(allowed, port), 1, now);
-            }
-        }
-    }
-
-    /// Reads the tables of an agent.
-    fn walk(&mut self, host: IpAddr, now: Duration) {
-        if self.depth != Depth::Network || !self.wants(host, &Question::Snmp) {
-            return;
-        }
-        if self.walks.len() >= WALKS {
-            return self.hindered(Hindrance::CutShort);
-        }
-        for table in Table::ALL {
-            let walk = Walk::new(table.root(), ROWS);
-            self.ask(host, Question::Walk(table, walk.at().clone()), 1, now);
-            self.walks.insert((host, table), walk);
-        }
-    }
-
-    fn walked(&mut self, host: IpAddr, answer: Answer, now: Duration) {
-        let asked = Table::ALL.into_iter().find_map(|table| {
-            let question = Question::Walk(table, self.walks.get(&(host, table))?.at().clone());
-            (self.cookie.positive(host, &question) == answer.id).then_some((table, question))
-        });
-        let Some((table, question)) = asked else { return };
-        if !self.open.remove(&(host, question)) {
-            return;
-        }
-        let Some(walk) = self.walks.get_mut(&(host, table)) else {
-            return;
-        };
-        let step = walk.heard(answer);
-        let at = walk.at().clone();
-        match step {
-            Step::On => self.ask(host, Question::Walk(table, at), 1, now),
-            Step::Done => self.read(host, table),
-            Step::BrokenOff => {
-                self.hindered(Hindrance::CutShort);
-                self.read(host, table);
-            }
-        }
-    }
-
-    /// A table was read, as far as it could be.
-    fn read(&mut self, host: IpAddr, table: Table) {
-        let Some(walk) = self.walks.remove(&(host, table)) else {
-            return;
-        };
-        for told in table.facts(walk.rows()) {
-            match told {
-                Told::Itself(fact) => self.devices.learn(host, fact),
-                Told::About(address, fact) if self.scope.permits_host(address) => {
-                    self.devices.learn(host, fact);
-                }
-                Told::About(..) => {}
-            }
-        }
-    }
-
     fn ask(&mut self, host: IpAddr, question: Question, attempt: u8, now: Duration) {
         let parcel = self
             .local
@@ -701,64 +629,6 @@ impl Course {
             bytes,
         })
     }
-
-    /// Questions to everybody on our links, for the groups that are themselves in scope.
-    fn to_groups(&self) -> VecDeque<Parcel> {
-        let mut parcels = VecDeque::new();
-        for link in &self.local.links {
-            if let Some(mac) = link.mac {
-                // Whoever answers chooses an address of the network that the question came from.
-                let own = link.addresses.iter().map(IpNet::addr);
-                parcels.extend(own.filter_map(|own| self.echo_to_all(link, mac, own)));
-                parcels.extend(self.services_of_all(link, mac));
-            }
-        }
-        parcels
-    }
-
-    fn echo_to_all(&self, link: &Link, mac: MacAddress, own: IpAddr) -> Option<Parcel> {
-        let all = IpAddr::V6(ALL_NODES);
-        if !self.scope.permits_host(all) || !self.methods.contains(Method::Icmp) {
-            return None;
-        }
-        let ends = Ends::between(own, all)?;
-        let Some(Parcel::Packet { bytes, .. }) =
-            Question::Echo.parcel(all, ends.source(), self.own, &self.cookie)
-        else {
-            return None;
-        };
-        let packet = ends.packet(ip::ICMPV6, 1, &bytes);
-        let everybody = Mac([0x33, 0x33, 0, 0, 0, 1]);
-        Some(Parcel::Frame {
-            link: link.index,
-            about: all,
-            bytes: Ethernet::new(Mac(mac.0), everybody, ethernet::IPV6).frame(&packet),
-        })
-    }
-
-    fn services_of_all(&self, link: &Link, mac: MacAddress) -> Option<Parcel> {
-        let group = IpAddr::V4(MDNS_GROUP);
-        if !self.scope.permits(group, MDNS) || !self.methods.contains(Method::Udp) {
-            return None;
-        }
-        let ends = Ends::between(link.source_for(group)?, group)?;
-        let question = Question::MdnsServices.parcel(group, ends.source(), self.own, &self.cookie)?;
-        let Parcel::Datagram { bytes, .. } = question else {
-            return None;
-        };
-        // From and to the protocol's own port: the answers go to the group, and are overheard.
-        let udp = Udp {
-            source: MDNS,
-            destination: MDNS,
-        };
-        let packet = ends.packet(ip::UDP, 255, &udp.datagram(ends, &bytes));
-        let everybody = Mac([0x01, 0, 0x5e, 0, 0, 0xfb]);
-        Some(Parcel::Frame {
-            link: link.index,
-            about: group,
-            bytes: Ethernet::new(Mac(mac.0), everybody, ethernet::IPV4).frame(&packet),
-        })
-    }
 }
 
 /// The runs of the scope, in order, none of them overlapping another; groups are not swept.
@@ -797,7 +667,6 @@ fn each(spans: Vec<Span>) -> Box<dyn Iterator<Item = IpAddr> + Send> {
     Box::new(spans.into_iter().flat_map(|span| span.addresses()))
 }
 
-const MDNS_GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 /// What a host is likely to answer at, open or closed.
 const TCP_PORTS: [u16; 4] = [22, 80, 443, 445];
 /// Of the hosts that are there, so many may be missed.
@@ -812,9 +681,6 @@ const UNDER_WAY: usize = 1024;
 /// As many as are kept.
 const KNOWN: usize = 65_536;
 const ANNOUNCED: usize = 256;
-/// Tables that are being read at once, and the most objects of one.
-const WALKS: usize = 1024;
-const ROWS: usize = 512;
 const EXAMPLES: usize = 64;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use vedette_protocol::finding::{DeviceKind, Evidence, Label, MacAddress, Source};
 
 use super::{
+    answer,
     device::Fact,
     local::{Link, Local, Road},
     question::{self, Cookie, Own, Question},
@@ -160,28 +161,28 @@ impl Ear<'_> {
     fn answer(&self, host: IpAddr, hops: u8, payload: &Payload<'_>, heard: &mut Heard) {
         let told = match payload {
             Payload::Icmp(Icmp::TimeExceeded { quote }) | Payload::Icmpv6(Icmpv6::TimeExceeded { quote }) => {
-                if let Some((about, question, fact)) = question::expiry(host, quote, self.cookie) {
+                if let Some((about, question, fact)) = answer::expiry(host, quote, self.cookie) {
                     heard.answered.push((about, question));
                     heard.facts.push((about, fact));
                 }
                 None
             }
             Payload::Icmp(message) => {
-                if let Some(facts) = question::icmp_refusal(host, message) {
+                if let Some(facts) = answer::icmp_refusal(host, message) {
                     heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
                 }
-                question::icmp_answer(host, hops, message, self.cookie)
+                answer::icmp_answer(host, hops, message, self.cookie)
             }
             Payload::Icmpv6(message) => {
-                if let Some(facts) = question::icmpv6_refusal(host, message) {
+                if let Some(facts) = answer::icmpv6_refusal(host, message) {
                     heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
                 }
-                question::icmpv6_answer(host, hops, message, self.cookie)
+                answer::icmpv6_answer(host, hops, message, self.cookie)
             }
             Payload::Tcp(segment, _) => self.segment(host, segment),
             Payload::Udp(udp, bytes) => {
                 if udp.destination == self.own.udp
-                    && let Some(answer) = question::udp_answer(host, udp.source, bytes, self.cookie)
+                    && let Some(answer) = answer::udp_answer(host, udp.source, bytes, self.cookie)
                 {
                     heard.facts.extend(answer.facts);
                     heard.answered.push((host, answer.to));
@@ -207,7 +208,7 @@ impl Ear<'_> {
     }
 
     fn segment(&self, host: IpAddr, segment: &Tcp) -> Option<(Question, Vec<Fact>)> {
-        question::tcp_answer(host, segment, self.own, self.cookie)
+        answer::tcp_answer(host, segment, self.own, self.cookie)
     }
 
     /// Something that was sent to many, or to another.
@@ -228,7 +229,7 @@ impl Ear<'_> {
                 };
                 heard.facts.push((host, Fact::Overheard(Source::Mdns)));
                 if told.turn == dns::Turn::Answers {
-                    let facts = question::facts_of_records(Some(host), &told.records, Source::Mdns);
+                    let facts = answer::facts_of_records(Some(host), &told.records, Source::Mdns);
                     heard.facts.extend(facts);
                 }
             }

@@ -1,11 +1,14 @@
 use super::*;
 use proptest::prelude::*;
 use vedette_protocol::{
-    finding::{FindingType, Outcome},
+    finding::{FindingType, MacAddress, Outcome},
     target::{PortSet, Target},
 };
 
-use crate::packet::{self, Body, arp::Operation};
+use crate::{
+    discover::local::{Link, Route},
+    packet::{self, Body, arp::Operation},
+};
 
 const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 const OWN: Own = Own {
@@ -14,7 +17,7 @@ const OWN: Own = Own {
 };
 
 fn local() -> Local {
-    let route = |network: &str, via: Option<&str>| super::super::local::Route {
+    let route = |network: &str, via: Option<&str>| Route {
         network: network.parse().unwrap(),
         via: via.map(|via| via.parse().unwrap()),
         interface: "eth0".into(),
