@@ -279,6 +279,34 @@ pub const TARGETS: &[FuzzTarget] = &[
         name: "scan_snmp",
         parse: |bytes| drop(parse::parse_snmp(bytes)),
     },
+    FuzzTarget {
+        name: "web_response",
+        parse: |bytes| drop(parse::read_web_response(bytes)),
+    },
+    FuzzTarget {
+        name: "web_coding",
+        parse: |bytes| {
+            for coding in ["gzip", "deflate", "br"] {
+                drop(parse::decode_web_body(coding, bytes.to_vec(), 1 << 16));
+            }
+        },
+    },
+    FuzzTarget {
+        name: "web_page",
+        parse: |bytes| _ = parse::read_web_page(bytes).leads.len(),
+    },
+    FuzzTarget {
+        name: "web_script",
+        parse: |bytes| {
+            text(bytes, |text| {
+                _ = (
+                    parse::script_calls(text),
+                    parse::script_strings(text),
+                    parse::script_runs(text, "a"),
+                )
+            })
+        },
+    },
 ];
 
 /// The target of that name.

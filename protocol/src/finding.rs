@@ -9,6 +9,7 @@ mod evidence;
 mod kind;
 mod network;
 mod report;
+mod shown;
 mod text;
 
 pub use cpe::{Cpe, ParseCpeError};
@@ -16,6 +17,7 @@ pub use evidence::{Evidence, TlsVersion};
 pub use kind::{Confidence, FindingType, Kind, PortState, Severity};
 pub use network::{DeviceKind, MacAddress, ParseMacError, Source};
 pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
+pub use shown::ShownBy;
 pub use text::{Host, Label, UrlPath};
 
 use serde::{Deserialize, Serialize};

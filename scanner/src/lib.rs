@@ -30,6 +30,7 @@ pub mod ssh;
 pub mod tls;
 mod topology;
 pub mod vendor;
+pub mod web;
 mod wire;
 pub mod worker;
 

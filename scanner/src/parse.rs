@@ -28,4 +28,9 @@ pub use crate::{
         flight::{parse_flight, parse_ssl2},
         starttls::each_upgrade,
     },
+    web::{
+        http::{coding::decode as decode_web_body, reader::read as read_web_response},
+        page::read_alone as read_web_page,
+        script::{calls as script_calls, runs as script_runs, strings as script_strings},
+    },
 };

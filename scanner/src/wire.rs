@@ -20,6 +20,8 @@ use std::{
     time::Instant,
 };
 
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::client::TlsStream;
 use vedette_protocol::Scope;
 
 use self::raw::{Each, Field, RawError};
@@ -28,13 +30,25 @@ pub(crate) use self::{
     sweep::{Answer, Toll},
     talk::Postage,
 };
-use crate::{engine::Tell, plan::Plan, probe::Probe, reply::Reply};
+use crate::{
+    engine::Tell,
+    plan::Plan,
+    probe::{Probe, Wrap},
+    reply::{End, Reply},
+};
 
 /// The way to the endpoints of one scope.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     gate: gate::Gate,
     postage: Arc<Postage>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) enum Line {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The network could not be used at all.
@@ -185,6 +199,19 @@ impl Wire {
         talk::talk(&self.gate, probe, &self.postage).await
     }
 
+    /// Opens a connection for a conversation of several exchanges, in TLS if `wrap` says so.
+    pub(crate) async fn open(&self, endpoint: SocketAddr, wrap: &Wrap) -> Result<Line, End> {
+        let stream = talk::connect(&self.gate, endpoint, &self.postage).await?;
+        match wrap {
+            Wrap::Plain => Ok(Line::Plain(stream)),
+            Wrap::Tls(hello) => match timeout(talk::SHAKING, tls::shake_hands(stream, hello)).await {
+                Ok((_, Ok(stream))) => Ok(Line::Tls(Box::new(stream))),
+                Ok((_, Err(failure))) => Err(End::NoTls(failure)),
+                Err(_) => Err(End::Quiet),
+            },
+        }
+    }
+
     /// What all exchanges so far cost.
     pub(crate) fn postage(&self) -> &Postage {
         &self.postage
@@ -194,10 +221,7 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        probe::{Silence, Turn, Until, Wrap},
-        reply::End,
-    };
+    use crate::probe::{Silence, Turn, Until};
     use std::{
         io::{ErrorKind, Read, Write},
         net::TcpListener,

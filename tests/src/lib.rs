@@ -20,4 +20,5 @@ pub mod programs;
 pub mod road;
 pub mod segment;
 pub mod stranger;
+pub mod web;
 pub mod wire;

@@ -360,6 +360,18 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
         Evidence::TlsGroup { group } => vec![("Group", group.to_string())],
         Evidence::Feature { name, value } => vec![("Seen", format!("{name}: {value}"))],
         Evidence::Grade { grade } => vec![("Grade", grade.to_string())],
+        Evidence::Injected {
+            shown_by,
+            detail,
+            requests,
+        } => [
+            Some(("Shown by", shown_by.title().to_owned())),
+            some("In detail", detail),
+            Some(("Requests", requests.to_string())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 

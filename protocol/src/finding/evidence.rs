@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cpe::Cpe,
     network::{DeviceKind, MacAddress, Source},
+    shown::ShownBy,
     text::{Host, Label, UrlPath},
 };
 use crate::{id::Digest, time::Timestamp};
@@ -198,6 +199,15 @@ pub enum Evidence {
     Grade {
         /// From `A+` to `F`.
         grade: Label,
+    },
+    /// A payload had its effect, each time, and its harmless twin had not.
+    Injected {
+        /// What showed it.
+        shown_by: ShownBy,
+        /// What of the kind, in our words: a dialect, a context.
+        detail: Option<Label>,
+        /// Requests that the judgement rests on.
+        requests: u32,
     },
 }
 

@@ -242,6 +242,26 @@ types! {
     Vlan = "vlan", Link, Info, None, "Virtual network", "";
     Path = "path", Link, Info, None, "Routers on the way to a host", "";
     Neighbours = "neighbours", Link, Info, None, "Neighbours at the other end of a cable", "";
+    WebSqlInjection = "web-sql-injection", Weakness, Critical, Some(89),
+        "SQL injection", "Pass values as parameters of a prepared statement; choose names of columns from a list.";
+    WebXssReflected = "web-xss-reflected", Weakness, Medium, Some(79),
+        "Cross-site scripting, reflected", "Encode what is put into a page for the place that it is put in; add a Content-Security-Policy.";
+    WebXssStored = "web-xss-stored", Weakness, High, Some(79),
+        "Cross-site scripting, stored", "Encode what is put into a page for the place that it is put in; add a Content-Security-Policy.";
+    WebCommandInjection = "web-command-injection", Weakness, Critical, Some(78),
+        "Command injection", "Start programs with a list of arguments and without a shell.";
+    WebPathTraversal = "web-path-traversal", Weakness, High, Some(22),
+        "Path traversal", "Choose files from a list, or open them below a directory that cannot be left.";
+    WebOpenRedirect = "web-open-redirect", Weakness, Medium, Some(601),
+        "Open redirect", "Redirect to paths of this site or to hosts of a list, judged by a URL parser.";
+    WebLdapInjection = "web-ldap-injection", Weakness, High, Some(90),
+        "LDAP injection", "Escape values in filters as RFC 4515 says.";
+    WebXpathInjection = "web-xpath-injection", Weakness, High, Some(643),
+        "XPath injection", "Pass values as XPath variables.";
+    WebXxe = "web-xxe", Weakness, High, Some(611),
+        "XML external entities", "Turn document types, external entities and XInclude off in the XML parser.";
+    WebSsrf = "web-ssrf", Weakness, High, Some(918),
+        "Server-side request forgery", "Fetch only from hosts of a list, and judge the address that is connected to.";
 }
 
 macro_rules! by_name {

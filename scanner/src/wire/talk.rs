@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     os::fd::AsFd,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
@@ -36,7 +37,7 @@ pub(crate) struct Postage {
 /// Sends a probe and brings the reply; ends within [`LONGEST`].
 pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
     let deadline = Instant::now() + LONGEST;
-    let mut stream = match connect(gate, probe, postage).await {
+    let mut stream = match connect(gate, probe.endpoint, postage).await {
         Ok(stream) => stream,
         Err(end) => return Reply::silent(end),
     };
@@ -85,12 +86,13 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
     reply
 }
 
-async fn connect(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<TcpStream, End> {
-    let socket = stream_socket(family(probe.endpoint)).map_err(|_| End::NotAsked(Hindrance::Shortage))?;
+/// Opens a connection, if the scope has it; ends within [`CONNECTING`].
+pub(super) async fn connect(gate: &Gate, endpoint: SocketAddr, postage: &Postage) -> Result<TcpStream, End> {
+    let socket = stream_socket(family(endpoint)).map_err(|_| End::NotAsked(Hindrance::Shortage))?;
     // Closed by reset, so that nothing lingers in TIME_WAIT.
     sockopt::set_socket_linger(&socket, Some(Duration::ZERO))
         .map_err(|_| End::NotAsked(Hindrance::Shortage))?;
-    match gate.connect(&socket, probe.endpoint) {
+    match gate.connect(&socket, endpoint) {
         Attempt::Connected | Attempt::UnderWay => {}
         Attempt::OutOfScope => return Err(End::NotAsked(Hindrance::OutOfScope)),
         Attempt::Failed(errno) => return Err(hindered(errno)),
@@ -221,7 +223,7 @@ fn limit(until: Until) -> usize {
 }
 
 const CONNECTING: Duration = Duration::from_millis(2500);
-const SHAKING: Duration = Duration::from_secs(5);
+pub(super) const SHAKING: Duration = Duration::from_secs(5);
 const ANSWERING: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(150);
 /// Of one exchange, whatever the other side does.

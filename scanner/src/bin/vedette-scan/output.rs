@@ -40,15 +40,20 @@ impl<W: io::Write> Output<W> {
     }
 
     pub(crate) fn close(self, report: &Report) -> io::Result<()> {
+        self.end(&report_line(report)?, &summary(report))
+    }
+
+    /// Ends with this line, or with the table and this summary.
+    pub(crate) fn end(self, line: &Value, summary: &str) -> io::Result<()> {
         match self {
             Self::Lines(mut out) => {
-                serde_json::to_writer(&mut out, &report_line(report)?)?;
+                serde_json::to_writer(&mut out, line)?;
                 out.write_all(b"\n")?;
                 out.flush()
             }
             Self::Table { mut out, rows } => {
                 out.write_all(table(rows).as_bytes())?;
-                out.write_all(summary(report).as_bytes())?;
+                out.write_all(summary.as_bytes())?;
                 out.flush()
             }
         }

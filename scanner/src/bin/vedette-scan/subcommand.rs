@@ -12,6 +12,7 @@ mod services;
 mod ssh;
 mod tls;
 mod topology;
+mod web;
 
 use std::error::Error;
 
@@ -29,6 +30,7 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     ssh::SUBCOMMAND,
     tls::SUBCOMMAND,
     http::SUBCOMMAND,
+    web::SUBCOMMAND,
     all::SUBCOMMAND,
 ];
 

@@ -1,0 +1,48 @@
+//! By what it is shown that a payload had its effect.
+
+use serde::{Deserialize, Serialize};
+
+/// What shows that a payload had its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ShownBy {
+    /// An interpreter's error about our syntax, gone when the syntax is sound.
+    SyntaxError,
+    /// True and false conditions answered apart.
+    TrueAndFalse,
+    /// The answer was as late as it was told to be, for several delays.
+    Delay,
+    /// The result of a computation.
+    ComputedOutput,
+    /// The contents of a file that every system of its kind has.
+    FileContents,
+    /// Markup or code of ours in the page, where a browser runs it.
+    RunningScript,
+    /// A redirect to a host of ours.
+    Redirect,
+    /// A page of the site itself, fetched by the site.
+    FetchedPage,
+    /// An open and a closed port answered apart.
+    OpenAndClosedPort,
+    /// An error that names what was to be loaded.
+    LoadError,
+}
+
+impl ShownBy {
+    /// A few words for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::SyntaxError => "an error about syntax",
+            Self::TrueAndFalse => "true and false conditions",
+            Self::Delay => "delays",
+            Self::ComputedOutput => "the result of a computation",
+            Self::FileContents => "the contents of a file",
+            Self::RunningScript => "code in the page",
+            Self::Redirect => "a redirect to a host of ours",
+            Self::FetchedPage => "a page that the site fetched",
+            Self::OpenAndClosedPort => "an open and a closed port",
+            Self::LoadError => "an error about loading",
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The web engine: a site is crawled, and every input that is found is tested.
+//!
+//! The three words of the whole engine hold here as well. *Plan* is [`crawl`] (what to fetch next, from what
+//! was fetched) and the classes in [`tests`] (what to put into an input next, from what came back); *wire* is
+//! [`http`], which sends bytes to one site and decides nothing; *interpret* is [`page`], [`view`] and again
+//! the classes. Plan and interpret are pure and the same function: a class returns the next thing to send or
+//! its verdict, computed anew from all replies so far (see [`trial`]). [`client`] stands around the wire with
+//! session, pace and budget; [`scan`] only carries things between them.
+//!
+//! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
+//! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
+//! twin has none; nothing of a body or value reaches a finding.
+//!
+//! Read [`trial`] first. A new class is a file in `tests/` and a line in [`tests`].
+
+pub mod budget;
+mod client;
+pub mod crawl;
+pub mod credential;
+pub mod html;
+pub mod http;
+pub mod input;
+pub mod pace;
+pub mod page;
+pub mod report;
+pub mod request;
+pub mod response;
+mod scan;
+pub mod script;
+pub mod session;
+pub mod site;
+pub mod tests;
+pub mod trial;
+pub mod view;
+
+pub use self::{
+    budget::Budget,
+    credential::Credential,
+    report::WebReport,
+    scan::{WebEvent, WebScan, scan},
+    site::Site,
+    tests::Classes,
+};

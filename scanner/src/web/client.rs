@@ -1,0 +1,389 @@
+//! The scan's way to the site: session, pace and budget around the wire. Every request of the web engine
+//! passes here and is counted.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{Mutex as AsyncMutex, RwLock, Semaphore},
+    time::{sleep, timeout},
+};
+use url::Url;
+
+use super::{
+    budget::Budget,
+    credential::{Credential, FormLogin},
+    html,
+    http::Http,
+    pace::{Health, Pace},
+    page::{Lead, Page, Token},
+    report::Why,
+    request::{Body, Request},
+    response::{Failure, Response},
+    session::Session,
+    site::{Reference, Site},
+    trial::Company,
+};
+
+/// The road to the site, with everything that a request needs on it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: Http,
+    pub(crate) site: Site,
+    authority: String,
+    pub(crate) budget: Budget,
+    begun: Instant,
+    sent: AtomicU64,
+    dead: AtomicBool,
+    pace: Mutex<Pace>,
+    session: Mutex<Session>,
+    places: Semaphore,
+    /// Held for reading by each exchange, for writing by one that must be alone.
+    quiet: RwLock<()>,
+    tokens: Mutex<HashMap<(Url, String), String>>,
+    login: Option<Login>,
+}
+
+#[derive(Debug)]
+struct Login {
+    credential: Credential,
+    /// How often the session was made anew; whoever saw an older one die need not do it again.
+    generation: AsyncMutex<u32>,
+    lost: AtomicBool,
+}
+
+/// A request was not answered: it failed, or it was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unanswered {
+    Failed(Failure),
+    NotSent(Why),
+}
+
+impl Unanswered {
+    /// As the report says it.
+    pub(crate) fn why(self) -> Why {
+        match self {
+            Self::NotSent(why) => why,
+            Self::Failed(Failure::TooSlow) => Why::TooSlow,
+            Self::Failed(Failure::NotHttp) => Why::NotHttp,
+            Self::Failed(
+                Failure::Refused
+                | Failure::Unreachable
+                | Failure::NoTls
+                | Failure::HungUp
+                | Failure::NotAsked,
+            ) => Why::NoAnswer,
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(
+        http: Http,
+        site: Site,
+        budget: Budget,
+        session: Session,
+        login: Option<Credential>,
+    ) -> Self {
+        Self {
+            http,
+            authority: site.authority(),
+            site,
+            budget,
+            begun: Instant::now(),
+            sent: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            pace: Mutex::new(Pace::new(budget.rate)),
+            session: Mutex::new(session),
+            places: Semaphore::new(budget.at_once),
+            quiet: RwLock::new(()),
+            tokens: Mutex::default(),
+            login: login.map(|credential| Login {
+                credential,
+                generation: AsyncMutex::new(0),
+                lost: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Since the scan began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Why nothing more is sent, if so.
+    pub(crate) fn is_over(&self) -> Option<Why> {
+        if self.dead.load(Ordering::Relaxed) {
+            Some(Why::SiteDied)
+        } else if self.elapsed() >= self.budget.time {
+            Some(Why::Time)
+        } else if self.sent() >= self.budget.requests {
+            Some(Why::Requests)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the session died more often than it was made anew.
+    pub(crate) fn lost_its_session(&self) -> bool {
+        self.login
+            .as_ref()
+            .is_some_and(|login| login.lost.load(Ordering::Relaxed))
+    }
+
+    /// Sends a request as part of the session, which is made anew once if it turns out to be dead.
+    pub(crate) async fn send(&self, lead: &Lead, company: Company) -> Result<Response, Unanswered> {
+        let generation = match &self.login {
+            Some(login) => *login.generation.lock().await,
+            None => 0,
+        };
+        let response = self.send_with_token(lead, company).await?;
+        if let Some(login) = self
+            .login
+            .as_ref()
+            .filter(|_| self.looks_logged_out(&lead.request, &response))
+            && self.log_in_again(login, generation).await
+        {
+            return self.send_with_token(lead, company).await;
+        }
+        Ok(response)
+    }
+
+    /// Sends a request whose form may have a token, which is read anew once if it is refused.
+    async fn send_with_token(&self, lead: &Lead, company: Company) -> Result<Response, Unanswered> {
+        let Some(token) = &lead.token else {
+            return self.exchange(&lead.request, company).await;
+        };
+        let known = locked(&self.tokens)
+            .get(&(token.page.clone(), token.field.clone()))
+            .cloned();
+        let first = match known {
+            Some(value) => {
+                self.exchange(&with_token(&lead.request, token, &value), company)
+                    .await?
+            }
+            None => self.exchange(&lead.request, company).await?,
+        };
+        if !matches!(first.status, 400 | 401 | 403 | 409 | 419 | 422) {
+            return Ok(first);
+        }
+        let page = self.exchange(&Request::get(&token.page), Company::Any).await?;
+        let Some(fresh) = token_on(&page, &token.field) else {
+            return Ok(first);
+        };
+        locked(&self.tokens).insert((token.page.clone(), token.field.clone()), fresh.clone());
+        self.exchange(&with_token(&lead.request, token, &fresh), company)
+            .await
+    }
+
+    /// One request and its response; a connection that failed is tried once more.
+    async fn exchange(&self, request: &Request, company: Company) -> Result<Response, Unanswered> {
+        match self.exchange_once(request, company).await {
+            Err(Unanswered::Failed(Failure::Refused | Failure::Unreachable | Failure::HungUp)) => {
+                self.exchange_once(request, company).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// One request and its response, within pace and budget.
+    async fn exchange_once(&self, request: &Request, company: Company) -> Result<Response, Unanswered> {
+        let Ok(_place) = self.places.acquire().await else {
+            return Err(Unanswered::NotSent(Why::Time));
+        };
+        let wait = locked(&self.pace).place(self.begun.elapsed());
+        if !wait.is_zero() {
+            sleep(wait.min(self.budget.time.saturating_sub(self.elapsed()))).await;
+        }
+        if let Some(why) = self.is_over() {
+            return Err(Unanswered::NotSent(why));
+        }
+        let headers = locked(&self.session).headers(request);
+        let bytes = request.bytes(&self.authority, &headers);
+        let (_beside, _alone) = match company {
+            Company::Any => (Some(self.quiet.read().await), None),
+            Company::Alone => (None, Some(self.quiet.write().await)),
+        };
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let answered = timeout(self.budget.patience, self.http.exchange(&bytes)).await;
+        match answered.unwrap_or(Err(Failure::TooSlow)) {
+            Ok(response) => {
+                // What a test delays is no sign of the site's health.
+                if company == Company::Any && response.took < DELAYED {
+                    locked(&self.pace).answered(&response);
+                }
+                Ok(response)
+            }
+            Err(failure) => {
+                if locked(&self.pace).failed(failure) == Health::Dead {
+                    self.dead.store(true, Ordering::Relaxed);
+                }
+                Err(Unanswered::Failed(failure))
+            }
+        }
+    }
+
+    /// Takes over cookies: from pages and logins, never from replies to tests.
+    pub(crate) fn learn(&self, response: &Response) {
+        locked(&self.session).learn(response);
+    }
+
+    /// Logs in for the first time.
+    pub(crate) async fn log_in(&self) -> Result<(), Why> {
+        match &self.login {
+            Some(login) => self.enter(&login.credential).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn enter(&self, credential: &Credential) -> Result<(), Why> {
+        let form = match credential {
+            Credential::Form(form) => form,
+            Credential::Basic { .. } | Credential::Bearer { .. } => {
+                let start = Request::get(self.site.start());
+                let response = self
+                    .exchange(&start, Company::Any)
+                    .await
+                    .map_err(Unanswered::why)?;
+                return if response.status == 401 {
+                    Err(Why::LoginFailed)
+                } else {
+                    Ok(())
+                };
+            }
+        };
+        let (page, request) = self.login_request(form).await?;
+        let mut response = self
+            .exchange(&request, Company::Any)
+            .await
+            .map_err(Unanswered::why)?;
+        self.learn(&response);
+        let mut base = page;
+        for _ in 0..REDIRECTS {
+            let Some(Reference::Here(next)) = response
+                .location()
+                .map(|location| self.site.resolve(&base, location))
+            else {
+                break;
+            };
+            response = self
+                .exchange(&Request::get(&next), Company::Any)
+                .await
+                .map_err(Unanswered::why)?;
+            self.learn(&response);
+            base = next;
+        }
+        let refused = response.status >= 400 || Page::read(&self.site, &base, &response).asks_for_password;
+        if refused { Err(Why::LoginFailed) } else { Ok(()) }
+    }
+
+    /// The login form of a page, filled in.
+    async fn login_request(&self, form: &FormLogin) -> Result<(Url, Request), Why> {
+        let Reference::Here(url) = self.site.resolve(self.site.start(), &form.page) else {
+            return Err(Why::Elsewhere);
+        };
+        let page = self
+            .exchange(&Request::get(&url), Company::Any)
+            .await
+            .map_err(Unanswered::why)?;
+        self.learn(&page);
+        let leads = Page::read(&self.site, &url, &page).leads;
+        let wanted = |request: &Request, name: &str| match &request.body {
+            Body::Form(pairs) => pairs.iter().any(|(found, _)| found == name),
+            _ => false,
+        };
+        let mut request = leads
+            .into_iter()
+            .map(|lead| lead.request)
+            .find(|request| form.fields.iter().all(|(name, _)| wanted(request, name)))
+            .ok_or(Why::LoginFailed)?;
+        if let Body::Form(pairs) = &mut request.body {
+            for (name, value) in pairs.iter_mut() {
+                if let Some((_, secret)) = form.fields.iter().find(|(found, _)| found == name) {
+                    secret.with(|secret| secret.clone_into(value));
+                }
+            }
+        }
+        Ok((url, request))
+    }
+
+    /// Whether a response is what someone sees who is not logged in.
+    fn looks_logged_out(&self, request: &Request, response: &Response) -> bool {
+        let Some(Credential::Form(form)) = self.login.as_ref().map(|login| &login.credential) else {
+            return false;
+        };
+        let Reference::Here(login) = self.site.resolve(self.site.start(), &form.page) else {
+            return false;
+        };
+        if request.path == login.path() {
+            return false;
+        }
+        let to_login = response
+            .location()
+            .and_then(|location| self.site.start().join(location).ok())
+            .is_some_and(|url| url.path() == login.path());
+        response.status == 401 || to_login
+    }
+
+    /// Logs in again, unless somebody else has meanwhile. Whether there is a session now.
+    async fn log_in_again(&self, login: &Login, seen: u32) -> bool {
+        let mut generation = login.generation.lock().await;
+        if *generation > seen {
+            return true;
+        }
+        if *generation >= LOGINS {
+            login.lost.store(true, Ordering::Relaxed);
+            return false;
+        }
+        *generation += 1;
+        locked(&self.session).forget();
+        self.enter(&login.credential).await.is_ok()
+    }
+}
+
+fn with_token(request: &Request, token: &Token, value: &str) -> Request {
+    let mut request = request.clone();
+    match &mut request.body {
+        Body::Form(pairs) => {
+            for (_, held) in pairs.iter_mut().filter(|(name, _)| *name == token.field) {
+                value.clone_into(held);
+            }
+        }
+        Body::Multipart(parts) => {
+            for part in parts.iter_mut().filter(|part| part.name == token.field) {
+                value.clone_into(&mut part.value);
+            }
+        }
+        Body::None | Body::Json(_) | Body::Text(..) => {}
+    }
+    request
+}
+
+fn token_on(page: &Response, field: &str) -> Option<String> {
+    let document = html::parse(&page.body);
+    let found = document
+        .elements()
+        .find(|element| element.name() == "input" && element.attribute("name") == Some(field))?;
+    found.attribute("value").map(ToOwned::to_owned)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So often a dead session is made anew.
+const LOGINS: u32 = 20;
+const REDIRECTS: usize = 4;
+/// What takes longer may have been delayed by a payload.
+const DELAYED: Duration = Duration::from_millis(1800);

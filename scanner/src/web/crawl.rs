@@ -1,0 +1,316 @@
+//! What to look at next, and what was seen: the frontier of a crawl. Pure; the engine fetches.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use super::{
+    budget::Budget,
+    html,
+    input::inputs,
+    page::{Lead, Page},
+    report::Why,
+    request::{Pair, Request},
+    response::Response,
+    session::plain_cookies,
+    site::Site,
+    trial::Beacon,
+};
+
+/// A crawl under way.
+#[derive(Debug, Default)]
+pub struct Crawl {
+    waiting: VecDeque<(Lead, usize)>,
+    /// Requests of one shape, by what their words are.
+    seen: HashMap<String, HashSet<u64>>,
+    /// How many requests were let in.
+    admitted: usize,
+    visited: Vec<Visited>,
+    refused: HashMap<Why, u64>,
+    cookies: HashSet<String>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone)]
+pub struct Visited {
+    /// The request.
+    pub lead: Lead,
+    /// The status of the answer.
+    pub status: u16,
+    /// A hash over what kind of page it is.
+    pub kind: u64,
+    /// Cookies that were set there first, and that are inputs.
+    pub cookies: Vec<Pair>,
+    /// What it can be recognised by.
+    pub beacon: Option<Beacon>,
+}
+
+impl Crawl {
+    /// Begins where the site does, and with what sites tell of themselves.
+    pub fn new(site: &Site) -> Self {
+        let mut crawl = Self::default();
+        let start = site.start();
+        let files = ["/robots.txt", "/sitemap.xml"]
+            .iter()
+            .filter_map(|file| start.join(file).ok());
+        for url in std::iter::once(start.clone()).chain(files) {
+            crawl.waiting.push_back((
+                Lead {
+                    request: Request::get(&url),
+                    token: None,
+                },
+                0,
+            ));
+            crawl.admitted += 1;
+        }
+        crawl
+    }
+
+    /// The next request, and how deep it lies.
+    pub fn next_lead(&mut self) -> Option<(Lead, usize)> {
+        self.waiting.pop_front()
+    }
+
+    /// How many requests were planned.
+    pub fn planned(&self) -> u64 {
+        self.admitted as u64 + self.refused.values().sum::<u64>()
+    }
+
+    /// What was not taken up, and why.
+    pub fn refused(&self) -> impl Iterator<Item = (Why, u64)> + '_ {
+        self.refused.iter().map(|(why, count)| (*why, *count))
+    }
+
+    /// What was seen, in order.
+    pub fn into_visited(self) -> Vec<Visited> {
+        self.visited
+    }
+
+    /// Takes in the answer to a request of that depth.
+    pub fn learn(&mut self, lead: Lead, depth: usize, response: &Response, page: Page, budget: &Budget) {
+        *self.refused.entry(Why::Elsewhere).or_default() += page.elsewhere;
+        *self.refused.entry(Why::EndsSession).or_default() += page.logouts;
+        for next in page.leads {
+            self.take_up(next, depth + 1, budget);
+        }
+        let cookies = plain_cookies(response)
+            .into_iter()
+            .filter(|(name, _)| self.cookies.insert(name.clone()))
+            .collect();
+        self.visited.push(Visited {
+            status: response.status,
+            kind: kind(&lead.request, response),
+            cookies,
+            beacon: beacon(&lead.request, response),
+            lead,
+        });
+    }
+
+    fn take_up(&mut self, lead: Lead, depth: usize, budget: &Budget) {
+        let variants = self.seen.entry(lead.request.shape()).or_default();
+        let words = words(&lead.request);
+        if variants.contains(&words) || variants.len() >= VARIANTS {
+            return;
+        }
+        let refusal = if depth > budget.depth {
+            Some(Why::Depth)
+        } else if self.admitted >= budget.pages {
+            Some(Why::Pages)
+        } else {
+            None
+        };
+        variants.insert(words);
+        match refusal {
+            Some(why) => *self.refused.entry(why).or_default() += 1,
+            None => {
+                self.admitted += 1;
+                self.waiting.push_back((lead, depth));
+            }
+        }
+    }
+}
+
+/// What is to be tested of what was seen: one of each kind, with its cookies.
+pub fn targets(visited: &[Visited]) -> Vec<Lead> {
+    let mut known = HashSet::new();
+    let mut targets = Vec::new();
+    for page in visited {
+        let gone = matches!(page.status, 404 | 410 | 501);
+        let file = page.lead.request.path.ends_with(".map") || page.lead.request.path.ends_with(".js");
+        if (gone || file) && page.cookies.is_empty() {
+            continue;
+        }
+        let mut lead = page.lead.clone();
+        lead.request.cookies.clone_from(&page.cookies);
+        if known.insert((lead.request.shape(), page.kind)) {
+            targets.push(lead);
+        }
+    }
+    targets
+}
+
+/// The values that are words: where they choose what is shown, `page=news` is another page than `page=help`.
+fn words(request: &Request) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for input in inputs(request) {
+        let value = input.value(request);
+        let is_word = value.len() <= 32
+            && value.starts_with(|c: char| c.is_ascii_alphabetic())
+            && value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
+            && value.chars().filter(char::is_ascii_digit).count() < 3;
+        if is_word {
+            (input.name, value).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// Which kind of page it is: what it is built of and what its fields are called, whatever values it shows.
+fn kind(request: &Request, response: &Response) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    response.status.hash(&mut hasher);
+    if response.is_page() {
+        let document = html::parse(&response.body);
+        let mut parts: Vec<String> = Vec::new();
+        for element in document.elements() {
+            parts.push(element.name().to_owned());
+            match element.name() {
+                "input" | "select" | "textarea" => {
+                    parts.extend(element.attribute("name").map(ToOwned::to_owned))
+                }
+                "title" | "h1" => {
+                    let mut text = element.text();
+                    for input in inputs(request) {
+                        let value = input.value(request);
+                        if !value.is_empty() {
+                            text = text.replace(&value, "");
+                        }
+                    }
+                    parts.push(text.chars().filter(|c| !c.is_ascii_digit()).collect());
+                }
+                _ => {}
+            }
+        }
+        parts.sort_unstable();
+        parts.dedup();
+        parts.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Texts that a page can be recognised by: the longest, of what no number changes.
+fn beacon(request: &Request, response: &Response) -> Option<Beacon> {
+    let plain = request.method == "GET" && request.query.is_empty() && response.status == 200;
+    if !plain || !response.is_page() {
+        return None;
+    }
+    let document = html::parse(&response.body);
+    let mut texts: Vec<String> = document
+        .texts()
+        .map(str::trim)
+        .filter(|text| (BEACON_SHORTEST..200).contains(&text.len()))
+        .filter(|text| text.chars().all(|c| c.is_ascii_alphabetic() || c == ' '))
+        .map(ToOwned::to_owned)
+        .collect();
+    texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    texts.dedup();
+    texts.truncate(3);
+    (!texts.is_empty()).then(|| Beacon {
+        path: request.path.clone(),
+        texts,
+    })
+}
+
+/// More pages of one shape show the same with other words.
+const VARIANTS: usize = 12;
+const BEACON_SHORTEST: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::response::Whole;
+    use std::time::Duration;
+
+    fn answer(body: &str) -> Response {
+        Response {
+            status: 200,
+            headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
+            body: body.as_bytes().to_vec(),
+            whole: Whole::Yes,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn crawled(pages: impl Fn(&str) -> String, budget: Budget) -> (Crawl, Vec<String>) {
+        let site = Site::parse("http://192.0.2.7/").unwrap();
+        let mut crawl = Crawl::new(&site);
+        let mut order = Vec::new();
+        while let Some((lead, depth)) = crawl.next_lead() {
+            let target = lead.request.target();
+            let response = answer(&pages(&target));
+            let base = site.start().join(&target).unwrap();
+            let page = Page::read(&site, &base, &response);
+            order.push(target);
+            crawl.learn(lead, depth, &response, page, &budget);
+        }
+        (crawl, order)
+    }
+
+    #[test]
+    fn numbers_are_one_page_and_words_are_several() {
+        let (crawl, order) = crawled(
+            |target| match target {
+                "/" => {
+                    "<a href=/i?id=1>1</a><a href=/i?id=2>2</a><a href=/p?v=news>n</a><a href=/p?v=help>h</a>"
+                        .to_owned()
+                }
+                "/p?v=news" => "<h1>News</h1><ul></ul>".to_owned(),
+                "/p?v=help" => "<h1>Help</h1><ol></ol>".to_owned(),
+                _ => String::new(),
+            },
+            Budget::default(),
+        );
+        assert_eq!(
+            order,
+            [
+                "/",
+                "/robots.txt",
+                "/sitemap.xml",
+                "/i?id=1",
+                "/p?v=news",
+                "/p?v=help"
+            ]
+        );
+        let targets = targets(&crawl.into_visited());
+        let tested: Vec<String> = targets.iter().map(|lead| lead.request.target()).collect();
+        assert_eq!(tested[3..], ["/i?id=1", "/p?v=news", "/p?v=help"]);
+    }
+
+    #[test]
+    fn endless_links_end_at_the_budget_and_are_said_to() {
+        let endless = |target: &str| {
+            format!(
+                "<a href='{}/x{}'>on</a><a href=/q{}>",
+                target.trim_end_matches('/'),
+                target.len(),
+                target.len()
+            )
+        };
+        let budget = Budget {
+            pages: 50,
+            depth: 6,
+            ..Budget::default()
+        };
+        let (crawl, order) = crawled(endless, budget);
+        let refused: u64 = crawl
+            .refused()
+            .filter(|(why, _)| matches!(why, Why::Depth | Why::Pages))
+            .map(|(_, count)| count)
+            .sum();
+        assert!(order.len() <= 50 && refused > 0, "{} {refused}", order.len());
+        assert_eq!(crawl.planned(), order.len() as u64 + refused);
+    }
+}

@@ -1,0 +1,182 @@
+//! The web engine's wire: one exchange of HTTP/1.1 with the site, over connections that are kept.
+//!
+//! Bytes go out as they are given, so that paths, methods and framing are the caller's. Nothing is followed,
+//! decided or repeated here, but for a request that met a connection which had been closed meanwhile.
+
+pub mod coding;
+pub mod reader;
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, timeout_at},
+};
+
+use self::{
+    coding::decode,
+    reader::{Progress, Reader},
+};
+use super::{
+    response::{Failure, Response, Whole},
+    site::Site,
+};
+use crate::{
+    probe::Wrap,
+    reply::End,
+    wire::{Line, Wire},
+};
+
+/// The road to one site.
+#[derive(Debug)]
+pub(crate) struct Http {
+    wire: Wire,
+    site: Site,
+    wrap: Wrap,
+    idle: Mutex<Vec<Line>>,
+}
+
+impl Http {
+    pub(crate) fn new(wire: Wire, site: Site) -> Self {
+        let wrap = site.wrap();
+        Self {
+            wire,
+            site,
+            wrap,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// Sends bytes and reads one response; ends within [`LONGEST`].
+    pub(crate) async fn exchange(&self, request: &[u8]) -> Result<Response, Failure> {
+        let deadline = Instant::now() + LONGEST;
+        if let Some(line) = self.take() {
+            match self.converse(line, request, deadline).await {
+                // They closed it while it lay idle; nothing of the request was answered.
+                Err(Failure::HungUp) => {}
+                ended => return ended,
+            }
+        }
+        let line = self.open().await?;
+        self.converse(line, request, deadline).await
+    }
+
+    fn take(&self) -> Option<Line> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    async fn open(&self) -> Result<Line, Failure> {
+        let mut failure = Failure::Unreachable;
+        for endpoint in self.site.endpoints() {
+            match self.wire.open(endpoint, &self.wrap).await {
+                Ok(line) => return Ok(line),
+                Err(end) => failure = failed(end),
+            }
+        }
+        Err(failure)
+    }
+
+    async fn converse(&self, mut line: Line, request: &[u8], deadline: Instant) -> Result<Response, Failure> {
+        let bodiless = request.starts_with(b"HEAD ");
+        let (ended, reader) = match &mut line {
+            Line::Plain(stream) => talk(stream, request, bodiless, deadline).await,
+            Line::Tls(stream) => talk(&mut **stream, request, bodiless, deadline).await,
+        };
+        if reader.leaves_it_open() {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < IDLE_LIMIT {
+                idle.push(line);
+            }
+        }
+        let took = match ended {
+            Ok((_, took)) => took,
+            Err(_) => Duration::ZERO,
+        };
+        let (mut whole, failure) = match ended {
+            Ok((Progress::Done, _)) => (Whole::Yes, Failure::HungUp),
+            Ok((Progress::Full, _)) => (Whole::CutAtBound, Failure::HungUp),
+            Ok((Progress::More, _)) => (Whole::BrokenOff, Failure::HungUp),
+            Ok((Progress::Malformed, _)) => return Err(Failure::NotHttp),
+            Err(failure) => (Whole::BrokenOff, failure),
+        };
+        let Some((head, body)) = reader.finish() else {
+            return Err(failure);
+        };
+        // A page of which only the beginning came in time is late, not short.
+        if failure == Failure::TooSlow {
+            return Err(failure);
+        }
+        let mut response = Response {
+            status: head.status,
+            headers: head.headers,
+            body: Vec::new(),
+            whole,
+            took,
+        };
+        let codings = response.header("content-encoding").unwrap_or_default();
+        let (body, decoded) = decode(codings, body, BODY_LIMIT);
+        if whole == Whole::Yes {
+            whole = decoded;
+        }
+        response.body = body;
+        response.whole = whole;
+        Ok(response)
+    }
+}
+
+/// Says it, and listens until the response is there, too much or too late.
+async fn talk(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+    bodiless: bool,
+    deadline: Instant,
+) -> (Result<(Progress, Duration), Failure>, Reader) {
+    let mut reader = Reader::new(BODY_LIMIT, bodiless);
+    let said = async {
+        stream.write_all(request).await?;
+        stream.flush().await
+    };
+    match timeout_at(deadline, said).await {
+        Ok(Ok(())) => {}
+        // Who refuses a request in the middle may have answered it.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        Ok(Err(_)) => return (Err(Failure::HungUp), reader),
+        Err(_) => return (Err(Failure::TooSlow), reader),
+    }
+    let said = Instant::now();
+    let mut part = vec![0; PART];
+    loop {
+        let progress = match timeout_at(deadline, stream.read(&mut part)).await {
+            Err(_) => return (Err(Failure::TooSlow), reader),
+            Ok(Ok(0) | Err(_)) if !reader.has_begun() => return (Err(Failure::HungUp), reader),
+            Ok(Ok(0) | Err(_)) => {
+                let ended = reader.close();
+                return (Ok((ended, said.elapsed())), reader);
+            }
+            Ok(Ok(count)) => reader.feed(&part[..count]),
+        };
+        if progress != Progress::More {
+            return (Ok((progress, said.elapsed())), reader);
+        }
+    }
+}
+
+fn failed(end: End) -> Failure {
+    match end {
+        End::Refused => Failure::Refused,
+        End::NoTls(_) => Failure::NoTls,
+        End::NotAsked(_) => Failure::NotAsked,
+        End::Unreachable | End::Quiet | End::Enough | End::Closed | End::Full => Failure::Unreachable,
+    }
+}
+
+/// Of one exchange, whatever the other side does; longer than the longest delay that a test asks for.
+pub(crate) const LONGEST: Duration = Duration::from_secs(15);
+/// What is kept of a body, coded and decoded.
+pub(crate) const BODY_LIMIT: usize = 512 * 1024;
+const IDLE_LIMIT: usize = 16;
+const PART: usize = 16 * 1024;

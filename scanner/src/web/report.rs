@@ -1,0 +1,202 @@
+//! How a scan of a site ended: what was planned, what was done, what was not and why. Pure.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use vedette_protocol::{
+    Report,
+    finding::{Coverage, Effort, Outcome},
+};
+
+/// The end of a scan of a site.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WebReport {
+    /// Whether everything that was planned was done.
+    pub outcome: Outcome,
+    /// Requests to look for pages with.
+    pub pages: Tally,
+    /// Inputs of all requests that were found.
+    pub inputs: u64,
+    /// Pairs of an input and a class of test.
+    pub tests: Tally,
+    /// HTTP requests sent.
+    pub requests: u64,
+    /// Duration in seconds.
+    pub seconds: f64,
+    /// What was not done, and why.
+    pub not_done: Vec<NotDone>,
+}
+
+/// What was planned and what was done of it; the rest is in [`WebReport::not_done`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// So many were to be done.
+    pub planned: u64,
+    /// So many were.
+    pub done: u64,
+}
+
+/// Something that was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotDone {
+    /// What.
+    pub what: What,
+    /// Why.
+    pub why: Why,
+    /// How many.
+    pub count: u64,
+}
+
+/// What a scan consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// A request that might lead to more.
+    Page,
+    /// A class of test at an input.
+    Test,
+    /// Logging in.
+    Login,
+    /// The rest of a page that was read in part.
+    RestOfPage,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It leads to another server: not in the grant.
+    Elsewhere,
+    /// It would end the session.
+    EndsSession,
+    /// The budget of requests was used up.
+    Requests,
+    /// The budget of pages was used up.
+    Pages,
+    /// It lies deeper than the budget.
+    Depth,
+    /// Time was up.
+    Time,
+    /// The site stopped answering altogether.
+    SiteDied,
+    /// The answer did not come in time.
+    TooSlow,
+    /// No connection, or one that broke without an answer.
+    NoAnswer,
+    /// What came is not HTTP.
+    NotHttp,
+    /// The bound on what is kept of one answer.
+    TooLarge,
+    /// The login was not accepted.
+    LoginFailed,
+    /// The session died again and again.
+    SessionLost,
+    /// It came to no end within the requests that a class may use for an input.
+    TestBudget,
+}
+
+/// The books of a scan.
+#[derive(Debug, Default)]
+pub(crate) struct WebBooks {
+    pub(crate) pages: Tally,
+    pub(crate) tests: Tally,
+    pub(crate) inputs: u64,
+    not_done: BTreeMap<(What, Why), u64>,
+}
+
+impl WebBooks {
+    pub(crate) fn not_done(&mut self, what: What, why: Why, count: u64) {
+        if count > 0 {
+            *self.not_done.entry((what, why)).or_default() += count;
+        }
+    }
+
+    pub(crate) fn close(self, requests: u64, took: Duration) -> WebReport {
+        let not_done: Vec<NotDone> = self
+            .not_done
+            .into_iter()
+            .map(|((what, why), count)| NotDone { what, why, count })
+            .collect();
+        let whole = not_done.iter().all(|gap| gap.why.is_as_it_should_be());
+        WebReport {
+            outcome: if whole {
+                Outcome::Complete
+            } else {
+                Outcome::Partial
+            },
+            pages: self.pages,
+            inputs: self.inputs,
+            tests: self.tests,
+            requests,
+            seconds: took.as_secs_f64(),
+            not_done,
+        }
+    }
+}
+
+impl Why {
+    /// Whether leaving it out is what was asked for.
+    fn is_as_it_should_be(self) -> bool {
+        matches!(self, Self::Elsewhere | Self::EndsSession)
+    }
+}
+
+impl WebReport {
+    /// The report in the words of the whole engine.
+    pub fn in_short(&self) -> Report {
+        let effort = Effort {
+            requests: self.requests,
+            seconds: self.seconds,
+            ..Effort::default()
+        };
+        let gaps = self
+            .not_done
+            .iter()
+            .filter(|gap| !gap.why.is_as_it_should_be())
+            .map(|gap| gap.count);
+        let coverage = Coverage {
+            hosts: 1,
+            hosts_answering: u64::from(self.pages.done > 0),
+            checks: self.pages.planned + self.tests.planned,
+            checks_done: self.pages.done + self.tests.done,
+            ..Coverage::default()
+        };
+        let left_out = coverage.checks - coverage.checks_done;
+        let meant: u64 = self
+            .not_done
+            .iter()
+            .filter(|gap| gap.why.is_as_it_should_be())
+            .map(|gap| gap.count)
+            .sum();
+        let checks = coverage.checks - left_out.min(meant);
+        Report::close(effort, Coverage { checks, ..coverage }, gaps.sum(), Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_pages(pages: Tally) -> WebBooks {
+        WebBooks {
+            pages,
+            ..WebBooks::default()
+        }
+    }
+
+    #[test]
+    fn what_is_planned_is_done_or_said_to_be_undone() {
+        let mut books = of_pages(Tally { planned: 10, done: 7 });
+        books.not_done(What::Page, Why::Elsewhere, 2);
+        books.not_done(What::Page, Why::EndsSession, 1);
+        let report = books.close(7, Duration::from_secs(1));
+        assert_eq!(report.outcome, Outcome::Complete);
+        assert_eq!(report.in_short().outcome(), Outcome::Complete);
+        let mut books = of_pages(Tally { planned: 2, done: 1 });
+        books.not_done(What::Page, Why::Time, 1);
+        let report = books.close(1, Duration::from_secs(1));
+        assert_eq!(report.outcome, Outcome::Partial);
+        assert_eq!(report.in_short().outcome(), Outcome::Partial);
+        assert_eq!(report.in_short().unanswered(), 1);
+    }
+}

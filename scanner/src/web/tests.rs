@@ -1,0 +1,173 @@
+//! The classes of test: one file each, one line here. All of it is pure.
+//!
+//! A class says what it accuses of, how many requests an input may cost it, and judges a
+//! [`Trial`](super::trial::Trial). The order counts: what an earlier class has asked for, a later one has
+//! for nothing.
+
+mod sql;
+
+use std::str::FromStr;
+
+use super::{
+    response::Response,
+    trial::{Facts, Proof, Stop, Trial, Verdict},
+};
+
+/// Every class.
+pub(crate) const TESTS: &[Test] = &[sql::TEST];
+
+/// One class of test.
+#[derive(Debug)]
+pub(crate) struct Test {
+    /// Its name on command lines.
+    pub(crate) name: &'static str,
+    /// The most requests for one input.
+    pub(crate) budget: usize,
+    /// What it concludes, or what it must ask first.
+    pub(crate) judge: fn(&Trial<'_>) -> Verdict,
+    /// What it sees on a page that is fetched again when all inputs were tested: which input has left
+    /// something there, and what that shows.
+    pub(crate) afterwards: fn(&Facts, &Response) -> Vec<(usize, Proof)>,
+}
+
+/// For classes that see nothing afterwards.
+pub(crate) fn nothing_afterwards(_: &Facts, _: &Response) -> Vec<(usize, Proof)> {
+    Vec::new()
+}
+
+/// A text that no interpreter takes for sound: what it says about it is an error about syntax. One request
+/// that several classes look at.
+pub(crate) fn poison(trial: &Trial<'_>) -> String {
+    format!("{}'\")(", trial.value())
+}
+
+/// The value with a word behind it that means nothing: what it changes, every other value changes too.
+pub(crate) fn canary(trial: &Trial<'_>) -> String {
+    format!("{}{}", trial.value(), trial.token(0))
+}
+
+/// A reply's text with the usual character references read.
+pub(crate) fn plain(response: &Response) -> String {
+    let mut text = response.text().into_owned();
+    for (reference, character) in [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#039;", "'"),
+        ("&#x27;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ] {
+        if text.contains(reference) {
+            text = text.replace(reference, character);
+        }
+    }
+    text
+}
+
+/// The first row of which every mark stands in the reply, and not in what the site says when the input is
+/// left alone.
+pub(crate) fn signature(
+    trial: &Trial<'_>,
+    response: &Response,
+    table: &[(&'static str, &[&str])],
+) -> Option<&'static str> {
+    let text = plain(response);
+    let base = trial.subject.base.first().map(plain).unwrap_or_default();
+    table
+        .iter()
+        .find(|(_, marks)| {
+            marks.iter().all(|mark| text.contains(mark)) && !marks.iter().all(|mark| base.contains(mark))
+        })
+        .map(|(name, _)| *name)
+}
+
+/// Whether an error about syntax comes and goes with the balance of quotes or brackets.
+pub(crate) fn error_follows_balance(
+    trial: &Trial<'_>,
+    table: &[(&'static str, &[&str])],
+    pairs: &[(&str, &str, &str, &str)],
+) -> Result<Option<&'static str>, Stop> {
+    let poison = poison(trial);
+    let Some(name) = signature(trial, trial.reply(&poison)?, table) else {
+        return Ok(None);
+    };
+    if signature(trial, trial.again(&poison, 1)?, table).is_none() {
+        return Ok(None);
+    }
+    let value = trial.value();
+    for (before, odd, also_before, even) in pairs {
+        let (odd, even) = (
+            format!("{before}{value}{odd}"),
+            format!("{also_before}{value}{even}"),
+        );
+        if signature(trial, trial.reply(&odd)?, table).is_some()
+            && signature(trial, trial.reply(&even)?, table).is_none()
+        {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a condition that lets everything through may be tried: not where it might change everything.
+pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
+    let request = &trial.subject.request;
+    let shape = request.shape().to_ascii_lowercase();
+    let changes = [
+        "delete",
+        "remove",
+        "update",
+        "edit",
+        "drop",
+        "reset",
+        "unsubscribe",
+        "cancel",
+        "transfer",
+        "pay",
+    ]
+    .iter()
+    .any(|word| shape.contains(word));
+    !changes && matches!(request.method.as_str(), "GET" | "POST")
+}
+
+/// A choice of classes.
+#[derive(Debug, Clone)]
+pub struct Classes(Vec<&'static Test>);
+
+/// A name that is no class.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no class named {0:?}; there are {known}", known = TESTS.iter().map(|test| test.name).collect::<Vec<_>>().join(", "))]
+pub struct ParseClassesError(String);
+
+impl Default for Classes {
+    fn default() -> Self {
+        Self(TESTS.iter().collect())
+    }
+}
+
+impl Classes {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Test> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The names of all classes.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        TESTS.iter().map(|test| test.name)
+    }
+}
+
+impl FromStr for Classes {
+    type Err = ParseClassesError;
+
+    fn from_str(text: &str) -> Result<Self, ParseClassesError> {
+        let mut chosen = Vec::new();
+        for name in text.split(',') {
+            let unknown = || ParseClassesError(name.chars().take(64).collect());
+            let test = TESTS.iter().find(|test| test.name == name).ok_or_else(unknown)?;
+            chosen.push(test);
+        }
+        Ok(Self(chosen))
+    }
+}

@@ -1,0 +1,64 @@
+//! Each class of test against real applications: what is weak is found, and its sound twin is left in peace.
+#![cfg(test)]
+
+use tokio::sync::mpsc;
+use vedette_protocol::finding::{Finding, Outcome};
+use vedette_scanner::web::{Budget, Classes, Site, WebEvent, WebReport, WebScan, scan};
+use vedette_tests::web::{Amount, CLASSES, Fixture};
+
+async fn scanned(url: &str, classes: Classes) -> (Vec<Finding>, WebReport) {
+    let site = Site::parse(url).unwrap();
+    let scope = site.scope(&[], &[]);
+    let (tell, mut told) = mpsc::channel(64);
+    let scan = scan(
+        WebScan {
+            site,
+            scope,
+            headers: Vec::new(),
+            credential: None,
+            classes,
+            budget: Budget::default(),
+            seed: 7,
+        },
+        tell,
+    );
+    let listening = async {
+        let mut found = Vec::new();
+        while let Some(event) = told.recv().await {
+            if let WebEvent::Found(finding) = event {
+                found.push(finding);
+            }
+        }
+        found
+    };
+    let (report, found) = tokio::join!(scan, listening);
+    (found, report)
+}
+
+async fn class_finds_what_is_weak_alone(class: &str) {
+    assert!(CLASSES.contains(&class));
+    let fixture = Fixture::start(class, Amount::Few).unwrap();
+    let (found, report) = scanned(&fixture.url(), class.parse().unwrap()).await;
+    let accused: Vec<(String, String)> = found
+        .iter()
+        .map(|finding| {
+            let parameter = finding.parameter.as_ref().unwrap();
+            (finding.url.as_ref().unwrap().to_string(), parameter.to_string())
+        })
+        .collect();
+    let score = fixture.score(&accused);
+    let weak = score.found + score.missed.len();
+    assert!(weak >= 10 && score.sound >= 10, "{score:?}");
+    assert!(score.falsely.is_empty(), "{score:?}\n{found:#?}");
+    assert!(score.found * 100 >= weak * 95, "{score:?}");
+    assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
+    assert_eq!(report.tests.planned, report.tests.done);
+    for finding in &found {
+        assert!(finding.id_is_right() && finding.cwe.is_some(), "{finding:?}");
+    }
+}
+
+#[tokio::test]
+async fn sql_injections_are_found_and_sound_twins_are_not() {
+    class_finds_what_is_weak_alone("sql").await;
+}
