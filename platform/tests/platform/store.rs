@@ -211,6 +211,22 @@ async fn late_finish_does_not_complete_a_requeued_job() {
 }
 
 #[tokio::test]
+async fn an_older_lease_of_the_same_boot_counts_for_nothing() {
+    let fixture = fixture(1).await;
+    let first = fixture.claim(&fixture.holder, 1, NOW).await.remove(0);
+    let late = fixture.lease(&fixture.holder, &first).await.unwrap();
+    let again = fixture
+        .claim(&fixture.holder, 1, NOW.after(LEASE))
+        .await
+        .remove(0);
+    assert_eq!((first.id, first.fence, again.fence), (again.id, 1, 2));
+    assert!(fixture.lease(&fixture.holder, &first).await.is_none());
+    assert_eq!(fixture.finish(late).await, Kept::Lost);
+    let ours = fixture.lease(&fixture.holder, &again).await.unwrap();
+    assert_eq!(fixture.finish(ours).await, Kept::Ours);
+}
+
+#[tokio::test]
 async fn a_job_that_is_lost_each_time_is_given_up_and_its_scan_ends() {
     let fixture = fixture(1).await;
     let mut now = NOW;

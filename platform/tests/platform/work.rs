@@ -433,12 +433,18 @@ async fn a_worker_that_vanished_is_given_another_attempt() {
     };
     assert_eq!((again.id, again.fence), (job.id, 2));
     // What comes under the first lease still is dropped.
+    let late = vec![
+        event(&job, What::Findings(vec![finding("192.0.2.1", 80)])),
+        event(&job, What::Ended(whole(1))),
+    ];
+    appliance.report(&house, &boot, 1, late).await;
+    let now = shown(&operator, &scan).await;
+    assert_eq!(
+        (now["state"].as_str(), now["findings"].as_u64()),
+        (Some("running"), Some(0))
+    );
     appliance
-        .report(&house, &boot, 1, vec![event(&job, What::Ended(whole(1)))])
-        .await;
-    assert_eq!(shown(&operator, &scan).await["state"], "running");
-    appliance
-        .report(&house, &boot, 2, vec![event(&again, What::Ended(whole(1)))])
+        .report(&house, &boot, 3, vec![event(&again, What::Ended(whole(1)))])
         .await;
     assert_eq!(shown(&operator, &scan).await["state"], "complete");
 }
