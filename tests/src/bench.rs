@@ -16,6 +16,7 @@ mod progress;
 mod record;
 mod resident;
 mod scan;
+mod tls;
 
 use anyhow::{Context, Result};
 
@@ -31,6 +32,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("memory", memory::measure),
     ("platform", platform::measure),
     ("scan", scan::measure),
+    ("tls", tls::measure),
 ];
 
 /// Whether there is a figure for everything that was asked for.

@@ -48,6 +48,13 @@ impl Amount {
         }
     }
 
+    pub(super) fn settings(count: usize) -> Self {
+        Self {
+            unit: "settings",
+            value: count as f64,
+        }
+    }
+
     pub(super) fn value(self) -> f64 {
         self.value
     }
