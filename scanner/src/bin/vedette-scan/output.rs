@@ -179,9 +179,15 @@ fn summary(report: &Report) -> String {
         Outcome::Complete => "Complete".to_owned(),
         Outcome::Partial => format!("Partial ({} unanswered)", report.unanswered()),
     };
+    // A scan that asked for no port looked for hosts.
+    let missed = if coverage.ports == 0 {
+        "a host"
+    } else {
+        "an open port"
+    };
     let mut text = format!(
         "\n{outcome}: {} of {} hosts answered, {} of {} ports known, {} of {} probes answered.\n\
-         {:.1} s, {} packets, {} requests; an open port was missed with a probability of {:.2} %.\n",
+         {:.1} s, {} packets, {} requests; {missed} was missed with a probability of {:.2} %.\n",
         coverage.hosts_answering,
         coverage.hosts,
         coverage.ports_known,
