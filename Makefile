@@ -12,13 +12,14 @@ export PATH := $(TOOLS)/bin:$(PATH)
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
 
-.PHONY: help demo demo-down test bench fuzz fresh root packages tools lint deny
+.PHONY: help demo demo-down test bench bench-network fuzz fresh root packages tools lint deny
 
 help:
 	@echo 'make demo       build the image, boot it, scan a lab, show the findings (KEEP=1 leaves it running)'
 	@echo 'make demo-down  end a demo that was left running'
 	@echo 'make test       all tests; what CI runs'
 	@echo 'make bench      the figures, each beside its peer in the same run'
+	@echo 'make bench-network  the network engine alone, beside nmap and masscan'
 	@echo 'make fuzz       fuzz one parser: make fuzz TARGET=NAME SECONDS_TO_RUN=60'
 	@echo 'make fresh      the two commands in a clean Debian root'
 
@@ -33,6 +34,11 @@ test: root packages tools lint deny
 
 bench: root packages
 	cargo run --quiet --bin vedette-bench
+
+# The peers of the port scan beside that of `make test`.
+bench-network: root packages
+	dpkg -s masscan arp-scan > /dev/null 2>&1 || { apt-get update -q && apt-get install -q -y masscan arp-scan; } > /dev/null
+	cargo run --quiet --bin vedette-bench network
 
 fuzz: root tools
 	@test -n '$(TARGET)' || { echo 'name a parser: make fuzz TARGET=NAME, one of:'; ls fuzz/corpus; exit 2; }

@@ -91,6 +91,11 @@ impl Books {
         self.told += count;
     }
 
+    /// So many of the ports were asked by connecting.
+    pub(crate) fn by_connect(&mut self, count: u64) {
+        self.coverage.ports_by_connect += count;
+    }
+
     /// A probe came to its end.
     pub(crate) fn exchange(&mut self, known: &Known, probe: &Probe, reply: &Reply) {
         self.coverage.checks += 1;

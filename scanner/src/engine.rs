@@ -184,6 +184,7 @@ impl Course {
     /// Endpoints were asked whether they are open.
     fn swept(&mut self, batch: Batch) -> Vec<Finding> {
         self.progress.done += batch.asked;
+        self.books.by_connect(batch.by_connect);
         let mut found = Vec::new();
         for (host, answer, count) in batch.counts {
             self.books.ports(host, answer, count);

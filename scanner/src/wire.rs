@@ -61,7 +61,7 @@ pub struct WireError(#[source] std::io::Error);
 pub enum Means {
     /// By connecting, as any program may.
     Connect,
-    /// By frames of our own, which takes CAP_NET_RAW; hosts that no frame on Ethernet reaches by connecting.
+    /// By frames of our own, which takes CAP_NET_RAW and, for filters, CAP_NET_ADMIN; hosts that no frame on Ethernet reaches by connecting.
     Raw {
         /// An address that is ours alone, which is answered for as long as the scan runs; none: the kernel's.
         source: Option<IpAddr>,
@@ -88,6 +88,8 @@ pub(crate) struct Batch {
     pub(crate) asked: u64,
     /// Hosts that were found to accept on every port.
     pub(crate) accepting_everything: Vec<IpAddr>,
+    /// How many of the answers are of endpoints that were connected to.
+    pub(crate) by_connect: u64,
     /// The means changed.
     pub(crate) detour: Option<Detour>,
 }
@@ -96,6 +98,7 @@ impl Batch {
     fn of(answers: Vec<(SocketAddr, Answer)>) -> Self {
         Self {
             asked: answers.len() as u64,
+            by_connect: answers.len() as u64,
             answers,
             ..Self::default()
         }

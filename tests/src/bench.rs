@@ -11,6 +11,7 @@ mod figure;
 mod image;
 mod median;
 mod memory;
+mod network;
 mod platform;
 mod progress;
 mod record;
@@ -33,6 +34,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("platform", platform::measure),
     ("scan", scan::measure),
     ("tls", tls::measure),
+    ("network", network::measure),
 ];
 
 /// Whether there is a figure for everything that was asked for.

@@ -387,6 +387,7 @@ async fn numbers_that_a_liar_makes_up_break_no_list() {
         ports_known: most,
         checks: most,
         checks_done: most,
+        ports_by_connect: most,
     };
     let effort = Effort {
         requests: most,

@@ -120,6 +120,9 @@ pub struct Coverage {
     pub checks: u64,
     /// Those that came to an end.
     pub checks_done: u64,
+    /// Of the pairs, those that were asked by connecting: where no frames could be sent, or none were wanted.
+    #[serde(default)]
+    pub ports_by_connect: u64,
 }
 
 impl Report {
@@ -186,6 +189,7 @@ impl Report {
             ports_known: a.ports_known.saturating_add(b.ports_known),
             checks: a.checks.saturating_add(b.checks),
             checks_done: a.checks_done.saturating_add(b.checks_done),
+            ports_by_connect: a.ports_by_connect.saturating_add(b.ports_by_connect),
         };
         let unanswered = self.unanswered.saturating_add(other.unanswered);
         Self::close(

@@ -77,7 +77,7 @@ pub(super) struct Swept {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RawError {
     /// This process may not.
-    #[error("opening a packet socket; it needs root or CAP_NET_RAW")]
+    #[error("opening a packet socket; it needs root, or CAP_NET_RAW and CAP_NET_ADMIN")]
     NotPermitted(#[source] io::Error),
     /// Something else is in the way.
     #[error("{what}")]
@@ -94,6 +94,8 @@ pub(super) fn sweep(
     field: Field<'_>,
     tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<Swept, RawError> {
+    // Whether raw sockets are to be had at all is told before anything else happens.
+    vedette_sys::packet::open().map_err(RawError::NotPermitted)?;
     let cookies = Cookies::default();
     let seed = cookies.number("source ports");
     let own = field
@@ -101,10 +103,7 @@ pub(super) fn sweep(
         .is_none()
         .then(|| DeafPorts::take(SOURCE_PORTS, seed))
         .transpose();
-    let own = own.map_err(|source| RawError::Kernel {
-        what: "taking source ports",
-        source,
-    })?;
+    let own = own.map_err(|source| refused("taking source ports", source))?;
     let first = own.as_ref().map_or(ALONE, DeafPorts::first);
     let question = Syn::new(cookies.clone(), first, SOURCE_PORTS);
     let mut survey = Survey::begin(gate, field, question.filter())?;
@@ -133,6 +132,14 @@ pub(super) fn sweep(
     Ok(swept)
 }
 
+fn refused(what: &'static str, source: io::Error) -> RawError {
+    if source.kind() == io::ErrorKind::PermissionDenied {
+        RawError::NotPermitted(source)
+    } else {
+        RawError::Kernel { what, source }
+    }
+}
+
 /// What a chapter is about: hosts, each with the number of its next hop.
 #[derive(Debug, Default)]
 struct Ground {
@@ -153,8 +160,6 @@ struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     fn begin(gate: &'a Gate, field: Field<'a>, mut filter: Vec<Vec<Test>>) -> Result<Self, RawError> {
-        // Whether raw sockets are to be had at all is told before anything else happens.
-        vedette_sys::packet::open().map_err(RawError::NotPermitted)?;
         filter.extend(FOR_ALL.iter().map(|tests| tests.to_vec()));
         Ok(Self {
             gate,

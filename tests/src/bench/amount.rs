@@ -55,6 +55,19 @@ impl Amount {
         }
     }
 
+    /// Ports that are to be expected, on the average of many runs.
+    pub(super) fn expected_ports(value: f64) -> Self {
+        Self { unit: "ports", value }
+    }
+
+    pub(super) fn frames_per_second(value: f64) -> Self {
+        Self { unit: "/s", value }
+    }
+
+    pub(super) fn percent(value: f64) -> Self {
+        Self { unit: "%", value }
+    }
+
     pub(super) fn value(self) -> f64 {
         self.value
     }

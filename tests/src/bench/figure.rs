@@ -29,6 +29,17 @@ impl Figure {
         }
     }
 
+    /// The goal is to reach an amount.
+    pub(super) fn at_least(limit: Amount, what: &str, ours: Amount) -> Self {
+        Self {
+            goal: format!("{what}: {limit} or more"),
+            ours: ours.value(),
+            peer: None,
+            unit: ours.unit(),
+            holds: ours >= limit,
+        }
+    }
+
     /// The goal is to need no more than the peer.
     pub(super) fn no_more_than(peer: Amount, what: &str, ours: Amount) -> Self {
         Self::judged(what, ours, peer, ours <= peer)

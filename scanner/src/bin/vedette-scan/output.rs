@@ -199,6 +199,13 @@ fn summary(report: &Report) -> String {
         effort.requests,
         100.0 * effort.miss_probability,
     );
+    if coverage.ports_by_connect > 0 {
+        let _ = writeln!(
+            text,
+            "{} ports were asked by connecting.",
+            coverage.ports_by_connect
+        );
+    }
     for place in report.examples().iter().take(8) {
         let port = place.port.map(|port| port.to_string()).unwrap_or_default();
         let _ = writeln!(text, "unanswered: {} {port}", place.target);

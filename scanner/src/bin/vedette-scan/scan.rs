@@ -90,7 +90,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
 fn in_words(detour: Detour) -> String {
     match detour {
         Detour::NotPermitted(errno) => format!(
-            "no packet sockets ({}): ports are asked by connecting, which is slower; run it as root or with CAP_NET_RAW",
+            "no packet sockets ({}): ports are asked by connecting, which is slower; run it as root, or with CAP_NET_RAW and CAP_NET_ADMIN",
             io::Error::from_raw_os_error(errno)
         ),
         Detour::NotOnEthernet(hosts) => format!(

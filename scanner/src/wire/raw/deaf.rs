@@ -3,9 +3,9 @@
 //! A scanner that borrows the kernel's address gets its answers on ports that the kernel knows nothing of, so that
 //! the kernel would reset every connection that a target accepts. So each port is taken by a socket of ours that
 //! listens, behind a filter that drops everything (locked before it listens): the kernel finds an owner for what
-//! comes in, hands it to the filter, and is silent. It accepts nothing, needs no privilege, changes no rule of the
-//! machine's own packet filter, no other program can get the port meanwhile, and it is gone when the process is. The
-//! scanner itself resets what was accepted, at its own pace.
+//! comes in, hands it to the filter, and is silent. It accepts nothing, changes no rule of the machine's own packet
+//! filter, no other program can get the port meanwhile, and it is gone when the process is. The scanner itself resets
+//! what was accepted, at its own pace. (A filter on a socket takes CAP_NET_ADMIN on Linux 6.18, on older ones nothing.)
 
 use std::io;
 

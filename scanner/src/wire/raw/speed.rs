@@ -8,7 +8,8 @@
 //!
 //! ICMP errors are not counted for TCP: hosts send a thousand of them a second, and whether one comes changes
 //! nothing about a port. Where they are the answer (UDP), they are counted, and set the pace by themselves.
-//! Pure; what must stay true: never above the limit, and never fast where no answers show that the road bears it.
+//! Pure; what must stay true: never above the limit, and, unless one was set, never fast where no answers show that
+//! the road bears it.
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use super::cookie::EPOCHS;
 #[derive(Debug)]
 pub(super) struct Speed {
     limit: f64,
+    /// As fast as it goes where answers are few: whoever set a limit has said what the road bears.
+    blind: f64,
     /// Questions in a second.
     now: f64,
     growth: f64,
@@ -56,9 +59,10 @@ struct Slowed {
 impl Speed {
     /// A speed that never passes the limit, in questions a second; none: as fast as it goes.
     pub(super) fn new(limit: Option<f64>, epoch: u64) -> Self {
-        let limit = limit.unwrap_or(FASTEST);
+        let (limit, blind) = (limit.unwrap_or(FASTEST), limit.unwrap_or(BLIND));
         Self {
             limit,
+            blind,
             now: FIRST.min(limit),
             growth: DOUBLE,
             most_growth: DOUBLE,
@@ -157,7 +161,11 @@ impl Speed {
         // A speed that is not used says nothing.
         let used = f64::from(judged.sent) / EPOCH_SECONDS;
         if used > self.now / 4.0 {
-            let bound = if judged.answered < ENOUGH { BLIND } else { FASTEST };
+            let bound = if judged.answered < ENOUGH {
+                self.blind
+            } else {
+                FASTEST
+            };
             self.now = (self.now * self.growth).min(bound.max(self.now)).min(self.limit);
             self.growth = (self.growth * LITTLE).min(self.most_growth);
         }
@@ -194,7 +202,6 @@ const EPOCH_SECONDS: f64 = 0.032;
 /// More than any wire of today takes from one core.
 const FASTEST: f64 = 5_000_000.0;
 const FIRST: f64 = 50_000.0;
-/// As fast as it goes where answers are few.
 const BLIND: f64 = 100_000.0;
 const SLOWEST: f64 = 500.0;
 const DOUBLE: f64 = 2.0;

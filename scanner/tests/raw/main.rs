@@ -1,0 +1,6 @@
+//! The raw scanner over real wires: two network namespaces for each test, joined by a veth pair, Linux on both ends.
+#![cfg(test)]
+
+mod hostile;
+mod states;
+mod wire;
