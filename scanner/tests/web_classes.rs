@@ -62,3 +62,43 @@ async fn class_finds_what_is_weak_alone(class: &str) {
 async fn sql_injections_are_found_and_sound_twins_are_not() {
     class_finds_what_is_weak_alone("sql").await;
 }
+
+#[tokio::test]
+async fn cross_site_scripting_is_found_and_encoded_twins_are_not() {
+    class_finds_what_is_weak_alone("xss").await;
+}
+
+#[tokio::test]
+async fn command_injections_are_found_and_quoted_twins_are_not() {
+    class_finds_what_is_weak_alone("command").await;
+}
+
+#[tokio::test]
+async fn path_traversals_are_found_and_confined_twins_are_not() {
+    class_finds_what_is_weak_alone("traversal").await;
+}
+
+#[tokio::test]
+async fn open_redirects_are_found_and_judged_twins_are_not() {
+    class_finds_what_is_weak_alone("redirect").await;
+}
+
+#[tokio::test]
+async fn ldap_injections_are_found_and_escaped_twins_are_not() {
+    class_finds_what_is_weak_alone("ldap").await;
+}
+
+#[tokio::test]
+async fn xpath_injections_are_found_and_bound_twins_are_not() {
+    class_finds_what_is_weak_alone("xpath").await;
+}
+
+#[tokio::test]
+async fn external_entities_are_found_and_closed_parsers_are_not() {
+    class_finds_what_is_weak_alone("xxe").await;
+}
+
+#[tokio::test]
+async fn forged_requests_are_found_and_lists_are_not() {
+    class_finds_what_is_weak_alone("ssrf").await;
+}

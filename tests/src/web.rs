@@ -12,7 +12,17 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 /// The classes that there are fixtures of.
-pub const CLASSES: &[&str] = &["sql"];
+pub const CLASSES: &[&str] = &[
+    "sql",
+    "xss",
+    "command",
+    "traversal",
+    "redirect",
+    "ldap",
+    "xpath",
+    "xxe",
+    "ssrf",
+];
 
 /// A running server of one class.
 #[derive(Debug)]

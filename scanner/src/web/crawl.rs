@@ -212,7 +212,7 @@ fn beacon(request: &Request, response: &Response) -> Option<Beacon> {
         .texts()
         .map(str::trim)
         .filter(|text| (BEACON_SHORTEST..200).contains(&text.len()))
-        .filter(|text| text.chars().all(|c| c.is_ascii_alphabetic() || c == ' '))
+        .filter(|text| text.chars().all(|c| c.is_ascii_alphabetic() || " ,.".contains(c)))
         .map(ToOwned::to_owned)
         .collect();
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));

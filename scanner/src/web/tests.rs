@@ -4,7 +4,15 @@
 //! [`Trial`](super::trial::Trial). The order counts: what an earlier class has asked for, a later one has
 //! for nothing.
 
+mod command;
+mod ldap;
+mod redirect;
 mod sql;
+mod ssrf;
+mod traversal;
+mod xpath;
+mod xss;
+mod xxe;
 
 use std::str::FromStr;
 
@@ -14,7 +22,17 @@ use super::{
 };
 
 /// Every class.
-pub(crate) const TESTS: &[Test] = &[sql::TEST];
+pub(crate) const TESTS: &[Test] = &[
+    sql::TEST,
+    xss::TEST,
+    command::TEST,
+    traversal::TEST,
+    redirect::TEST,
+    ldap::TEST,
+    xpath::TEST,
+    xxe::TEST,
+    ssrf::TEST,
+];
 
 /// One class of test.
 #[derive(Debug)]
@@ -64,6 +82,18 @@ pub(crate) fn plain(response: &Response) -> String {
         }
     }
     text
+}
+
+/// Whether a reply holds the first line of the file of users that every Unix has.
+pub(crate) fn shows_passwd(response: &Response) -> bool {
+    let text = response.text();
+    text.match_indices("root:").any(|(at, mark)| {
+        let rest = &text[at + mark.len()..];
+        rest.split(':').next().is_some_and(|password| password.len() <= 2)
+            && rest
+                .split_once(':')
+                .is_some_and(|(_, rest)| rest.starts_with("0:0:"))
+    })
 }
 
 /// The first row of which every mark stands in the reply, and not in what the site says when the input is
