@@ -197,7 +197,8 @@ def server(cases, pages=None):
         do_GET = do_POST = do_PUT = do_HEAD = answer
 
     def index(_):
-        return page("Fixture", "A shop for testing scanners.<ul>" + "".join(f"<li>{lead(case)}</li>" for case in cases) + "</ul>")
+        links = [lead(case) for case in cases] + [f'<a href="{path}">{path[1:]}</a>' for path in pages if path != "/"]
+        return page("Fixture", "A shop for testing scanners.<ul>" + "".join(f"<li>{link}</li>" for link in links) + "</ul>")
 
     pages["/"] = index
     return Server(("127.0.0.1", 0), Handler)

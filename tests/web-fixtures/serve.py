@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from backends import Backends
 from fixture import server

@@ -31,8 +31,9 @@ def resolved(v):
 
 def listed(v): return fetch(v) if urllib.parse.urlparse(v).hostname in ("static.example",) else "No."
 def own_server(v, request): return "Shown." if urllib.parse.urlparse(v).netloc == request.headers["Host"] else "No."
-def never(v): return f'<a href="{escape(v)}">{escape(v)}</a>'
-def framed(v): return f'<iframe src="{escape(v)}"></iframe>'
+def of_the_web(v): return escape(v) if v.startswith(("http://", "https://")) else "#"
+def never(v): return f'<a href="{of_the_web(v)}">{escape(v)}</a>'
+def framed(v): return f'<iframe src="{of_the_web(v)}"></iframe>'
 
 
 def whole(text): return text
