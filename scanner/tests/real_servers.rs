@@ -8,12 +8,15 @@ use anyhow::{Context, Result};
 use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{
     Finding, Report, Scope, Timestamp,
-    finding::{FindingType, Kind, Outcome},
+    finding::{Evidence, FindingType, Kind, Outcome},
     job::{Check, Checks},
     scope::Resolved,
 };
 use vedette_scanner::{Bounds, Event, Scan, Tell, run};
-use vedette_tests::lab::{Lab, Target};
+use vedette_tests::{
+    lab::{Lab, Target},
+    servers::{self, Packages, Running, Server, Start},
+};
 
 /// Runs a scan where the lab's servers are.
 fn scan(lab: &Lab, targets: &str, ports: &str, checks: &[Check]) -> Result<(Vec<Finding>, Report)> {
@@ -138,6 +141,56 @@ fn each_server_is_recognised_and_its_version_is_what_dpkg_says() {
     let redis = weaknesses(&findings, &address(Target::Redis));
     assert!(redis.contains(&(FindingType::RedisNoAuthentication, Some(6379), String::new())));
     assert!(findings.iter().all(Finding::id_is_right));
+}
+
+#[test]
+fn small_servers_are_recognised_and_their_versions_are_what_dpkg_says() {
+    let quick: Vec<&Server> = servers::ALL
+        .iter()
+        .filter(|server| server.start == Start::Quick)
+        .collect();
+    let packages = Packages::installed(&quick).unwrap();
+    let lab = Lab::start(&[]).unwrap();
+    let running = servers::start(&lab, &quick, &packages).unwrap();
+    let addresses: Vec<String> = running.iter().map(|server| server.address.to_string()).collect();
+    let ports = "22,53,80,1883,4222,8888,11211";
+    let (findings, report) = scan(
+        &lab,
+        &addresses.join(","),
+        ports,
+        &[Check::Ports, Check::Services],
+    )
+    .unwrap();
+    assert_eq!(report.outcome(), Outcome::Complete, "{report:?}");
+    for Running { server, address, .. } in &running {
+        let services: Vec<&Finding> = findings
+            .iter()
+            .filter(|finding| finding.type_ == FindingType::Service)
+            .filter(|finding| finding.target.as_str() == address.to_string())
+            .collect();
+        let [service] = services.as_slice() else {
+            panic!("{}: {services:?}", server.package)
+        };
+        let product = service.product.as_ref().map(ToString::to_string);
+        assert_eq!(product.as_deref(), Some(server.product));
+        let version = service
+            .version
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let truth = packages.version(server);
+        assert!(
+            !version.is_empty() && truth.contains(&version),
+            "{}: {version:?}, {truth}",
+            server.package
+        );
+        // And it has a name that vulnerabilities are looked up by, with that version in it.
+        let named = service.evidence.iter().any(|fact| match fact {
+            Evidence::Platform { cpe } => cpe.as_str().contains(&version),
+            _ => false,
+        });
+        assert!(named, "{}: {:?}", server.package, service.evidence);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod record;
 mod resident;
 mod scan;
 mod tls;
+mod services;
 
 use anyhow::{Context, Result};
 
@@ -35,6 +36,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("scan", scan::measure),
     ("tls", tls::measure),
     ("network", network::measure),
+    ("services", services::measure),
 ];
 
 /// Whether there is a figure for everything that was asked for.

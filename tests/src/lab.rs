@@ -144,6 +144,15 @@ impl Lab {
         Process::start(&self.namespace, name, command, self.dir.path())
     }
 
+    /// Starts a program in the lab, and waits until it answers at each of these.
+    pub fn spawn_serving(&self, name: &str, command: Command, addresses: &[SocketAddr]) -> Result<Process> {
+        let mut process = Process::start(&self.namespace, name, command, self.dir.path())?;
+        for &address in addresses {
+            process.wait_for_port(&self.namespace, address, START_DEADLINE)?;
+        }
+        Ok(process)
+    }
+
     /// Starts a program in the host's network, and waits until the lab can connect to it at `address`.
     pub fn spawn_on_host(&self, name: &str, command: Command, address: SocketAddr) -> Result<Process> {
         let mut process = Process::start_on_host(&self.namespace, name, command, self.dir.path())?;

@@ -19,6 +19,7 @@ pub mod probes;
 pub mod programs;
 pub mod road;
 pub mod segment;
+pub mod servers;
 pub mod stranger;
 pub mod web;
 pub mod wire;
