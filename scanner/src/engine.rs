@@ -26,6 +26,7 @@ use crate::{
     known::Known,
     plan::{self, Plan},
     probe::Probe,
+    recog::Recog,
     reply::{End, Reply},
     wire::{Answer, Asking, Batch, Bounds, Detour, Hindrance, Means, Toll, Wire, WireError},
 };
@@ -85,6 +86,18 @@ pub enum EngineError {
 /// # Errors
 /// When nothing can be asked at all. Whatever goes unanswered is in the report.
 pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, EngineError> {
+    run_informed(scan, Arc::default(), events).await
+}
+
+/// The same, with fingerprints that an operator brought.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_informed(
+    scan: Scan,
+    fingerprints: Arc<Recog>,
+    events: mpsc::Sender<Event>,
+) -> Result<Report, EngineError> {
     let begun = Instant::now();
     let deadline = begun + scan.time;
     let plan = Arc::new(Plan::of(&scan.scope));
@@ -110,6 +123,7 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
         plan,
         examination: Examination::new(wire.clone(), scan.checks, deadline),
         found: HashSet::new(),
+        fingerprints,
         now: scan.now,
         tell: scan.tell,
     };
@@ -169,6 +183,7 @@ struct Course {
     examination: Examination,
     /// What was found already: a name may stand for several addresses, which are one place in findings.
     found: HashSet<(Digest, Option<PortState>)>,
+    fingerprints: Arc<Recog>,
     now: Timestamp,
     tell: Tell,
 }
@@ -221,7 +236,7 @@ impl Course {
         }
         self.progress.done += known.exchanges().len() as u64;
         self.progress.total += known.exchanges().len() as u64;
-        interpret::interpret(known, &self.examination.checks, self.now)
+        interpret::interpret_informed(known, &self.examination.checks, self.now, &self.fingerprints)
     }
 
     fn close(self, cost: Cost) -> Report {

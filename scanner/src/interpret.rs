@@ -8,9 +8,11 @@ use vedette_protocol::{
 
 use crate::{
     audit::{AUDITS, Subject},
+    fingerprints::inform,
     known::Known,
     plan::subject,
     probe::Wrap,
+    recog::Recog,
     tls,
 };
 
@@ -39,9 +41,22 @@ pub(crate) fn accepts_everything(host: &Host) -> Finding {
 
 /// Everything that the replies of an open endpoint show, as far as they came.
 pub fn interpret(known: &Known, checks: &Checks, now: Timestamp) -> Vec<Finding> {
-    let Ok(subject) = subject(known, checks) else {
+    interpret_informed(known, checks, now, &Recog::default())
+}
+
+/// The same, with fingerprints that an operator brought.
+pub fn interpret_informed(
+    known: &Known,
+    checks: &Checks,
+    now: Timestamp,
+    fingerprints: &Recog,
+) -> Vec<Finding> {
+    let Ok(mut subject) = subject(known, checks) else {
         return Vec::new();
     };
+    subject.identity = subject
+        .identity
+        .map(|identity| inform(identity, known, &subject.wrap, fingerprints));
     let service = service(&subject).filter(|_| checks.contains(Check::Services));
     let audits = AUDITS.iter().filter(|audit| checks.contains(audit.check));
     let mut findings: Vec<Finding> = service

@@ -15,6 +15,7 @@ pub mod causes;
 pub mod certificate;
 pub mod discover;
 pub mod engine;
+mod fingerprints;
 pub mod identify;
 pub mod interpret;
 pub mod known;
@@ -34,6 +35,6 @@ pub mod web;
 mod wire;
 pub mod worker;
 
-pub use engine::{EngineError, Event, Scan, Tell, run};
+pub use engine::{EngineError, Event, Scan, Tell, run, run_informed};
 pub use plan::Plan;
 pub use wire::{Bounds, Detour, Means};

@@ -34,6 +34,13 @@ pub struct Recog {
 }
 
 impl Recog {
+    /// These databases; those that are preferred most come first, those of equal rank in this order.
+    pub fn of(databases: impl IntoIterator<Item = Database>) -> Self {
+        let mut databases: Vec<Database> = databases.into_iter().collect();
+        databases.sort_by(|one, other| other.preference().total_cmp(&one.preference()));
+        Self { databases }
+    }
+
     /// The databases, those of the highest preference first.
     pub fn databases(&self) -> &[Database] {
         &self.databases

@@ -61,6 +61,56 @@ fn filter(rule: &str) {
 }
 
 #[test]
+fn fingerprints_of_the_operator_name_what_is_unknown() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            use std::io::Write;
+            let _ = stream.write_all(b"SSH-2.0-Lantern 2.1 ready\r\n");
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lantern.xml");
+    let database = |pattern: &str| {
+        format!(
+            "<fingerprints matches=\"ssh.banner\">\n<fingerprint pattern=\"{pattern}\">\
+             <param pos=\"0\" name=\"service.product\" value=\"Lantern\"/>\
+             <param pos=\"1\" name=\"service.version\"/></fingerprint></fingerprints>"
+        )
+    };
+    std::fs::write(&file, database(r"^Lantern (\S+) ready$")).unwrap();
+    let folder = folder.path().to_str().unwrap();
+    let arguments = [
+        "services",
+        "--targets",
+        "127.0.0.1",
+        "--ports",
+        &port,
+        "--json",
+        "--fingerprints",
+        folder,
+    ];
+    let output = vedette_scan(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let lines = lines(&output);
+    let service = lines.iter().find(|line| line["type"] == "service").unwrap();
+    assert_eq!(
+        (&service["product"], &service["version"]),
+        (&"Lantern".into(), &"2.1".into())
+    );
+
+    std::fs::write(&file, database(r"^Lantern (?!x)(\S+)$")).unwrap();
+    let output = vedette_scan(&arguments);
+    assert_eq!(output.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("lantern.xml: line 2: the pattern uses look-around"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_scan_prints_one_object_a_line_and_the_report_last() {
     let (_listener, open) = listeners(1);
     let port = open.first().unwrap().to_string();

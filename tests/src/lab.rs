@@ -134,6 +134,13 @@ impl Lab {
         Ok(address)
     }
 
+    /// The address of one more server, of those beside the targets.
+    pub fn admit_server(&self, number: u8) -> Result<Ipv4Addr> {
+        let address = self.subnet.host(SERVERS.saturating_add(number));
+        self.namespace.add_address(address)?;
+        Ok(address)
+    }
+
     /// Frames that the lab could not hand to its machines, or its machines to it.
     pub fn dropped_frames(&self) -> Result<u64> {
         self.namespace.dropped_by_taps()
@@ -224,6 +231,9 @@ impl Drop for Lab {
 
 /// The platform's name in the lab's DNS.
 pub const PLATFORM_NAME: &str = "platform.vedette.test";
+
+/// The first seat of the servers beside the targets.
+const SERVERS: u8 = 200;
 
 /// How long a server may take until it answers.
 const START_DEADLINE: Duration = Duration::from_secs(60);

@@ -1,5 +1,5 @@
 //! Real servers from Debian's packages to be recognised: beside the lab's own targets, which are set up with care, these
-//! only have to answer. Each has a loopback address of its own in a lab.
+//! only have to answer. Each has an address of its own in a lab.
 //!
 //! A new one is a row in `servers/catalogue.rs`, and a file in `tests/lab/servers` if it wants a configuration.
 
@@ -73,9 +73,9 @@ pub fn start(lab: &Lab, servers: &[&'static Server], packages: &Packages) -> Res
         let starting: Vec<_> = (1..)
             .zip(servers)
             .map(|(number, &server)| {
-                let address = Ipv4Addr::new(127, 0, 7, number);
                 scope.spawn(move || {
-                    start_one(lab, server, address, packages)
+                    lab.admit_server(number)
+                        .and_then(|address| start_one(lab, server, address, packages))
                         .with_context(|| format!("starting {}", server.package))
                 })
             })

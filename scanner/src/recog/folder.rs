@@ -97,8 +97,7 @@ impl Recog {
             }
             databases.push(database);
         }
-        databases.sort_by(|one, other| other.preference().total_cmp(&one.preference()));
-        Ok(Self { databases })
+        Ok(Self::of(databases))
     }
 }
 

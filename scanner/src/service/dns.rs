@@ -24,6 +24,13 @@ fn recognise(heard: &Heard<'_>) -> Option<Identity> {
     parse_answer(message.get(..length)?)
 }
 
+/// The text with which a server said its version.
+pub(crate) fn version(heard: &[u8]) -> Option<String> {
+    let message = heard.get(2..)?;
+    parse_answer(message)?;
+    text(message.get(QUERY.len() - 2..)?)
+}
+
 /// Reads a message that answers our question, and what its text says of the server.
 pub fn parse_answer(message: &[u8]) -> Option<Identity> {
     let (header, rest) = message.split_first_chunk::<12>()?;

@@ -13,6 +13,13 @@ fn recognise(heard: &Heard<'_>) -> Option<Identity> {
     parse_greeting(heard.bytes)
 }
 
+/// The version as a greeting has it, with all that stands around it.
+pub(crate) fn version(greeting: &[u8]) -> Option<&str> {
+    let text = greeting.get(4..)?.strip_prefix(b"\x0a")?;
+    let end = text.iter().position(|byte| *byte == 0).filter(|end| *end < 64)?;
+    std::str::from_utf8(&text[..end]).ok()
+}
+
 /// Reads the packet with which the server greets: a handshake, or the error that turns strangers away.
 pub fn parse_greeting(bytes: &[u8]) -> Option<Identity> {
     let [low, middle, high, 0, payload @ ..] = bytes else {

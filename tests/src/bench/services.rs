@@ -38,7 +38,7 @@ struct Truth {
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
-    let programs = Programs::build_one("vedette-scan", "release")?;
+    let programs = Programs::release("vedette-scan")?;
     progress.step("providing the servers, from Debian");
     let servers: Vec<&'static Server> = servers::ALL.iter().collect();
     let packages = Packages::provide(&servers)?;

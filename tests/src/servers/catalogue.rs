@@ -267,6 +267,8 @@ pub const ALL: &[Server] = &[
             ("RABBITMQ_NODE_IP_ADDRESS", "{address}"),
         ],
         command: &[
+            "unshare",
+            "--mount-proc",
             "setpriv",
             "--reuid=rabbitmq",
             "--regid=rabbitmq",

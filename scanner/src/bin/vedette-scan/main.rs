@@ -2,6 +2,7 @@
 //! exit code how it ended. A subcommand is a file in `subcommand/` and a line in [`subcommand`].
 #![forbid(unsafe_code)]
 
+mod fingerprints;
 mod flags;
 mod output;
 mod progress;

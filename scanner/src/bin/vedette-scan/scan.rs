@@ -1,6 +1,6 @@
 //! One run of the engine: resolves names, prints what is found as it is found, and how far it is.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::sync::mpsc;
 use vedette_protocol::{
@@ -8,7 +8,7 @@ use vedette_protocol::{
     job::{Check, Checks},
     target::PortSet,
 };
-use vedette_scanner::{Detour, Event, Scan, Tell, run};
+use vedette_scanner::{Detour, Event, Scan, Tell, recog::Recog, run_informed};
 
 use crate::{flags::What, output::Output, progress::Meter, resolve, subcommand::Ended};
 
@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     checks: Checks,
     /// The ports that it looks at unless told otherwise.
     ports: PortSet,
+    /// What helps to recognise services.
+    fingerprints: Arc<Recog>,
 }
 
 impl Asked {
@@ -26,6 +28,15 @@ impl Asked {
         Self {
             checks: checks.to_vec().try_into().expect("a list that is not empty"),
             ports,
+            fingerprints: Arc::default(),
+        }
+    }
+
+    /// With fingerprints that the operator brought.
+    pub(crate) fn informed(self, fingerprints: Recog) -> Self {
+        Self {
+            fingerprints: Arc::new(fingerprints),
+            ..self
         }
     }
 
@@ -75,7 +86,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             }
             Ok::<_, io::Error>(())
         };
-        let (ended, printed) = tokio::join!(run(scan, tell), printing);
+        let (ended, printed) = tokio::join!(run_informed(scan, asked.fingerprints.clone(), tell), printing);
         meter.clear();
         let report = ended?;
         printed?;

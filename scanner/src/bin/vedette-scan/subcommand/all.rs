@@ -2,12 +2,20 @@
 
 use vedette_protocol::{job::Check, target::PortSet};
 
-use super::{Subcommand, no_flags};
-use crate::scan::{Asked, scan};
+use super::Subcommand;
+use crate::{
+    fingerprints,
+    scan::{Asked, scan},
+};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "all",
     about: "Every check, on every open port (default: all TCP ports)",
-    flags: no_flags,
-    run: |what, _| scan(what, &Asked::of(&Check::ALL, PortSet::all())),
+    flags: fingerprints::flag,
+    run: |what, matches| {
+        scan(
+            what,
+            &Asked::of(&Check::ALL, PortSet::all()).informed(fingerprints::load(matches)?),
+        )
+    },
 };
