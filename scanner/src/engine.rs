@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -17,7 +17,10 @@ use tokio::{
     task::{JoinError, JoinSet, spawn_blocking},
 };
 use vedette_protocol::{
-    Digest, Finding, Report, Scope, Timestamp, finding::PortState, job::Checks, worker::Progress,
+    Digest, Finding, Report, Scope, Timestamp,
+    finding::PortState,
+    job::{Check, Checks},
+    worker::Progress,
 };
 
 use crate::{
@@ -48,6 +51,25 @@ pub struct Scan {
     pub bounds: Bounds,
     /// Which ports to tell of.
     pub tell: Tell,
+}
+
+/// What a scan may use beside TCP and our own knowledge.
+#[derive(Debug, Clone, Default)]
+pub struct Aids {
+    /// Fingerprints that the operator brought.
+    pub fingerprints: Arc<Recog>,
+    /// Whether services are asked over UDP.
+    pub datagrams: Datagrams,
+}
+
+/// Whether services are asked over UDP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Datagrams {
+    /// Not: the appliance's filter lets a job's TCP out, and nothing else.
+    #[default]
+    Never,
+    /// On hosts that answer over TCP, where one is at home.
+    WhereAtHome,
 }
 
 /// Which ports are told of one by one; all are counted.
@@ -86,21 +108,21 @@ pub enum EngineError {
 /// # Errors
 /// When nothing can be asked at all. Whatever goes unanswered is in the report.
 pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, EngineError> {
-    run_informed(scan, Arc::default(), events).await
+    run_with(scan, Aids::default(), events).await
 }
 
-/// The same, with fingerprints that an operator brought.
+/// The same, with more than TCP and our own knowledge.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_informed(
-    scan: Scan,
-    fingerprints: Arc<Recog>,
-    events: mpsc::Sender<Event>,
-) -> Result<Report, EngineError> {
+pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Result<Report, EngineError> {
     let begun = Instant::now();
     let deadline = begun + scan.time;
     let plan = Arc::new(Plan::of(&scan.scope));
+    let datagrams = match aids.datagrams {
+        Datagrams::WhereAtHome if scan.checks.contains(Check::Services) => plan::datagrams(&scan.scope),
+        Datagrams::WhereAtHome | Datagrams::Never => Vec::new(),
+    };
     let wire = Wire::new(Arc::new(scan.scope));
     let (told, mut swept) = mpsc::channel(BATCHES);
     let sweep = spawn_blocking({
@@ -123,7 +145,9 @@ pub async fn run_informed(
         plan,
         examination: Examination::new(wire.clone(), scan.checks, deadline),
         found: HashSet::new(),
-        fingerprints,
+        fingerprints: aids.fingerprints,
+        datagrams,
+        greeted: HashSet::new(),
         now: scan.now,
         tell: scan.tell,
     };
@@ -184,6 +208,9 @@ struct Course {
     /// What was found already: a name may stand for several addresses, which are one place in findings.
     found: HashSet<(Digest, Option<PortState>)>,
     fingerprints: Arc<Recog>,
+    /// The ports that hosts are asked on over UDP, and the hosts that were.
+    datagrams: Vec<u16>,
+    greeted: HashSet<IpAddr>,
     now: Timestamp,
     tell: Tell,
 }
@@ -203,6 +230,7 @@ impl Course {
         let mut found = Vec::new();
         for (host, answer, count) in batch.counts {
             self.books.ports(host, answer, count);
+            self.greet(host, answer);
         }
         for host in batch.accepting_everything {
             found.extend(
@@ -214,6 +242,7 @@ impl Course {
         }
         for (endpoint, answer) in batch.answers {
             self.books.port(endpoint, answer);
+            self.greet(endpoint.ip(), answer);
             if answer == Answer::Open || self.tell == Tell::EveryPort {
                 for known in self.plan.guises(endpoint) {
                     found.push(interpret::port(&known, state(answer)));
@@ -226,8 +255,20 @@ impl Course {
         found
     }
 
+    /// A host that answers for the first time is asked over UDP.
+    fn greet(&mut self, host: IpAddr, answer: Answer) {
+        if !matches!(answer, Answer::Open | Answer::Closed) || !self.greeted.insert(host) {
+            return;
+        }
+        for port in &self.datagrams {
+            for known in self.plan.guises(SocketAddr::new(host, *port)) {
+                self.examination.begin_datagram(known);
+            }
+        }
+    }
+
     /// An open endpoint was examined.
-    fn examined(&mut self, Examined { known, end }: &Examined) -> Vec<Finding> {
+    fn examined(&mut self, Examined { known, end, over }: &Examined) -> Vec<Finding> {
         for (probe, reply) in known.exchanges() {
             self.books.exchange(known, probe, reply);
         }
@@ -236,6 +277,11 @@ impl Course {
         }
         self.progress.done += known.exchanges().len() as u64;
         self.progress.total += known.exchanges().len() as u64;
+        if *over == Over::Udp {
+            return interpret::datagram(known, &self.fingerprints)
+                .into_iter()
+                .collect();
+        }
         interpret::interpret_informed(known, &self.examination.checks, self.now, &self.fingerprints)
     }
 
@@ -274,6 +320,13 @@ struct Examination {
 struct Examined {
     known: Known,
     end: ExaminationEnd,
+    over: Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Tcp,
+    Udp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -296,7 +349,17 @@ impl Examination {
         }
     }
 
+    /// An open endpoint.
     fn begin(&mut self, known: Known) {
+        self.begin_over(known, Over::Tcp);
+    }
+
+    /// A port that may be open for UDP.
+    fn begin_datagram(&mut self, known: Known) {
+        self.begin_over(known, Over::Udp);
+    }
+
+    fn begin_over(&mut self, known: Known, over: Over) {
         let place = || Arc::new(Semaphore::new(CONVERSATIONS_PER_HOST));
         let host = self
             .hosts
@@ -308,7 +371,10 @@ impl Examination {
         self.tasks.spawn(async move {
             // The host's place first: who waits for it must not keep others from theirs.
             let (_host, _all) = (host.acquire().await, all.acquire().await);
-            examine(known, &wire, &checks, deadline).await
+            match over {
+                Over::Tcp => examine(known, &wire, &checks, deadline).await,
+                Over::Udp => examine_over_udp(known, &wire, deadline).await,
+            }
         });
     }
 }
@@ -322,13 +388,15 @@ async fn examine(mut known: Known, wire: &Wire, checks: &Checks, deadline: Insta
                 true => ExaminationEnd::CutShort,
                 false => ExaminationEnd::AllAsked,
             };
-            return Examined { known, end };
+            let over = Over::Tcp;
+            return Examined { known, end, over };
         }
         for together in probes.chunks(QUESTIONS_AT_ONCE) {
             if Instant::now() >= deadline || known.exchanges().len() >= EXCHANGES_LIMIT {
                 return Examined {
                     known,
                     end: ExaminationEnd::CutShort,
+                    over: Over::Tcp,
                 };
             }
             for (probe, reply) in ask_together(wire, together, deadline).await {
@@ -356,6 +424,19 @@ async fn ask_together(wire: &Wire, probes: &[Probe], deadline: Instant) -> Vec<(
         }
     }
     exchanges
+}
+
+/// Asks an endpoint the one thing that is asked over UDP.
+async fn examine_over_udp(mut known: Known, wire: &Wire, deadline: Instant) -> Examined {
+    if let Some(probe) = known.datagram() {
+        let reply = ask(wire, &probe, deadline).await;
+        known.learn(probe, reply);
+    }
+    Examined {
+        known,
+        end: ExaminationEnd::AllAsked,
+        over: Over::Udp,
+    }
 }
 
 /// Sends a probe; once more, if it came to nothing.

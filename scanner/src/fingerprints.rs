@@ -146,6 +146,7 @@ mod tests {
         let probe = Probe {
             endpoint: known.endpoint(),
             wrap: Wrap::Plain,
+            upgrade: None,
             turn: Turn::Ours,
             say: Vec::new(),
             until: Until::Response,

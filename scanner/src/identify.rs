@@ -10,7 +10,7 @@ use crate::{
     known::Known,
     probe::{Probe, Silence, Turn, Versions, Wrap},
     reply::{End, Reply, TlsFailure},
-    service::{Heard, Identity, Question, SERVICES, Service, TLS_PORTS, recognise},
+    service::{self, Heard, Identity, Question, SERVICES, Service, TLS_PORTS, recognise},
 };
 
 /// How far the recognition is.
@@ -52,6 +52,18 @@ pub fn identify(known: &Known, depth: Depth) -> Identified {
         settled => return settled,
     }
     after_handshake(known, depth, |known| among(known, &Wrap::Plain, rest))
+}
+
+/// Recognises an endpoint from what it said over UDP; none, if it was not asked there or said nothing known.
+pub(crate) fn over_udp(known: &Known) -> Option<Identity> {
+    let asked = known.datagram()?;
+    let reply = known.reply(&asked)?;
+    let recognise = service::datagram(known.endpoint().port())?.recognise;
+    if is_echo(&asked, reply) {
+        None
+    } else {
+        recognise(&reply.heard)
+    }
 }
 
 /// The handshake, what is inside of it, or what is left when there is no TLS.

@@ -9,6 +9,7 @@ use vedette_protocol::{
 use crate::{
     audit::{AUDITS, Subject},
     fingerprints::inform,
+    identify::over_udp,
     known::Known,
     plan::subject,
     probe::Wrap,
@@ -76,12 +77,19 @@ fn grade(subject: &Subject<'_>, findings: &[Finding]) -> Option<Finding> {
     Some(finding)
 }
 
+/// What an endpoint said over UDP. Of silence there is nothing to tell.
+pub(crate) fn datagram(known: &Known, fingerprints: &Recog) -> Option<Finding> {
+    let identity = inform(over_udp(known)?, known, &Wrap::Datagram, fingerprints);
+    service(&Subject::new(known, Some(identity), Wrap::Datagram))
+}
+
 fn service(subject: &Subject<'_>) -> Option<Finding> {
     let protocol = match (&subject.identity, &subject.wrap) {
         (Some(identity), Wrap::Plain) => identity.protocol.to_owned(),
         (Some(identity), Wrap::Tls(_)) => format!("tls/{}", identity.protocol),
+        (Some(identity), Wrap::Datagram) => format!("udp/{}", identity.protocol),
         (None, Wrap::Tls(_)) => "tls".to_owned(),
-        (None, Wrap::Plain) => return None,
+        (None, Wrap::Plain | Wrap::Datagram) => return None,
     };
     let confidence = subject
         .identity

@@ -10,7 +10,7 @@ use vedette_protocol::{
 use crate::{
     probe::{Hello, Probe, Silence, Turn, Until, Versions, Wrap},
     reply::{Reply, Session},
-    service::Question,
+    service::{Question, datagram},
 };
 
 /// An open endpoint under one name, and the exchanges with it.
@@ -95,6 +95,13 @@ impl Known {
         }
     }
 
+    /// What this endpoint is asked over UDP, if there is anything to ask on its port.
+    pub(crate) fn datagram(&self) -> Option<Probe> {
+        let say = (datagram(self.endpoint.port())?.question)();
+        let question = Question::saying(say);
+        Some(self.probe(&Wrap::Datagram, question, Silence::Answers))
+    }
+
     /// A question to this endpoint.
     pub(crate) fn probe(&self, wrap: &Wrap, question: Question, silence: Silence) -> Probe {
         let Question { turn, say, until } = question;
@@ -117,7 +124,7 @@ impl Known {
             (None, SocketAddr::V6(endpoint)) => format!("[{}]", endpoint.ip()),
         };
         match (wrap, self.endpoint.port()) {
-            (Wrap::Plain, 80) | (Wrap::Tls(_), 443) => host,
+            (Wrap::Plain | Wrap::Datagram, 80) | (Wrap::Tls(_), 443) => host,
             (_, port) => format!("{host}:{port}"),
         }
     }

@@ -35,6 +35,6 @@ pub mod web;
 mod wire;
 pub mod worker;
 
-pub use engine::{EngineError, Event, Scan, Tell, run, run_informed};
+pub use engine::{Aids, Datagrams, EngineError, Event, Scan, Tell, run, run_with};
 pub use plan::Plan;
 pub use wire::{Bounds, Detour, Means};

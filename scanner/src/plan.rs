@@ -18,6 +18,7 @@ use crate::{
     identify::{Depth, Identified, identify},
     known::Known,
     probe::{Probe, Versions, Wrap},
+    service::datagram,
 };
 
 /// The endpoints of a scan, and the names that its hosts go by.
@@ -104,6 +105,12 @@ impl Plan {
             None => vec![address.into()],
         }
     }
+}
+
+/// What a host that answers is asked over UDP: the ports in scope that a service speaks UDP on.
+pub(crate) fn datagrams(scope: &Scope) -> Vec<u16> {
+    let ports = scope.ports().iter();
+    ports.filter(|port| datagram(*port).is_some()).collect()
 }
 
 /// What to send to an open endpoint next; nothing when all is known that the checks ask for.

@@ -35,6 +35,8 @@ pub enum Wrap {
     Plain,
     /// TLS over TCP.
     Tls(Hello),
+    /// UDP.
+    Datagram,
 }
 
 /// How TLS is opened.
@@ -112,6 +114,7 @@ impl fmt::Display for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let wrap = match &self.wrap {
             Wrap::Plain => "tcp",
+            Wrap::Datagram => "udp",
             Wrap::Tls(Hello {
                 versions: Versions::Both,
                 ..

@@ -68,6 +68,17 @@ pub(crate) struct Service {
     /// What tells more of a product that did not tell its version; the argument is the host again.
     pub(crate) follow: Option<fn(&Identity, &str) -> Option<Question>>,
     pub(crate) recognise: fn(&Heard<'_>) -> Option<Identity>,
+    /// How it is asked over UDP, if it speaks that too.
+    pub(crate) datagram: Option<Datagram>,
+}
+
+/// How one service is asked and recognised over UDP. A question goes only to where it is at home: silence
+/// says nothing there.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) ports: &'static [u16],
+    pub(crate) question: fn() -> Vec<u8>,
+    pub(crate) recognise: fn(&[u8]) -> Option<Identity>,
 }
 
 /// Something to say, and when its answer is complete.
@@ -148,6 +159,12 @@ impl Question {
             until: Until::Line,
         }
     }
+}
+
+/// How this port is asked over UDP.
+pub(crate) fn datagram(port: u16) -> Option<&'static Datagram> {
+    let mut datagrams = SERVICES.iter().filter_map(|service| service.datagram.as_ref());
+    datagrams.find(|datagram| datagram.ports.contains(&port))
 }
 
 /// The service that this is the voice of.

@@ -207,6 +207,8 @@ impl Wire {
         let stream = talk::connect(&self.gate, endpoint, &self.postage).await?;
         match wrap {
             Wrap::Plain => Ok(Line::Plain(stream)),
+            // A conversation is one over TCP.
+            Wrap::Datagram => Err(End::Closed),
             Wrap::Tls(hello) => match timeout(talk::SHAKING, tls::shake_hands(stream, hello)).await {
                 Ok((_, Ok(stream))) => Ok(Line::Tls(Box::new(stream))),
                 Ok((_, Err(failure))) => Err(End::NoTls(failure)),

@@ -17,8 +17,8 @@ mod progress;
 mod record;
 mod resident;
 mod scan;
-mod tls;
 mod services;
+mod tls;
 
 use anyhow::{Context, Result};
 

@@ -8,6 +8,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 const HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";

@@ -1,13 +1,18 @@
 //! DNS over TCP (RFC 1035, section 4.2.2; RFC 7766): asked which server it is, as RFC 4892 describes for
 //! `version.bind` in the class CHAOS.
 
-use super::{Heard, Identity, Question, Service};
+use super::{Datagram, Heard, Identity, Question, Service};
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[53, 853, 5353, 5335],
     question: Some(question),
     follow: None,
     recognise,
+    datagram: Some(Datagram {
+        ports: &[53, 5335],
+        question: || QUERY[2..].to_vec(),
+        recognise: parse_answer,
+    }),
 };
 
 /// Behind the two bytes of its length: one question, `version.bind CH TXT`.
@@ -35,7 +40,15 @@ pub(crate) fn version(heard: &[u8]) -> Option<String> {
 pub fn parse_answer(message: &[u8]) -> Option<Identity> {
     let (header, rest) = message.split_first_chunk::<12>()?;
     let is_answer = header[2] & 0x80 != 0 && header[2] & 0x78 == 0;
-    if header[..2] != QUERY[2..4] || !is_answer || header[4..6] != [0, 1] {
+    if header[..2] != QUERY[2..4] || !is_answer {
+        return None;
+    }
+    // Some refuse without repeating what was asked.
+    let refused = header[3] & 0x0f != 0;
+    if rest.is_empty() && refused && header[4..] == [0; 8] {
+        return Some(Identity::certain("dns"));
+    }
+    if header[4..6] != [0, 1] {
         return None;
     }
     let (asked, rest) = rest.split_at_checked(QUERY.len() - 14)?;
@@ -132,6 +145,8 @@ mod tests {
         let mut refusal = QUERY.to_vec();
         refusal[4..6].copy_from_slice(&[0x80, 0x05]);
         assert_eq!(heard(&refusal), Some(Identity::certain("dns")));
+        let bare = b"\x00\x0cVD\x80\x05\x00\x00\x00\x00\x00\x00\x00\x00";
+        assert_eq!(heard(bare), Some(Identity::certain("dns")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: Some(product::follow),
     recognise,
+    datagram: None,
 };
 
 fn question(host: &str) -> Question {

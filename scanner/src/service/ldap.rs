@@ -10,6 +10,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 /// A search of the root alone, for its attributes and those that are shown only when asked for.

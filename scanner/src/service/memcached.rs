@@ -7,6 +7,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 fn question(_: &str) -> Question {

@@ -8,6 +8,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 /// CONNECT with a clean session, then SUBSCRIBE to `$SYS/broker/version` at quality 0.

@@ -9,6 +9,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 /// A startup message for protocol 255.255 without parameters.

@@ -8,6 +8,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 pub(crate) const ASK_INFO: &[u8] = b"INFO server\r\n";

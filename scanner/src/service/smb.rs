@@ -7,6 +7,7 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: None,
 };
 
 /// NEGOTIATE with the dialects 2.0.2, 2.1, 3.0 and 3.0.2, behind the four bytes of its length.

@@ -7,6 +7,7 @@ pub(crate) const SERVICE: Service = Service {
     question: None,
     follow: None,
     recognise,
+    datagram: None,
 };
 
 const GREETING: Greeting = Greeting {

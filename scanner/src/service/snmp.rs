@@ -2,7 +2,7 @@
 //! discovery of its engine (RFC 3414, section 4). No community name is tried.
 
 use super::{
-    Heard, Identity, Question, Service,
+    Datagram, Heard, Identity, Question, Service,
     ber::{INTEGER, OCTETS, SEQUENCE, inside, write},
 };
 
@@ -11,6 +11,11 @@ pub(crate) const SERVICE: Service = Service {
     question: Some(question),
     follow: None,
     recognise,
+    datagram: Some(Datagram {
+        ports: &[161, 1161],
+        question: || question("").say,
+        recognise: parse_report,
+    }),
 };
 
 fn question(_: &str) -> Question {

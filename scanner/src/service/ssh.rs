@@ -7,6 +7,7 @@ pub(crate) const SERVICE: Service = Service {
     question: None,
     follow: None,
     recognise,
+    datagram: None,
 };
 
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {

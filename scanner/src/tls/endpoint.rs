@@ -44,6 +44,8 @@ impl<'a> Endpoint<'a> {
         let port = known.endpoint().port();
         let upgrade = match (&subject.wrap, &subject.identity) {
             (Wrap::Tls(_), _) => None,
+            // TLS is spoken over TCP.
+            (Wrap::Datagram, _) => return None,
             (Wrap::Plain, Some(identity)) => Some(StartTls::of_service(identity.protocol)?),
             (Wrap::Plain, None) => match StartTls::of_port(port) {
                 Some(protocol) => Some(protocol),

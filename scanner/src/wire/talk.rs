@@ -8,10 +8,13 @@ use std::{
     time::Duration,
 };
 
-use rustix::{io::Errno, net::sockopt};
+use rustix::{
+    io::Errno,
+    net::{SocketFlags, SocketType, socket_with, sockopt},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     time::{Instant, timeout, timeout_at},
 };
 
@@ -36,6 +39,9 @@ pub(crate) struct Postage {
 
 /// Sends a probe and brings the reply; ends within [`LONGEST`].
 pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
+    if probe.wrap == Wrap::Datagram {
+        return datagram(gate, probe, postage).await.unwrap_or_else(Reply::silent);
+    }
     let deadline = Instant::now() + LONGEST;
     let mut stream = match connect(gate, probe.endpoint, postage).await {
         Ok(stream) => stream,
@@ -50,7 +56,7 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
     // Kept past the conversation, to ask the kernel what it has sent.
     let counted = stream.as_fd().try_clone_to_owned();
     let reply = match &probe.wrap {
-        Wrap::Plain => converse(stream, probe, deadline, postage).await,
+        Wrap::Plain | Wrap::Datagram => converse(stream, probe, deadline, postage).await,
         Wrap::Tls(hello) => {
             postage.requests.fetch_add(1, Ordering::Relaxed);
             match timeout(SHAKING, tls::shake_hands(stream, hello)).await {
@@ -84,6 +90,47 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
         + 1;
     postage.packets.fetch_add(segments, Ordering::Relaxed);
     reply
+}
+
+/// One question over UDP, said twice if need be, and the first datagram that answers.
+async fn datagram(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<Reply, End> {
+    let short = |_| End::NotAsked(Hindrance::Shortage);
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family(probe.endpoint), SocketType::DGRAM, flags, None)
+        .map_err(|_| End::NotAsked(Hindrance::Shortage))?;
+    match gate.connect(&socket, probe.endpoint) {
+        Attempt::Connected | Attempt::UnderWay => {}
+        Attempt::OutOfScope => return Err(End::NotAsked(Hindrance::OutOfScope)),
+        Attempt::Failed(errno) => return Err(hindered(errno)),
+    }
+    // Connected: the kernel hands over what comes from there, and nothing else.
+    let socket = UdpSocket::from_std(socket.into()).map_err(short)?;
+    let mut heard = vec![0; DATAGRAM];
+    for wait in SAYING {
+        postage.requests.fetch_add(1, Ordering::Relaxed);
+        postage.packets.fetch_add(1, Ordering::Relaxed);
+        let said = socket.send(&probe.say).await;
+        if let Some(errno) = said.err().as_ref().and_then(Errno::from_io_error)
+            && errno != Errno::CONNREFUSED
+        {
+            return Err(hindered(errno));
+        }
+        match timeout(wait, socket.recv(&mut heard)).await {
+            Ok(Ok(length)) => {
+                heard.truncate(length);
+                let end = End::Enough;
+                return Ok(Reply {
+                    session: None,
+                    heard,
+                    end,
+                });
+            }
+            // The host says that nobody is there, which is an answer.
+            Ok(Err(_)) => return Err(End::Closed),
+            Err(_) => {}
+        }
+    }
+    Err(End::Quiet)
 }
 
 /// Opens a connection, if the scope has it; ends within [`CONNECTING`].
@@ -222,6 +269,9 @@ fn limit(until: Until) -> usize {
     }
 }
 
+/// How long an answer over UDP may take, after the first and after the second time of asking.
+const SAYING: [Duration; 2] = [Duration::from_millis(700), Duration::from_millis(1300)];
+const DATAGRAM: usize = 8 * 1024;
 const CONNECTING: Duration = Duration::from_millis(2500);
 pub(super) const SHAKING: Duration = Duration::from_secs(5);
 const ANSWERING: Duration = Duration::from_secs(4);

@@ -8,7 +8,7 @@ use vedette_protocol::{
     job::{Check, Checks},
     target::PortSet,
 };
-use vedette_scanner::{Detour, Event, Scan, Tell, recog::Recog, run_informed};
+use vedette_scanner::{Aids, Datagrams, Detour, Event, Scan, Tell, recog::Recog, run_with};
 
 use crate::{flags::What, output::Output, progress::Meter, resolve, subcommand::Ended};
 
@@ -20,7 +20,7 @@ pub(crate) struct Asked {
     /// The ports that it looks at unless told otherwise.
     ports: PortSet,
     /// What helps to recognise services.
-    fingerprints: Arc<Recog>,
+    aids: Aids,
 }
 
 impl Asked {
@@ -28,16 +28,17 @@ impl Asked {
         Self {
             checks: checks.to_vec().try_into().expect("a list that is not empty"),
             ports,
-            fingerprints: Arc::default(),
+            aids: Aids::default(),
         }
     }
 
-    /// With fingerprints that the operator brought.
-    pub(crate) fn informed(self, fingerprints: Recog) -> Self {
-        Self {
+    /// With fingerprints that the operator brought, and over UDP as well.
+    pub(crate) fn thorough(self, fingerprints: Recog) -> Self {
+        let aids = Aids {
             fingerprints: Arc::new(fingerprints),
-            ..self
-        }
+            datagrams: Datagrams::WhereAtHome,
+        };
+        Self { aids, ..self }
     }
 
     /// With the ports as a list in text.
@@ -86,7 +87,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             }
             Ok::<_, io::Error>(())
         };
-        let (ended, printed) = tokio::join!(run_informed(scan, asked.fingerprints.clone(), tell), printing);
+        let (ended, printed) = tokio::join!(run_with(scan, asked.aids.clone(), tell), printing);
         meter.clear();
         let report = ended?;
         printed?;

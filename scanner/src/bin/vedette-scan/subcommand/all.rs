@@ -15,7 +15,7 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     run: |what, matches| {
         scan(
             what,
-            &Asked::of(&Check::ALL, PortSet::all()).informed(fingerprints::load(matches)?),
+            &Asked::of(&Check::ALL, PortSet::all()).thorough(fingerprints::load(matches)?),
         )
     },
 };

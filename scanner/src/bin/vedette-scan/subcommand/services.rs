@@ -15,7 +15,7 @@ pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     run: |what, matches| {
         scan(
             what,
-            &Asked::on(&[Check::Ports, Check::Services], PORTS).informed(fingerprints::load(matches)?),
+            &Asked::on(&[Check::Ports, Check::Services], PORTS).thorough(fingerprints::load(matches)?),
         )
     },
 };

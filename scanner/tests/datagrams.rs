@@ -1,0 +1,122 @@
+//! Services that are asked over UDP, in a network of the test's own.
+#![cfg(test)]
+
+use std::{
+    net::{Ipv4Addr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::{runtime, sync::mpsc};
+use vedette_protocol::{
+    Finding, PortSet, Report, Scope, Timestamp,
+    finding::{Evidence, FindingType, Outcome},
+    job::{Check, Checks},
+};
+use vedette_scanner::{Aids, Bounds, Datagrams, Event, Means, Scan, Tell, run_with};
+use vedette_tests::lab::Lab;
+
+/// What snmpd 5.9.3 of Debian 12 answered to the discovery of its engine.
+const SNMPD: &[u8] = b"0m\x02\x01\x030\x0f\x02\x02VD\x02\x03\x00\xff\xe3\x04\x01\x00\x02\x01\x03\x04!0\x1f\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x02\x01\x01\x02\x01\x19\x04\x00\x04\x00\x04\x0004\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x04\x00\xa8\x1d\x02\x02VD\x02\x01\x00\x02\x01\x000\x110\x0f\x06\n+\x06\x01\x06\x03\x0f\x01\x01\x04\x00A\x01\x01";
+
+/// Scans the SNMP port of an address where this is said to each datagram; says what was found, and how many
+/// datagrams came.
+fn scan(answer: fn(&[u8]) -> Option<Vec<u8>>, datagrams: Datagrams) -> (Vec<Finding>, Report, usize) {
+    let lab = Lab::start(&[]).unwrap();
+    let address = lab.subnet().dns();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = heard.clone();
+    let (findings, report) = lab
+        .inside(move || {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 161)).unwrap();
+            thread::spawn(move || {
+                let mut bytes = [0; 2048];
+                while let Ok((length, from)) = socket.recv_from(&mut bytes) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    if let Some(answer) = answer(&bytes[..length]) {
+                        let _ = socket.send_to(&answer, from);
+                    }
+                }
+            });
+            let scan = Scan {
+                scope: Scope::new(
+                    &[address.to_string().parse().unwrap()],
+                    &[],
+                    &[],
+                    PortSet::from_ports([161]).unwrap(),
+                ),
+                checks: Checks::try_from(vec![Check::Ports, Check::Services]).unwrap(),
+                now: Timestamp::now(),
+                time: Duration::from_secs(60),
+                means: Means::Connect,
+                bounds: Bounds::of_this_process(),
+                tell: Tell::OpenPorts,
+            };
+            let aids = Aids {
+                datagrams,
+                ..Aids::default()
+            };
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let (tell, mut told) = mpsc::channel(64);
+                let listen = async {
+                    let mut findings = Vec::new();
+                    while let Some(event) = told.recv().await {
+                        if let Event::Found(finding) = event {
+                            findings.push(finding);
+                        }
+                    }
+                    findings
+                };
+                let (report, findings) = tokio::join!(run_with(scan, aids, tell), listen);
+                (findings, report.unwrap())
+            })
+        })
+        .unwrap();
+    (findings, report, heard.load(Ordering::Relaxed))
+}
+
+#[test]
+fn an_agent_is_recognised_without_a_community_name() {
+    let (findings, report, heard) = scan(|_| Some(SNMPD.to_vec()), Datagrams::WhereAtHome);
+    assert_eq!(report.outcome(), Outcome::Complete, "{report:?}");
+    assert!(heard >= 1);
+    let [service] = findings.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!((service.type_, service.port), (FindingType::Service, Some(161)));
+    let spoken = service.evidence.iter().find_map(|fact| match fact {
+        Evidence::Product {
+            protocol, product, ..
+        } => Some((protocol.to_string(), product.clone().unwrap())),
+        _ => None,
+    });
+    let (protocol, product) = spoken.unwrap();
+    assert_eq!((protocol.as_str(), product.as_str()), ("udp/snmp", "Net-SNMP"));
+}
+
+#[test]
+fn echoes_noise_and_silence_are_no_service() {
+    for answer in [
+        (|heard: &[u8]| Some(heard.to_vec())) as fn(&[u8]) -> _,
+        |_| Some(vec![0x30; 1400]),
+        |_| None,
+    ] {
+        let (findings, report, heard) = scan(answer, Datagrams::WhereAtHome);
+        assert_eq!(report.outcome(), Outcome::Complete, "{report:?}");
+        assert!(heard >= 1 && findings.is_empty(), "{findings:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_over_udp_unless_it_is_allowed() {
+    let (findings, _, heard) = scan(|_| Some(SNMPD.to_vec()), Datagrams::Never);
+    assert_eq!((findings.len(), heard), (0, 0));
+}
