@@ -54,7 +54,7 @@ fn open_ports_of_several_hosts_are_found_by_both_families() {
 }
 
 #[test]
-fn no_open_port_is_lost_on_a_lossy_road() {
+fn a_lossy_road_hides_no_more_than_is_stated() {
     let wire = Wire::with_hosts("lossy", 3);
     let wanted: BTreeSet<u16> = (2000..6000).step_by(13).collect();
     let _open = wire.listen("10.99.1.1", wanted.iter().copied());
@@ -64,9 +64,13 @@ fn no_open_port_is_lost_on_a_lossy_road() {
     wire.rule(Chain::HostsOwn, "tcp dport 2001 drop");
     let said = wire.scan("ports --targets 10.99.1.1-3 --ports 2000-6000");
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(said.open_of("10.99.1.1"), wanted);
+    let found = said.open_of("10.99.1.1");
+    assert!(found.is_subset(&wanted), "{found:?}");
+    // Of 308 open ports, each missed with a probability below this, more than two are missed once in ten thousand runs.
     let miss = said.number("miss_probability");
-    assert!(miss > 0.0 && miss < 1e-3, "{}", said.report);
+    assert!(miss > 0.0 && miss < 2.5e-4, "{}", said.report);
+    let missed: Vec<_> = wanted.difference(&found).collect();
+    assert!(missed.len() <= 2, "{missed:?}: {}", said.report);
     // Each once, the sixth of a hundred that was lost again, and so on; a reset for who accepts.
     let most = 3.0 * 4001.0 * 1.15 + 2.0 * 308.0;
     assert!(
