@@ -320,7 +320,7 @@ fn ports_behind_a_filter_are_filtered_and_cost_little_time() {
 }
 
 #[test]
-fn no_open_port_is_lost_on_a_lossy_road() {
+fn a_lossy_road_hides_no_more_than_is_stated() {
     let lab = Lab::start(&[]).unwrap();
     let (open, output) = lab
         .inside(|| {
@@ -340,9 +340,13 @@ fn no_open_port_is_lost_on_a_lossy_road() {
         .unwrap();
     let lines = lines(&output);
     let report = lines.last().unwrap();
-    assert_eq!(ports_in_state(&lines, "open"), open, "{report}");
+    let found = ports_in_state(&lines, "open");
+    assert!(found.is_subset(&open), "{found:?}");
+    // Of 300 open ports, each missed with a probability below this, more than two are missed once in ten thousand runs.
     let miss = report["miss_probability"].as_f64().unwrap();
-    assert!(miss < 1e-3, "{report}");
+    assert!(miss < 2.5e-4, "{report}");
+    let missed: Vec<_> = open.difference(&found).collect();
+    assert!(missed.len() <= 2, "{missed:?}: {report}");
 }
 
 #[test]
