@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{
-    Finding, PortSet, Report, Scope, Timestamp,
+    Finding, PortSet, Report, Scope,
     finding::{Evidence, FindingType, Outcome},
     job::{Check, Checks},
 };
-use vedette_scanner::{Aids, Bounds, Datagrams, Event, Means, Scan, Tell, run_with};
+use vedette_scanner::{Aids, Datagrams};
 use vedette_tests::lab::Lab;
+use vedette_tests::scan::{gather_here, scan_of};
 
 /// What snmpd 5.9.3 of Debian 12 answered to the discovery of its engine.
 const SNMPD: &[u8] = b"0m\x02\x01\x030\x0f\x02\x02VD\x02\x03\x00\xff\xe3\x04\x01\x00\x02\x01\x03\x04!0\x1f\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x02\x01\x01\x02\x01\x19\x04\x00\x04\x00\x04\x0004\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x04\x00\xa8\x1d\x02\x02VD\x02\x01\x00\x02\x01\x000\x110\x0f\x06\n+\x06\x01\x06\x03\x0f\x01\x01\x04\x00A\x01\x01";
@@ -42,42 +42,14 @@ fn scan(answer: fn(&[u8]) -> Option<Vec<u8>>, datagrams: Datagrams) -> (Vec<Find
                     }
                 }
             });
-            let scan = Scan {
-                scope: Scope::new(
-                    &[address.to_string().parse().unwrap()],
-                    &[],
-                    &[],
-                    PortSet::from_ports([161]).unwrap(),
-                ),
-                checks: Checks::try_from(vec![Check::Ports, Check::Services]).unwrap(),
-                now: Timestamp::now(),
-                time: Duration::from_secs(60),
-                means: Means::Connect,
-                bounds: Bounds::of_this_process(),
-                tell: Tell::OpenPorts,
-            };
+            let ports = PortSet::from_ports([161]).unwrap();
+            let scope = Scope::new(&[address.to_string().parse().unwrap()], &[], &[], ports);
+            let checks = Checks::try_from(vec![Check::Ports, Check::Services]).unwrap();
             let aids = Aids {
                 datagrams,
                 ..Aids::default()
             };
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let (tell, mut told) = mpsc::channel(64);
-                let listen = async {
-                    let mut findings = Vec::new();
-                    while let Some(event) = told.recv().await {
-                        if let Event::Found(finding) = event {
-                            findings.push(finding);
-                        }
-                    }
-                    findings
-                };
-                let (report, findings) = tokio::join!(run_with(scan, aids, tell), listen);
-                (findings, report.unwrap())
-            })
+            gather_here(scan_of(scope, checks, Duration::from_secs(60)), aids).unwrap()
         })
         .unwrap();
     (findings, report, heard.load(Ordering::Relaxed))

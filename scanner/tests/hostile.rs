@@ -9,13 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
 use vedette_protocol::{
-    Finding, PortSet, Report, Scope, Timestamp,
+    Finding, PortSet, Report, Scope,
     finding::{FindingType, Kind, Outcome},
     job::Checks,
 };
-use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
+use vedette_scanner::Aids;
+use vedette_tests::scan::{gather, scan_of};
 
 /// A server that treats each connection so; it ends with the test.
 fn server(treat: impl Fn(TcpStream) + Send + Clone + 'static) -> SocketAddr {
@@ -46,27 +46,10 @@ fn catch_all(answer: &'static str) -> SocketAddr {
 
 async fn scan(endpoints: &[SocketAddr], time: Duration) -> (Vec<Finding>, Report) {
     let ports = PortSet::from_ports(endpoints.iter().map(SocketAddr::port)).unwrap();
-    let scan = Scan {
-        scope: Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports),
-        checks: Checks::all(),
-        now: Timestamp::now(),
-        time,
-        means: Means::Connect,
-        bounds: Bounds::of_this_process(),
-        tell: Tell::OpenPorts,
-    };
-    let (tell, mut told) = mpsc::channel(64);
-    let listen = async {
-        let mut findings = Vec::new();
-        while let Some(event) = told.recv().await {
-            if let Event::Found(finding) = event {
-                findings.push(finding);
-            }
-        }
-        findings
-    };
-    let (report, findings) = tokio::join!(run(scan, tell), listen);
-    (findings, report.unwrap())
+    let scope = Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports);
+    gather(scan_of(scope, Checks::all(), time), Aids::default())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{
-    Finding, Report, Scope, Timestamp,
+    Finding, Report, Scope,
     finding::{Evidence, FindingType, Kind, Outcome},
     job::{Check, Checks},
     scope::Resolved,
 };
-use vedette_scanner::{Bounds, Event, Scan, Tell, run};
+use vedette_scanner::Aids;
+use vedette_tests::scan::{gather_here, scan_of};
 use vedette_tests::{
     lab::{Lab, Target},
     servers::{self, Packages, Running, Server, Start},
@@ -27,32 +27,13 @@ fn scan(lab: &Lab, targets: &str, ports: &str, checks: &[Check]) -> Result<(Vec<
         })
     });
     let targets: Vec<_> = targets.split(',').map(str::parse).collect::<Result<_, _>>()?;
-    let scan = Scan {
-        scope: Scope::new(&targets, &[], &names.collect::<Result<Vec<_>>>()?, ports.parse()?),
-        checks: Checks::try_from(checks.to_vec())?,
-        now: Timestamp::now(),
-        time: Duration::from_secs(120),
-        means: vedette_scanner::Means::Connect,
-        bounds: Bounds::of_this_process(),
-        tell: Tell::OpenPorts,
-    };
-    lab.inside(|| {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let (tell, mut told) = mpsc::channel(64);
-            let listen = async {
-                let mut findings = Vec::new();
-                while let Some(event) = told.recv().await {
-                    if let Event::Found(finding) = event {
-                        findings.push(finding);
-                    }
-                }
-                findings
-            };
-            let (report, findings) = tokio::join!(run(scan, tell), listen);
-            Ok((findings, report?))
-        })
-    })?
+    let scope = Scope::new(&targets, &[], &names.collect::<Result<Vec<_>>>()?, ports.parse()?);
+    let scan = scan_of(
+        scope,
+        Checks::try_from(checks.to_vec())?,
+        Duration::from_secs(120),
+    );
+    lab.inside(|| gather_here(scan, Aids::default()))?
 }
 
 fn weaknesses(findings: &[Finding], target: &str) -> BTreeSet<(FindingType, Option<u16>, String)> {

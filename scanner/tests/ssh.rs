@@ -12,13 +12,13 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{
-    Finding, PortSet, Report, Scope, Timestamp,
+    Finding, PortSet, Report, Scope,
     finding::{Evidence, FindingType, Kind, Outcome},
     job::{Check, Checks},
 };
-use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
+use vedette_scanner::Aids;
+use vedette_tests::scan::{gather_here, scan_of};
 
 /// A server that runs until it is dropped.
 struct Server {
@@ -115,33 +115,9 @@ fn free() -> SocketAddr {
 
 fn audit(endpoint: SocketAddr) -> (Vec<Finding>, Report) {
     let ports = PortSet::from_ports([endpoint.port()]).unwrap();
-    let scan = Scan {
-        scope: Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports),
-        checks: Checks::try_from(vec![Check::Ports, Check::Services]).unwrap(),
-        now: Timestamp::now(),
-        time: Duration::from_secs(60),
-        means: Means::Connect,
-        bounds: Bounds::of_this_process(),
-        tell: Tell::OpenPorts,
-    };
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let (tell, mut told) = mpsc::channel(64);
-        let listen = async {
-            let mut findings = Vec::new();
-            while let Some(event) = told.recv().await {
-                if let Event::Found(finding) = event {
-                    findings.push(finding);
-                }
-            }
-            findings
-        };
-        let (report, findings) = tokio::join!(run(scan, tell), listen);
-        (findings, report.unwrap())
-    })
+    let scope = Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports);
+    let checks = Checks::try_from(vec![Check::Ports, Check::Services]).unwrap();
+    gather_here(scan_of(scope, checks, Duration::from_secs(60)), Aids::default()).unwrap()
 }
 
 fn weaknesses(findings: &[Finding]) -> BTreeSet<FindingType> {

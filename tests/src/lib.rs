@@ -18,6 +18,7 @@ pub mod platform;
 pub mod probes;
 pub mod programs;
 pub mod road;
+pub mod scan;
 pub mod segment;
 pub mod servers;
 pub mod stranger;

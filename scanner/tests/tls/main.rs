@@ -15,13 +15,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{
-    Finding, PortSet, Report, Scope, Timestamp,
+    Finding, PortSet, Report, Scope,
     finding::{Evidence, FindingType, Kind, TlsVersion},
     job::{Check, Checks},
 };
-use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
+use vedette_scanner::Aids;
+use vedette_tests::scan::{gather_here, scan_of};
 
 /// What an audit brought.
 struct Audited {
@@ -32,41 +32,12 @@ struct Audited {
 /// Audits one endpoint on this machine.
 fn audit(endpoint: SocketAddr) -> Audited {
     assert_eq!(endpoint.ip(), Ipv4Addr::LOCALHOST);
-    let scan = Scan {
-        scope: Scope::new(
-            &["127.0.0.1".parse().unwrap()],
-            &[],
-            &[],
-            PortSet::from_ports([endpoint.port()]).unwrap(),
-        ),
-        checks: Checks::try_from(vec![Check::Ports, Check::Tls]).unwrap(),
-        now: Timestamp::now(),
-        time: Duration::from_secs(120),
-        means: Means::Connect,
-        bounds: Bounds::of_this_process(),
-        tell: Tell::OpenPorts,
-    };
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let (tell, mut told) = mpsc::channel(64);
-        let listen = async {
-            let mut findings = Vec::new();
-            while let Some(event) = told.recv().await {
-                if let Event::Found(finding) = event {
-                    findings.push(finding);
-                }
-            }
-            findings
-        };
-        let (report, findings) = tokio::join!(run(scan, tell), listen);
-        Audited {
-            findings,
-            report: report.unwrap(),
-        }
-    })
+    let ports = PortSet::from_ports([endpoint.port()]).unwrap();
+    let scope = Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports);
+    let checks = Checks::try_from(vec![Check::Ports, Check::Tls]).unwrap();
+    let scan = scan_of(scope, checks, Duration::from_secs(120));
+    let (findings, report) = gather_here(scan, Aids::default()).unwrap();
+    Audited { findings, report }
 }
 
 impl Audited {

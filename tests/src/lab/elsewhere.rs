@@ -54,18 +54,7 @@ impl Elsewhere {
         let dir = lab.dir().join("elsewhere");
         fs::create_dir(&dir).with_context(|| format!("making {}", dir.display()))?;
 
-        lab.namespace.ip(&[
-            "link",
-            "add",
-            BRIDGE,
-            "type",
-            "bridge",
-            "stp_state",
-            "0",
-            "forward_delay",
-            "0",
-        ])?;
-        lab.namespace.ip(&["link", "set", BRIDGE, "up"])?;
+        lab.namespace.add_bridge(BRIDGE)?;
         let namespace = Namespace::make()?;
         let host = Neighbour {
             address: subnet.elsewhere(HOST),

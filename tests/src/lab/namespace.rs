@@ -70,19 +70,8 @@ impl Namespace {
     /// The bridge, its addresses, and the veth to the host.
     pub(super) fn bridge_to_host(&self, number: LabNumber, subnet: Subnet) -> Result<()> {
         self.ip(&["link", "set", "lo", "up"])?;
-        self.ip(&[
-            "link",
-            "add",
-            BRIDGE,
-            "type",
-            "bridge",
-            "stp_state",
-            "0",
-            "forward_delay",
-            "0",
-        ])?;
+        self.add_bridge(BRIDGE)?;
         self.ip(&["address", "add", &format!("{}/24", subnet.dns()), "dev", BRIDGE])?;
-        self.ip(&["link", "set", BRIDGE, "up"])?;
 
         let host_end = residue::host_link(number);
         let first = self.id().to_string();
@@ -103,6 +92,13 @@ impl Namespace {
     /// One more address on the bridge.
     pub(super) fn add_address(&self, address: std::net::Ipv4Addr) -> Result<()> {
         self.ip(&["address", "add", &format!("{address}/24"), "dev", BRIDGE])
+    }
+
+    /// A bridge that forwards from the first frame on.
+    pub(super) fn add_bridge(&self, name: &str) -> Result<()> {
+        let at_once = ["stp_state", "0", "forward_delay", "0"];
+        self.ip(&[["link", "add", name, "type", "bridge"].as_slice(), &at_once].concat())?;
+        self.ip(&["link", "set", name, "up"])
     }
 
     /// A tap on a bridge, for one virtual machine.
