@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod ber;
 mod books;
 pub mod causes;
 pub mod certificate;

@@ -6,7 +6,6 @@
 
 pub mod amqp;
 mod banner;
-mod ber;
 mod catalogue;
 pub mod dns;
 pub mod ftp;

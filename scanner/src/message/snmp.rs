@@ -1,9 +1,11 @@
 //! SNMP version 2c (RFC 3416 inside the message of RFC 1901): questions, answers, and the walk through a
-//! table. BER is read by asn1-rs; what we write is a handful of definite forms.
+//! table. BER is `crate::ber`'s.
 
 use std::{fmt, net::Ipv4Addr, str::FromStr};
 
-use asn1_rs::{Any, FromBer, Oid};
+use asn1_rs::Oid;
+
+use crate::ber::{INTEGER, NULL, OBJECT, OCTETS, SEQUENCE, whole, write};
 
 /// An object's identifier.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,8 +123,8 @@ impl fmt::Display for ObjectId {
 /// The message that asks for objects.
 pub fn question(ask: Ask, community: &str, id: i32, objects: &[ObjectId]) -> Vec<u8> {
     let bindings = objects.iter().map(|object| {
-        let name = element(OBJECT, &object.written());
-        element(SEQUENCE, &[name, element(NULL, &[])].concat())
+        let name = write(OBJECT, &object.written());
+        write(SEQUENCE, &[name, write(NULL, &[])].concat())
     });
     let (tag, first, second) = match ask {
         Ask::Get => (0xa0, 0, 0),
@@ -133,33 +135,33 @@ pub fn question(ask: Ask, community: &str, id: i32, objects: &[ObjectId]) -> Vec
         integer(id),
         integer(first),
         integer(second),
-        element(SEQUENCE, &bindings.collect::<Vec<_>>().concat()),
+        write(SEQUENCE, &bindings.collect::<Vec<_>>().concat()),
     ];
     let message = [
         integer(VERSION_2C),
-        element(BYTES, community.as_bytes()),
-        element(tag, &pdu.concat()),
+        write(OCTETS, community.as_bytes()),
+        write(tag, &pdu.concat()),
     ];
-    element(SEQUENCE, &message.concat())
+    write(SEQUENCE, &message.concat())
 }
 
 /// Reads an answer.
 pub fn parse_answer(bytes: &[u8]) -> Option<Answer> {
-    let (message, _) = read(bytes, SEQUENCE)?;
-    let (version, message) = read(message, INTEGER)?;
+    let (message, _) = whole(bytes, SEQUENCE)?;
+    let (version, message) = whole(message, INTEGER)?;
     if number(version)? != i64::from(VERSION_2C) {
         return None;
     }
-    let (_community, message) = read(message, BYTES)?;
-    let (pdu, _) = read(message, RESPONSE)?;
-    let (id, pdu) = read(pdu, INTEGER)?;
-    let (error, pdu) = read(pdu, INTEGER)?;
-    let (_index, pdu) = read(pdu, INTEGER)?;
-    let (mut bindings, _) = read(pdu, SEQUENCE)?;
+    let (_community, message) = whole(message, OCTETS)?;
+    let (pdu, _) = whole(message, RESPONSE)?;
+    let (id, pdu) = whole(pdu, INTEGER)?;
+    let (error, pdu) = whole(pdu, INTEGER)?;
+    let (_index, pdu) = whole(pdu, INTEGER)?;
+    let (mut bindings, _) = whole(pdu, SEQUENCE)?;
     let mut values = Vec::new();
     while !bindings.is_empty() && values.len() < VALUES {
-        let (binding, rest) = read(bindings, SEQUENCE)?;
-        let (name, found) = read(binding, OBJECT)?;
+        let (binding, rest) = whole(bindings, SEQUENCE)?;
+        let (name, found) = whole(binding, OBJECT)?;
         values.push((ObjectId::read(name)?, value(found)?));
         bindings = rest;
     }
@@ -233,21 +235,12 @@ impl Walk {
     }
 }
 
-/// The contents of an element that has this tag, and what is behind it.
-fn read(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    if *bytes.first()? != tag {
-        return None;
-    }
-    let (rest, element) = Any::from_ber(bytes).ok()?;
-    Some((element.data, rest))
-}
-
 fn value(bytes: &[u8]) -> Option<Value> {
     let tag = *bytes.first()?;
-    let (contents, _) = read(bytes, tag)?;
+    let (contents, _) = whole(bytes, tag)?;
     Some(match tag {
         INTEGER => Value::Integer(number(contents)?),
-        BYTES => Value::Bytes(contents.to_vec()),
+        OCTETS => Value::Bytes(contents.to_vec()),
         OBJECT => Value::Object(ObjectId::read(contents)?),
         NULL | 0x80 | 0x81 => Value::Nothing,
         0x82 => Value::End,
@@ -290,22 +283,7 @@ fn integer(value: i32) -> Vec<u8> {
             matches!(pair, [0, next] if next & 0x80 == 0) || matches!(pair, [0xff, next] if next & 0x80 != 0)
         })
         .count();
-    element(INTEGER, &bytes[spare..])
-}
-
-fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![tag];
-    match u8::try_from(contents.len()) {
-        Ok(length @ 0..=127) => bytes.push(length),
-        Ok(length) => bytes.extend([0x81, length]),
-        // Nothing that we ask comes near 64 KiB; what does not fit would be refused by the agent.
-        Err(_) => {
-            bytes.push(0x82);
-            bytes.extend(u16::try_from(contents.len()).unwrap_or(u16::MAX).to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(contents);
-    bytes
+    write(INTEGER, &bytes[spare..])
 }
 
 /// A number in groups of seven bits, all but the last with the eighth set (X.690, 8.19.2).
@@ -319,11 +297,6 @@ fn base_128(bytes: &mut Vec<u8>, number: u32) {
 }
 
 const VERSION_2C: i32 = 1;
-const INTEGER: u8 = 0x02;
-const BYTES: u8 = 0x04;
-const NULL: u8 = 0x05;
-const OBJECT: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
 const RESPONSE: u8 = 0xa2;
 /// RFC 2578, section 3.5.
 const NUMBERS: usize = 128;
@@ -346,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_answer_is_read() {
+    fn a_real_answer_is_whole() {
         let answer = parse_answer(GET).unwrap();
         assert_eq!(answer.error, 0);
         assert_eq!(
@@ -408,7 +381,7 @@ mod tests {
         let mut answer = question.to_vec();
         let community = answer
             .windows(3)
-            .position(|bytes| bytes == [BYTES, 1, b'c'])
+            .position(|bytes| bytes == [OCTETS, 1, b'c'])
             .unwrap();
         let at = community + 3;
         assert!(matches!(answer[at], 0xa0 | 0xa1 | 0xa5));

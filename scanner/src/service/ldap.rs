@@ -1,9 +1,7 @@
 //! LDAP (RFC 4511): asked for its root entry (RFC 4512, section 5.1), which every server shows to strangers.
 
-use super::{
-    Heard, Identity, Question, Service,
-    ber::{BOOLEAN, ENUMERATED, INTEGER, OCTETS, SEQUENCE, elements, inside, write},
-};
+use super::{Heard, Identity, Question, Service};
+use crate::ber::{BOOLEAN, ENUMERATED, INTEGER, OCTETS, SEQUENCE, elements, inside, write};
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[389, 636, 3268, 3269, 1389],

@@ -1,10 +1,8 @@
 //! SNMP (RFC 3411 to 3418): asked who it is in the way in which version 3 has strangers begin, the
 //! discovery of its engine (RFC 3414, section 4). No community name is tried.
 
-use super::{
-    Datagram, Heard, Identity, Question, Service,
-    ber::{INTEGER, OCTETS, SEQUENCE, inside, write},
-};
+use super::{Datagram, Heard, Identity, Question, Service};
+use crate::ber::{INTEGER, OCTETS, SEQUENCE, inside, write};
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[161, 1161],
