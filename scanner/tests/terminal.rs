@@ -342,11 +342,12 @@ fn a_lossy_road_hides_no_more_than_is_stated() {
     let report = lines.last().unwrap();
     let found = ports_in_state(&lines, "open");
     assert!(found.is_subset(&open), "{found:?}");
-    // Of 300 open ports, each missed with a probability below this, more than two are missed once in ten thousand runs.
+    // Three more than stated of 300 is seldom: once in ten thousand runs at the goal of 1e-4, and less above it.
     let miss = report["miss_probability"].as_f64().unwrap();
-    assert!(miss < 2.5e-4, "{report}");
+    assert!(miss < 1e-2, "{report}");
     let missed: Vec<_> = open.difference(&found).collect();
-    assert!(missed.len() <= 2, "{missed:?}: {report}");
+    let stated = miss * 300.0;
+    assert!((missed.len() as f64) < 3.0 + 4.0 * stated, "{missed:?}: {report}");
 }
 
 #[test]

@@ -99,9 +99,9 @@ impl Pace {
         self.loss.asked(attempt);
     }
 
-    /// The estimated chance that an open port was silent to all attempts.
-    pub(crate) fn miss(&self) -> f64 {
-        self.loss.miss(self.attempts())
+    /// The estimated chance that an open port was silent to so many attempts.
+    pub(crate) fn miss(&self, attempts: u8) -> f64 {
+        self.loss.miss(attempts)
     }
 
     /// An endpoint answered attempt number `attempt` after `took`, at `now`.

@@ -156,8 +156,8 @@ struct Sweep<'a> {
     timers: BinaryHeap<Reverse<(Instant, usize, u64)>>,
     begun: Instant,
     toll: Toll,
-    /// Endpoints that never answered.
-    silent: u64,
+    /// The fewest attempts made at an endpoint that never answered.
+    fewest_in_vain: Option<u8>,
 }
 
 /// A socket and what it is connecting to.
@@ -206,7 +206,7 @@ impl<'a> Sweep<'a> {
             timers: BinaryHeap::new(),
             begun: Instant::now(),
             toll: Toll::default(),
-            silent: 0,
+            fewest_in_vain: None,
         })
     }
 
@@ -365,7 +365,8 @@ impl<'a> Sweep<'a> {
                 self.pace.asked(task.attempt);
                 self.again.push_back(task);
             } else {
-                self.silent += 1;
+                let fewest = self.fewest_in_vain.unwrap_or(u8::MAX);
+                self.fewest_in_vain = Some(fewest.min(task.attempt));
                 told.push((task.endpoint, Answer::Silent));
             }
         }
@@ -450,7 +451,9 @@ impl<'a> Sweep<'a> {
 
     /// An open port is missed when all attempts at it are lost; where nothing stayed silent, none was.
     fn toll(&self) -> Toll {
-        let miss = if self.silent == 0 { 0.0 } else { self.pace.miss() };
+        let miss = self
+            .fewest_in_vain
+            .map_or(0.0, |attempts| self.pace.miss(attempts));
         Toll { miss, ..self.toll }
     }
 }

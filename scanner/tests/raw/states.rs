@@ -66,13 +66,19 @@ fn a_lossy_road_hides_no_more_than_is_stated() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let found = said.open_of("10.99.1.1");
     assert!(found.is_subset(&wanted), "{found:?}");
-    // Of 308 open ports, each missed with a probability below this, more than two are missed once in ten thousand runs.
+    // Three more than stated of 308 is seldom: once in ten thousand runs at the goal of 1e-4, and less above it.
     let miss = said.number("miss_probability");
-    assert!(miss > 0.0 && miss < 2.5e-4, "{}", said.report);
+    assert!(miss > 0.0 && miss < 1e-2, "{}", said.report);
     let missed: Vec<_> = wanted.difference(&found).collect();
-    assert!(missed.len() <= 2, "{missed:?}: {}", said.report);
-    // Each once, the sixth of a hundred that was lost again, and so on; a reset for who accepts.
-    let most = 3.0 * 4001.0 * 1.15 + 2.0 * 308.0;
+    let stated = miss * 308.0;
+    assert!(
+        (missed.len() as f64) < 3.0 + 4.0 * stated,
+        "{missed:?}: {}",
+        said.report
+    );
+    // Each once, and the sixth of a hundred that was lost again; more where a busy machine loses more. Whoever asks
+    // all of them again sends at least twice this many.
+    let most = 3.0 * 4001.0 * 1.9;
     assert!(
         said.number("packets") < most,
         "only what is silent is asked again: {}",
