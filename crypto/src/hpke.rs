@@ -1,28 +1,31 @@
-//! Sealing to a public key: HPKE (RFC 9180), base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256,
-//! AES-256-GCM. The only file that knows the `hpke` crate.
+//! Sealing to a public key: HPKE (RFC 9180), base mode, HKDF-SHA256, AES-256-GCM, over DHKEM(X25519,
+//! HKDF-SHA256) or over X-Wing (ML-KEM-768 with X25519, draft-connolly-cfrg-xwing-kem; KEM 0x647a of
+//! draft-ietf-hpke-pq). The only file that knows the `hpke` crate.
 
 use std::fmt;
 
 use hpke::{
-    Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::AesGcm256, kdf::HkdfSha256,
-    kem::X25519HkdfSha256,
+    Deserializable, Kem, OpModeR, OpModeS, Serializable,
+    aead::AesGcm256,
+    kdf::HkdfSha256,
+    kem::{X25519HkdfSha256, XWing},
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-type Kem = X25519HkdfSha256;
+use crate::secret::Secret;
 
 /// A public key to seal to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealingKey(pub [u8; 32]);
 
 /// The private half, for one opening: [`OpeningKey::open`] consumes it.
-pub struct OpeningKey(Box<<Kem as hpke::Kem>::PrivateKey>);
+pub struct OpeningKey(Secret<32>);
 
 /// Sealed bytes with the sender's ephemeral key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealed {
-    encapsulated: [u8; 32],
+    encapsulated: Vec<u8>,
     ciphertext: Vec<u8>,
 }
 
@@ -37,13 +40,110 @@ pub enum HpkeError {
     Open,
 }
 
+/// How a key is agreed upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Suite {
+    /// DHKEM(X25519, HKDF-SHA256).
+    X25519,
+    /// X-Wing: holds as long as one of ML-KEM-768 and X25519 does.
+    XWing,
+}
+
+/// A public key of a suite; its bytes are judged when they are used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKey(Vec<u8>);
+
+/// A private key of a suite, in the 32 bytes by which it is kept.
+pub(crate) struct PrivateKey(pub(crate) Secret<32>);
+
+impl Suite {
+    /// A fresh pair.
+    pub(crate) fn generate(self) -> (PrivateKey, PublicKey) {
+        match self {
+            Self::X25519 => generate::<X25519HkdfSha256>(),
+            Self::XWing => generate::<XWing>(),
+        }
+    }
+
+    /// The public half of a private key; none when the bytes are no such key.
+    pub(crate) fn public(self, private: &PrivateKey) -> Option<PublicKey> {
+        match self {
+            Self::X25519 => public::<X25519HkdfSha256>(private),
+            Self::XWing => public::<XWing>(private),
+        }
+    }
+
+    /// Seals `plaintext`; the opener must know `info` and `aad`.
+    ///
+    /// # Errors
+    /// When the key is none of this suite.
+    pub fn seal(
+        self,
+        key: &PublicKey,
+        info: &[u8],
+        aad: &[u8],
+        plaintext: &[u8],
+    ) -> Result<Sealed, HpkeError> {
+        match self {
+            Self::X25519 => seal::<X25519HkdfSha256>(&key.0, info, aad, plaintext),
+            Self::XWing => seal::<XWing>(&key.0, info, aad, plaintext),
+        }
+    }
+
+    pub(crate) fn open(
+        self,
+        key: &PrivateKey,
+        info: &[u8],
+        aad: &[u8],
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
+        match self {
+            Self::X25519 => open::<X25519HkdfSha256>(&key.0, info, aad, sealed),
+            Self::XWing => open::<XWing>(&key.0, info, aad, sealed),
+        }
+    }
+}
+
+impl PublicKey {
+    /// Takes over a key's bytes.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The key's bytes: 32 of X25519, 1,216 of X-Wing.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Sealed {
+    /// Puts together what came in parts.
+    pub fn new(encapsulated: Vec<u8>, ciphertext: Vec<u8>) -> Self {
+        Self {
+            encapsulated,
+            ciphertext,
+        }
+    }
+
+    /// The encapsulated key (`enc` of RFC 9180).
+    pub fn encapsulated(&self) -> &[u8] {
+        &self.encapsulated
+    }
+
+    /// The ciphertext with its tag.
+    pub fn ciphertext(&self) -> &[u8] {
+        &self.ciphertext
+    }
+}
+
 impl OpeningKey {
     /// A fresh pair.
     pub fn generate() -> (Self, SealingKey) {
-        let (private, public) = Kem::gen_keypair();
+        let (private, public) = Suite::X25519.generate();
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(&public.to_bytes());
-        (Self(Box::new(private)), SealingKey(bytes))
+        bytes.copy_from_slice(public.as_bytes());
+        (Self(private.0), SealingKey(bytes))
     }
 
     /// Opens what was sealed under the same `context`.
@@ -51,18 +151,7 @@ impl OpeningKey {
     /// # Errors
     /// When key, context and content do not belong together.
     pub fn open(self, context: &[u8], sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
-        let encapsulated =
-            <Kem as hpke::Kem>::EncappedKey::from_bytes(&sealed.encapsulated).map_err(|_| HpkeError::Open)?;
-        hpke::single_shot_open::<AesGcm256, HkdfSha256, Kem>(
-            &OpModeR::Base,
-            &self.0,
-            &encapsulated,
-            context,
-            &sealed.ciphertext,
-            b"",
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| HpkeError::Open)
+        open::<X25519HkdfSha256>(&self.0, context, b"", sealed)
     }
 }
 
@@ -78,22 +167,53 @@ impl SealingKey {
     /// # Errors
     /// When the key is not a valid point.
     pub fn seal(&self, context: &[u8], plaintext: &[u8]) -> Result<Sealed, HpkeError> {
-        let public = <Kem as hpke::Kem>::PublicKey::from_bytes(&self.0).map_err(|_| HpkeError::Seal)?;
-        let (encapsulated, ciphertext) = hpke::single_shot_seal::<AesGcm256, HkdfSha256, Kem>(
-            &OpModeS::Base,
-            &public,
-            context,
-            plaintext,
-            b"",
-        )
-        .map_err(|_| HpkeError::Seal)?;
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(&encapsulated.to_bytes());
-        Ok(Sealed {
-            encapsulated: bytes,
-            ciphertext,
-        })
+        seal::<X25519HkdfSha256>(&self.0, context, b"", plaintext)
     }
+}
+
+fn generate<K: Kem>() -> (PrivateKey, PublicKey) {
+    let (private, public) = K::gen_keypair();
+    let kept = Zeroizing::new(private.to_bytes());
+    let kept = Secret::copied(&kept).expect("private keys of both suites are kept in 32 bytes");
+    (PrivateKey(kept), PublicKey(public.to_bytes().to_vec()))
+}
+
+fn public<K: Kem>(private: &PrivateKey) -> Option<PublicKey> {
+    let private = private.0.with(|bytes| K::PrivateKey::from_bytes(bytes)).ok()?;
+    Some(PublicKey(K::sk_to_pk(&private).to_bytes().to_vec()))
+}
+
+fn seal<K: Kem>(key: &[u8], info: &[u8], aad: &[u8], plaintext: &[u8]) -> Result<Sealed, HpkeError> {
+    let key = K::PublicKey::from_bytes(key).map_err(|_| HpkeError::Seal)?;
+    let (encapsulated, ciphertext) =
+        hpke::single_shot_seal::<AesGcm256, HkdfSha256, K>(&OpModeS::Base, &key, info, plaintext, aad)
+            .map_err(|_| HpkeError::Seal)?;
+    Ok(Sealed {
+        encapsulated: encapsulated.to_bytes().to_vec(),
+        ciphertext,
+    })
+}
+
+fn open<K: Kem>(
+    key: &Secret<32>,
+    info: &[u8],
+    aad: &[u8],
+    sealed: &Sealed,
+) -> Result<Zeroizing<Vec<u8>>, HpkeError> {
+    let key = key
+        .with(|bytes| K::PrivateKey::from_bytes(bytes))
+        .map_err(|_| HpkeError::Open)?;
+    let encapsulated = K::EncappedKey::from_bytes(&sealed.encapsulated).map_err(|_| HpkeError::Open)?;
+    hpke::single_shot_open::<AesGcm256, HkdfSha256, K>(
+        &OpModeR::Base,
+        &key,
+        &encapsulated,
+        info,
+        &sealed.ciphertext,
+        aad,
+    )
+    .map(Zeroizing::new)
+    .map_err(|_| HpkeError::Open)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod credential;
 pub mod hpke;
 pub mod roots;
 pub mod secret;
@@ -24,6 +25,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
     digest
+}
+
+/// HMAC-SHA256 (RFC 2104) over `bytes`.
+pub fn authenticate(secret: &Secret<32>, bytes: &[u8]) -> [u8; 32] {
+    let mut tag = [0; 32];
+    let key = secret.with(|secret| ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret));
+    tag.copy_from_slice(ring::hmac::sign(&key, bytes).as_ref());
+    tag
 }
 
 /// Public random bytes, for names and nonces; a secret is made by [`Secret::random`].

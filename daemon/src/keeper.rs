@@ -127,7 +127,7 @@ impl Keeper {
         request: &ScopeRequest,
     ) -> Result<(Job, Scope, Duration), ScopeRefusal> {
         let now = self.clock.now();
-        let job = self.course.job(&request.job, now)?;
+        let job = self.course.job(&request.assignment.job, now)?;
         if self.filter.granted(uid) {
             return Err(ScopeRefusal::AlreadyGranted);
         }

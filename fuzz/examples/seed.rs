@@ -37,7 +37,8 @@ fn main() {
         .expect("two targets"),
         exclude: vec!["192.0.2.3".parse().expect("a target")],
         ports: "22,80-90".parse().expect("ports"),
-        checks: Checks::all(),
+        checks: Checks::without_login(),
+        login: None,
         expires: Timestamp(1_800_000_000),
     };
     let Ok(signed) = Signed::seal(&job, &key);
@@ -80,7 +81,7 @@ fn main() {
     frame(
         "scope_request",
         &ScopeRequest {
-            job: signed.clone(),
+            assignment: signed.clone().into(),
             names: names.clone(),
         },
     );
@@ -94,7 +95,7 @@ fn main() {
     frame(
         "worker_order",
         &Order {
-            job: signed.clone(),
+            assignment: signed.clone().into(),
             names,
         },
     );
@@ -159,7 +160,8 @@ fn main() {
         },
     );
     let outcome = link::PollOutcome::Serve {
-        jobs: vec![signed.clone()],
+        jobs: vec![signed.clone().into()],
+        words: vec![],
         stop: vec![job.id],
         interval: 30,
     };

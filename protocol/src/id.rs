@@ -5,6 +5,8 @@
 
 use std::{fmt, str::FromStr};
 
+use vedette_crypto::VerifyingKey;
+
 /// Text that is no identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not {kind}: expected {digits} hexadecimal digits, got {got:?}")]
@@ -85,6 +87,26 @@ identifier!(
     KeyId, 8, "a key id"
 );
 
+identifier!(
+    /// A grant.
+    GrantId, 16, "a grant id"
+);
+identifier!(
+    /// A credential, in all its versions.
+    CredentialId, 16, "a credential id"
+);
+identifier!(
+    /// The SHA-256 of a whole public key: names an appliance in what its owner signs.
+    Fingerprint, 32, "a fingerprint"
+);
+
+impl Fingerprint {
+    /// The fingerprint of a key.
+    pub fn of(key: &VerifyingKey) -> Self {
+        Self(vedette_crypto::sha256(key.as_bytes()))
+    }
+}
+
 impl Digest {
     /// The SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
@@ -92,40 +114,18 @@ impl Digest {
     }
 }
 
-impl Nonce {
-    /// A fresh nonce from the system's generator.
-    pub fn random() -> Self {
-        Self(vedette_crypto::random())
-    }
+macro_rules! random {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// A fresh one from the system's generator.
+            pub fn random() -> Self {
+                Self(vedette_crypto::random())
+            }
+        }
+    )*};
 }
 
-impl JobId {
-    /// A fresh id from the system's generator.
-    pub fn random() -> Self {
-        Self(vedette_crypto::random())
-    }
-}
-
-impl ScanId {
-    /// A fresh id from the system's generator.
-    pub fn random() -> Self {
-        Self(vedette_crypto::random())
-    }
-}
-
-impl ApplianceId {
-    /// A fresh id from the system's generator.
-    pub fn random() -> Self {
-        Self(vedette_crypto::random())
-    }
-}
-
-impl OrgId {
-    /// A fresh id from the system's generator.
-    pub fn random() -> Self {
-        Self(vedette_crypto::random())
-    }
-}
+random!(ApplianceId CredentialId GrantId JobId Nonce OrgId ScanId);
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();

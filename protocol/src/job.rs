@@ -5,8 +5,11 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    credential::CredentialUse,
+    envelope::Sealing,
+    grant::Grant,
     id::{ApplianceId, JobId, OrgId, ScanId},
-    signed::Message,
+    signed::{Message, Signed},
     target::{PortSet, Target, Targets},
     time::Timestamp,
 };
@@ -32,12 +35,36 @@ pub struct Job {
     pub ports: PortSet,
     /// Which checks.
     pub checks: Checks,
+    /// The credential to log in with; such a job has one target, on one port.
+    pub login: Option<CredentialUse>,
     /// After this, no packet is sent for it.
     pub expires: Timestamp,
 }
 
 impl Message for Job {
     const DOMAIN: &'static str = "job";
+}
+
+/// A job with what entitles to it, each part signed by who may say it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The job, signed by the platform.
+    pub job: Signed<Job>,
+    /// The owner's grant for it, where an owner key is pinned.
+    pub grant: Option<Signed<Grant>>,
+    /// The credential to log in with, sealed to the appliance's vault.
+    pub credential: Option<Sealing>,
+}
+
+impl From<Signed<Job>> for Assignment {
+    /// A job that needs neither grant nor credential.
+    fn from(job: Signed<Job>) -> Self {
+        Self {
+            job,
+            grant: None,
+            credential: None,
+        }
+    }
 }
 
 /// One kind of check.
@@ -53,11 +80,19 @@ pub enum Check {
     Tls,
     /// Web servers: headers, exposed files.
     Http,
+    /// What a host tells who may log in: operating system and packages.
+    Inventory,
 }
 
 impl Check {
     /// All checks, in the order in which they build on each other.
-    pub const ALL: [Self; 4] = [Self::Ports, Self::Services, Self::Tls, Self::Http];
+    pub const ALL: [Self; 5] = [
+        Self::Ports,
+        Self::Services,
+        Self::Tls,
+        Self::Http,
+        Self::Inventory,
+    ];
 
     /// Its name, as in JSON and on command lines.
     pub fn name(self) -> &'static str {
@@ -66,6 +101,7 @@ impl Check {
             Self::Services => "services",
             Self::Tls => "tls",
             Self::Http => "http",
+            Self::Inventory => "inventory",
         }
     }
 }
@@ -78,7 +114,7 @@ impl fmt::Display for Check {
 
 /// Text that is no check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check named {0:?}; there are ports, services, tls and http")]
+#[error("no check named {0:?}; there are ports, services, tls, http and inventory")]
 pub struct ParseCheckError(String);
 
 impl FromStr for Check {
@@ -100,13 +136,14 @@ pub struct Checks(Vec<Check>);
 
 /// An empty set of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no check given; choose of ports, services, tls and http")]
+#[error("no check given; choose of ports, services, tls, http and inventory")]
 pub struct NoChecks;
 
 impl Checks {
-    /// Every check.
-    pub fn all() -> Self {
-        Self(Check::ALL.to_vec())
+    /// Every check that needs no credential.
+    pub fn without_login() -> Self {
+        let unaided = |check: &Check| *check != Check::Inventory;
+        Self(Check::ALL.into_iter().filter(unaided).collect())
     }
 
     /// Whether a check is in it.

@@ -11,10 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ApplianceId, BootId, JobId, OrgId},
-    job::Job,
+    job::{Assignment, Job},
     link::{ActivateRefusal, BootRefusal, Event},
     scope::Resolved,
-    signed::Signed,
     time::Timestamp,
 };
 
@@ -142,7 +141,7 @@ pub enum KeeperAnswer {
     /// Jobs to do and jobs to stop.
     Work {
         /// New jobs, verified by the keeper, still signed for the workers.
-        jobs: Vec<(Job, Signed<Job>)>,
+        jobs: Vec<(Job, Assignment)>,
         /// Jobs to stop.
         stop: Vec<JobId>,
         /// Seconds until the next poll.

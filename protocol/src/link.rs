@@ -17,7 +17,8 @@ use crate::{
     finding::{Finding, Report},
     id::{ApplianceId, BootId, Digest, ImageId, JobId, Nonce, OrgId},
     image::ImageKind,
-    job::Job,
+    job::Assignment,
+    owner::{ApplianceKeys, OwnerWord},
     signed::{Message, Signed},
     time::Timestamp,
     worker::{Progress, WorkerFailure},
@@ -299,6 +300,30 @@ pub fn share_context(appliance: ApplianceId, boot: BootId, ticket: u64) -> Vec<u
     .concat()
 }
 
+/// These are my keys, for whoever seals credentials to me. Said at the beginning of each serving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysRequest {
+    /// Fresh.
+    pub nonce: Nonce,
+    /// Who.
+    pub appliance: ApplianceId,
+    /// Which boot.
+    pub boot: BootId,
+    /// The keys, signed by the identity key for the operator, not for the platform.
+    pub keys: Signed<ApplianceKeys>,
+}
+
+/// Whether the keys were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeysOutcome {
+    /// They were.
+    Kept,
+    /// Close the workspace.
+    Refused(BootRefusal),
+}
+
+exchange!(KeysRequest, "keys", KeysOutcome);
+
 /// Is there work?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollRequest {
@@ -322,7 +347,9 @@ pub enum PollOutcome {
     /// Go on.
     Serve {
         /// New jobs, `free` at most.
-        jobs: Vec<Signed<Job>>,
+        jobs: Vec<Assignment>,
+        /// What the owner says to this appliance, [`crate::owner::WORDS_LIMIT`] at most: before the jobs.
+        words: Vec<OwnerWord>,
         /// Jobs of `running` that it shall stop: cancelled, or leased to another.
         stop: Vec<JobId>,
         /// Seconds until the next poll.

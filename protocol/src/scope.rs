@@ -4,6 +4,10 @@
 //! before each packet, and by the keeper when it writes the kernel's filter. What is excluded always
 //! wins.
 
+mod runs;
+
+pub use runs::Run;
+
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -103,7 +107,17 @@ impl Scope {
             .filter(|(address, _)| !self.forbids(*address))
     }
 
-    /// The runs of addresses, for a filter; what [`Self::never`] names is to be cut out of them.
+    /// The addresses as sorted runs that do not overlap, for a filter.
+    pub fn runs(&self) -> Vec<Run> {
+        runs::of(self)
+    }
+
+    /// Whether every address that may be sent to lies in one of these.
+    pub fn lies_in(&self, spans: &[Span]) -> bool {
+        runs::lie_in(&self.runs(), spans)
+    }
+
+    /// The hosts as they were asked for; what [`Self::never`] names is to be cut out of them.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }

@@ -116,6 +116,17 @@ impl<T: Message> Signed<T> {
         Ok(codec::decode(&self.body)?)
     }
 
+    /// Reads the content without knowing who signed it: for whoever only shows or forwards it.
+    ///
+    /// # Errors
+    /// When the envelope or its body is malformed.
+    pub fn danger_read_unverified(&self) -> Result<T, VerifyError> {
+        if self.version != SIGNED_VERSION {
+            return Err(VerifyError::Version(self.version));
+        }
+        Ok(codec::decode(&self.body)?)
+    }
+
     /// Verifies a message that brings the key it is signed with, as the first message of a new
     /// identity does: proves possession of that key and nothing else.
     ///

@@ -1,12 +1,16 @@
 //! What a worker hears and says: its order from vedetted, its scope from the keeper, its events.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Finding, Report},
-    job::Job,
+    grant::GrantRefusal,
+    id::GrantId,
+    job::{Assignment, Job},
     scope::{Resolved, Scope},
-    signed::Signed,
+    vault::VaultRefusal,
 };
 
 /// Where a connection starts a worker: one connection, one worker, one job.
@@ -18,8 +22,8 @@ pub const FINDINGS_PER_EVENT: usize = 256;
 /// vedetted to worker, once: the job, still signed, and what its names stand for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The job.
-    pub job: Signed<Job>,
+    /// The job, with what entitles to it.
+    pub assignment: Assignment,
     /// Its names, resolved.
     pub names: Vec<Resolved>,
 }
@@ -28,7 +32,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeRequest {
     /// The job, still signed: the keeper checks it itself.
-    pub job: Signed<Job>,
+    pub assignment: Assignment,
     /// Its names, resolved: just as vedetted told the keeper.
     pub names: Vec<Resolved>,
 }
@@ -36,7 +40,7 @@ pub struct ScopeRequest {
 /// Keeper to worker: the verified job and the scope that the kernel now lets through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScopeAnswer {
-    /// Go ahead.
+    /// Go ahead. For a job with a credential, the frame carries the worker's end of its line to the vault.
     Granted {
         /// The job, verified.
         job: Box<Job>,
@@ -74,9 +78,32 @@ pub enum ScopeRefusal {
     /// The kernel did not take the rules.
     #[error("the packet filter could not be set")]
     Filter,
+    /// The owner did not allow it.
+    #[error("{}: {why}", GrantName(.grant))]
+    NotGranted {
+        /// The grant that was shown, if one was.
+        grant: Option<GrantId>,
+        /// Why it does not do.
+        why: GrantRefusal,
+    },
+    /// The vault does not open the job's credential.
+    #[error("the vault refused: {0}")]
+    Vault(VaultRefusal),
     /// The worker's names are not those that vedetted resolved.
     #[error("the job's names are not resolved as the link resolved them")]
     Names,
+}
+
+/// A grant in a sentence.
+struct GrantName<'a>(&'a Option<GrantId>);
+
+impl fmt::Display for GrantName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(grant) => write!(f, "grant {grant}"),
+            None => f.write_str("no grant"),
+        }
+    }
 }
 
 /// Worker to vedetted.

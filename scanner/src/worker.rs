@@ -132,7 +132,7 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
         });
     }
     let request = ScopeRequest {
-        job: order.job,
+        assignment: order.assignment,
         names: order.names,
     };
     send(&mut stream, &request).await.map_err(Failure::Keeper)?;

@@ -43,6 +43,7 @@ fn job(ports: PortSet) -> Job {
         exclude: Vec::new(),
         ports,
         checks: Checks::try_from(vec![Check::Ports]).unwrap(),
+        login: None,
         expires: Timestamp::now().after(Duration::from_secs(60)),
     }
 }
@@ -104,7 +105,7 @@ async fn run(job: &Job, keeper: &Keeper) -> (Result<(), WorkerError>, Vec<Worker
     write_frame(
         &mut vedetted,
         &Order {
-            job: signed,
+            assignment: signed.into(),
             names: Vec::new(),
         },
     )
@@ -255,7 +256,7 @@ async fn when_vedetted_hangs_up_the_worker_ends() {
     write_frame(
         &mut vedetted,
         &Order {
-            job: signed,
+            assignment: signed.into(),
             names: Vec::new(),
         },
     )

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use vedette_crypto::{Signer, SigningKey, VerifyingKey, hpke::OpeningKey, share::WorkspaceKey};
 use vedette_protocol::{
-    BootId, Digest, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp,
+    Assignment, BootId, Digest, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp,
     codec::{self, MESSAGE_LIMIT},
     image::ImageKind,
     keeper::{ActivationStanding, Compose, Exchange, KeeperAnswer, Refusal, Standing},
@@ -91,7 +91,7 @@ pub enum Step {
         /// The platform's time. It may have been on its way for long, so it only pushes forward.
         now: Timestamp,
         /// New jobs.
-        jobs: Vec<(Job, Signed<Job>)>,
+        jobs: Vec<(Job, Assignment)>,
         /// Jobs to stop.
         stop: Vec<JobId>,
         /// Seconds until the next poll.

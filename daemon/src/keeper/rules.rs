@@ -4,17 +4,13 @@
 //! Pure. Grants are cut anew with every change, so that an address that has become the platform's, a
 //! resolver's or our own leaves the running jobs' scope as well.
 
-mod runs;
-
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
 use serde_json::json;
-use vedette_protocol::{JobId, Scope, target::Span};
-
-use runs::{Run, runs};
+use vedette_protocol::{JobId, Scope, scope::Run, target::Span};
 
 /// The table of the base filter.
 pub const TABLE: &str = "vedette";
@@ -129,7 +125,7 @@ impl Rules {
         let mut elements = Vec::new();
         for (&uid, grant) in &self.grants {
             let scope = self.lawful(grant.scope.clone(), own);
-            let runs = runs(&scope);
+            let runs = scope.runs();
             let ports = scope.ports().ranges();
             if elements.len() + runs.len().saturating_mul(ports.len()) > ELEMENTS_LIMIT {
                 return Err(TooLarge);
@@ -269,7 +265,7 @@ mod tests {
         let own = ["192.0.2.7".parse().unwrap(), "192.0.2.255".parse().unwrap()];
         let lawful = rules.lawful(scope(&["192.0.2.0/24", "198.51.100.1"], &[], "1-65535"), &own);
         assert_eq!(
-            texts(&runs(&lawful)),
+            texts(&lawful.runs()),
             [
                 "192.0.2.0-192.0.2.6",
                 "192.0.2.8-192.0.2.52",
@@ -298,7 +294,7 @@ mod tests {
         ] {
             let lawful = rules.lawful(scope(&[target], &[], "80"), &[]);
             assert_eq!(lawful.addresses().count(), 0, "{target}");
-            assert!(runs(&lawful).is_empty(), "{target}");
+            assert!(lawful.runs().is_empty(), "{target}");
         }
     }
 
@@ -362,7 +358,7 @@ mod tests {
             let own: Vec<IpAddr> = own.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect();
             let rules = rules(vec![]);
             let scope = rules.lawful(Scope::new(&targets, &exclude, &[], PortSet::all()), &own);
-            let runs = runs(&scope);
+            let runs = scope.runs();
             for last in 0..=255u8 {
                 let address = IpAddr::from([192, 0, 2, last]);
                 let holding = runs.iter().filter(|(first, end)| *first <= address && address <= *end).count();

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tracing::{error, info};
 use vedette_protocol::{
-    Job, JobId, Signed,
+    Assignment, Job, JobId,
     keeper::{Compose, KeeperAnswer},
     link::{Event, What},
     scope::Resolved,
@@ -133,8 +133,8 @@ impl Bench {
                     backoff = Backoff::default();
                     house.board.show(State::Serving);
                     self.stop(&stop);
-                    for (job, signed) in jobs.into_iter().take(free) {
-                        self.start(job, signed);
+                    for (job, assignment) in jobs.into_iter().take(free) {
+                        self.start(job, assignment);
                     }
                     let interval = Duration::from_secs(interval.into()).min(LONGEST_PAUSE);
                     self.rest(jitter(interval)).await;
@@ -171,7 +171,7 @@ impl Bench {
         self.running.retain(|_, worker| worker.id() != id);
     }
 
-    fn start(&mut self, job: Job, signed: Signed<Job>) {
+    fn start(&mut self, job: Job, assignment: Assignment) {
         if self.running.contains_key(&job.id) {
             return;
         }
@@ -186,7 +186,7 @@ impl Bench {
             {
                 error!(job = %job.id, error = chain(&error), "the keeper did not take a job's names");
             }
-            worker::work(&house.workers, &job, Order { job: signed, names }, &tell).await;
+            worker::work(&house.workers, &job, Order { assignment, names }, &tell).await;
             info!(job = %job.id, "job over");
             job.id
         });

@@ -39,7 +39,8 @@ fn job(seconds: u64) -> Job {
         targets: vec!["198.51.100.10-13".parse().unwrap()].try_into().unwrap(),
         exclude: vec!["198.51.100.11".parse().unwrap()],
         ports: "80".parse().unwrap(),
-        checks: Checks::all(),
+        checks: Checks::without_login(),
+        login: None,
         expires: Timestamp::now().after(Duration::from_secs(seconds)),
     }
 }
@@ -74,7 +75,10 @@ fn ask_with_names(kept: &Kept, job: Signed<Job>, names: Vec<Resolved>) -> Worker
     thread::spawn(move || {
         become_user(WORKER);
         let mut conversation = Conversation::new(UnixStream::connect(socket).unwrap());
-        let request = ScopeRequest { job, names };
+        let request = ScopeRequest {
+            assignment: job.into(),
+            names,
+        };
         conversation.send(&request, FRAME_LIMIT).unwrap();
         say.send(conversation.receive::<ScopeAnswer>(FRAME_LIMIT).unwrap())
             .unwrap();
@@ -132,7 +136,7 @@ fn a_worker_that_goes_on_talking_loses_its_grant() {
     for noise in [&[1][..], &[0xff; 4096]] {
         let socket = kept.socket.clone();
         let request = ScopeRequest {
-            job: platform.job(&job(600)),
+            assignment: platform.job(&job(600)).into(),
             names: vec![],
         };
         let (say, answer) = channel();

@@ -175,13 +175,17 @@ fn no_worker_is_granted_anything_before_the_appliance_serves() {
         targets: vec!["198.51.100.10".parse().unwrap()].try_into().unwrap(),
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::all(),
+        checks: Checks::without_login(),
+        login: None,
         expires: Timestamp(2_000_000),
     };
     let Ok(job) = Signed::seal(&job, &SigningKey::generate());
     let answer: ScopeAnswer = speaking(&kept.socket, WORKER, move |socket| {
         let mut conversation = Conversation::new(socket);
-        let request = ScopeRequest { job, names: vec![] };
+        let request = ScopeRequest {
+            assignment: job.into(),
+            names: vec![],
+        };
         conversation.send(&request, FRAME_LIMIT).unwrap();
         conversation.receive(FRAME_LIMIT).unwrap()
     });

@@ -99,7 +99,7 @@ pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Res
 /// Begins a scan: splits it into jobs, and rings where they are waited for.
 pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
     let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
-    let checks = asked.checks.clone().unwrap_or_else(Checks::all);
+    let checks = asked.checks.clone().unwrap_or_else(Checks::without_login);
     let parts = split::split(&asked.targets, &asked.exclude, &ports)?;
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;

@@ -230,7 +230,7 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
         exclude: Vec::new(),
         ports,
-        checks: Some(Checks::all()),
+        checks: Some(Checks::without_login()),
     })
 }
 

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::State;
 use tokio::time::Instant;
 use vedette_protocol::{
-    ApplianceId, BootId, Job, JobId, Signed, Timestamp,
+    ApplianceId, Assignment, BootId, Job, JobId, Signed, Timestamp,
     link::{BootRefusal, PollOutcome, PollRequest},
 };
 
@@ -134,11 +134,12 @@ async fn look(
 
 fn serve(platform: &Platform, jobs: Vec<Job>, stop: Vec<JobId>) -> PollOutcome {
     let sign = |job: &Job| {
-        let Ok(signed) = Signed::seal(job, &platform.signer);
-        signed
+        let Ok(job) = Signed::seal(job, &platform.signer);
+        Assignment::from(job)
     };
     PollOutcome::Serve {
         jobs: jobs.iter().map(sign).collect(),
+        words: Vec::new(),
         stop,
         interval: u32::try_from(desk::poll_interval(platform.desks.present()).as_secs()).unwrap_or(u32::MAX),
     }

@@ -145,7 +145,9 @@ fn verdict(failure: WorkerFailure) -> Verdict {
             ScopeRefusal::NotSigned
             | ScopeRefusal::NotOurs
             | ScopeRefusal::NothingInScope
-            | ScopeRefusal::TooLarge => Verdict::Final,
+            | ScopeRefusal::TooLarge
+            | ScopeRefusal::NotGranted { .. }
+            | ScopeRefusal::Vault(_) => Verdict::Final,
         },
     }
 }

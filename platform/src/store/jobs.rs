@@ -158,6 +158,7 @@ pub async fn claim(
                 exclude: row.json("exclude")?,
                 ports: row.parsed("ports")?,
                 checks: row.json::<Checks>("checks")?,
+                login: None,
                 expires: now.after(JOB_TIME),
             })
         })

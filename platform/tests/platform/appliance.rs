@@ -200,7 +200,7 @@ impl Appliance {
         match self.poll(house, boot, free, &[], 0).await {
             PollOutcome::Serve { jobs, .. } => {
                 let key = house.pins().key;
-                jobs.iter().map(|job| job.verify(&key).unwrap()).collect()
+                jobs.iter().map(|job| job.job.verify(&key).unwrap()).collect()
             }
             PollOutcome::Refused(refusal) => panic!("{refusal}"),
         }

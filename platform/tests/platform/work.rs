@@ -428,7 +428,7 @@ async fn a_worker_that_vanished_is_given_another_attempt() {
             PollOutcome::Serve { jobs, .. } if jobs.is_empty() => {
                 assert!(begun.elapsed() < Duration::from_secs(60))
             }
-            PollOutcome::Serve { jobs, .. } => break jobs[0].verify(&house.pins().key).unwrap(),
+            PollOutcome::Serve { jobs, .. } => break jobs[0].job.verify(&house.pins().key).unwrap(),
             PollOutcome::Refused(refusal) => panic!("{refusal}"),
         }
     };

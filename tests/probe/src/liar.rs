@@ -42,7 +42,7 @@ fn lie() -> io::Result<()> {
 
     let mut keeper = UnixStream::connect(KEEPER_SOCKET)?;
     let request = ScopeRequest {
-        job: order.job,
+        assignment: order.assignment,
         names: order.names,
     };
     write_frame(&mut keeper, &request).map_err(io::Error::other)?;

@@ -6,7 +6,7 @@ use vedette_crypto::{
     share::{PlatformShare, WorkspaceKey},
 };
 use vedette_protocol::{
-    BootId, Message, Signed, VerifyError,
+    BootId, Message, Signed, VerifyError, codec,
     keeper::{ActivationStanding, KeeperAnswer, NotGenuine, Refusal},
     link::{
         ActivateOutcome, ActivateRequest, Answer, BootOutcome, BootRefusal, BootRequest, ConfirmOutcome,
@@ -109,7 +109,12 @@ impl Course {
     pub(super) fn poll_answer(&self, asked: &Asked, bytes: &[u8], now: Now) -> Result<Step, Refusal> {
         let answer = self.genuine::<PollRequest>(asked, bytes)?;
         let (jobs, stop, interval) = match answer.outcome {
-            PollOutcome::Serve { jobs, stop, interval } => (jobs, stop, interval),
+            PollOutcome::Serve {
+                jobs,
+                stop,
+                interval,
+                words: _,
+            } => (jobs, stop, interval),
             PollOutcome::Refused(why) => return Ok(Step::Close(why)),
         };
         let now = Now {
@@ -122,9 +127,9 @@ impl Course {
         let jobs = jobs
             .into_iter()
             .take(JOBS_LIMIT)
-            .filter_map(|signed| Some((self.job(&signed, now).ok()?, signed)))
-            .take_while(|(_, signed)| {
-                let size = signed.to_bytes().len();
+            .filter_map(|assignment| Some((self.job(&assignment.job, now).ok()?, assignment)))
+            .take_while(|(_, assignment)| {
+                let size = codec::encode(assignment).len();
                 let fits = size <= room;
                 room = room.saturating_sub(size);
                 fits

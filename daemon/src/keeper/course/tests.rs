@@ -90,7 +90,8 @@ impl Platform {
             targets: vec!["192.0.2.7".parse().unwrap()].try_into().unwrap(),
             exclude: vec![],
             ports: "80".parse().unwrap(),
-            checks: vedette_protocol::job::Checks::all(),
+            checks: vedette_protocol::job::Checks::without_login(),
+            login: None,
             expires: Timestamp(expires),
         };
         let Ok(job) = Signed::seal(&job, &self.key);
@@ -179,7 +180,8 @@ fn poll(free: u32) -> Compose {
 
 fn serve(jobs: Vec<Signed<Job>>) -> PollOutcome {
     PollOutcome::Serve {
-        jobs,
+        jobs: jobs.into_iter().map(Assignment::from).collect(),
+        words: vec![],
         stop: vec![JobId([9; 16])],
         interval: 30,
     }

@@ -18,7 +18,8 @@ fn job(expires: Timestamp) -> Job {
         targets: vec!["192.0.2.7".parse().unwrap()].try_into().unwrap(),
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::all(),
+        checks: Checks::without_login(),
+        login: None,
         expires,
     }
 }
@@ -40,7 +41,7 @@ async fn told_of(bytes: Vec<u8>) -> Vec<What> {
     let job = job(Timestamp::now().after(Duration::from_secs(60)));
     let Ok(signed) = Signed::seal(&job, &SigningKey::generate());
     let order = Order {
-        job: signed,
+        assignment: signed.into(),
         names: vec![],
     };
     let (tell, mut told) = mpsc::channel(64);
@@ -103,7 +104,7 @@ async fn no_worker_at_all_is_a_vanished_one() {
     let job = job(Timestamp::now().after(Duration::from_secs(60)));
     let Ok(signed) = Signed::seal(&job, &SigningKey::generate());
     let order = Order {
-        job: signed,
+        assignment: signed.into(),
         names: vec![],
     };
     let (tell, mut told) = mpsc::channel(64);

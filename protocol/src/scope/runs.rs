@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use vedette_protocol::{Scope, target::Span};
+use super::Scope;
+use crate::target::Span;
 
 /// An unbroken run of addresses of one family; unlike a target's, of any length.
-pub(super) type Run = (IpAddr, IpAddr);
+pub type Run = (IpAddr, IpAddr);
 
-/// The addresses of a scope as sorted runs that neither overlap nor touch what is forbidden: nft refuses
-/// elements that overlap.
-pub(super) fn runs(scope: &Scope) -> Vec<Run> {
+/// The addresses of a scope as sorted runs that do not overlap, with nothing in them that is forbidden.
+pub(super) fn of(scope: &Scope) -> Vec<Run> {
     let mut spans: Vec<Run> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
     spans.sort_unstable();
     let mut merged: Vec<Run> = Vec::new();
@@ -19,9 +19,20 @@ pub(super) fn runs(scope: &Scope) -> Vec<Run> {
             _ => merged.push((first, last)),
         }
     }
-    let mut never: Vec<Run> = scope.never().iter().map(Span::bounds).collect();
-    never.sort_unstable();
+    let never = sorted(scope.never());
     merged.into_iter().flat_map(|run| without(run, &never)).collect()
+}
+
+/// Whether all addresses of the runs lie in the spans.
+pub(super) fn lie_in(runs: &[Run], spans: &[Span]) -> bool {
+    let spans = sorted(spans);
+    runs.iter().all(|run| without(*run, &spans).is_empty())
+}
+
+fn sorted(spans: &[Span]) -> Vec<Run> {
+    let mut runs: Vec<Run> = spans.iter().map(Span::bounds).collect();
+    runs.sort_unstable();
+    runs
 }
 
 /// A run without what is forbidden of it; `never` is sorted.

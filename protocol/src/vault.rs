@@ -1,0 +1,178 @@
+//! What the keeper asks of the vault, and what a worker asks of it.
+//!
+//! The vault connects to the keeper's socket and is asked from then on: the keeper speaks first, each request is
+//! answered once, in order. For each job with a credential the keeper makes a pair of sockets and gives one end to the
+//! vault and one to the worker, so that nobody else ever holds either: what is said over it ([`LoginRequest`]) needs no
+//! further proof of who says it.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use vedette_crypto::{VerifyingKey, credential::CredentialPublicKey};
+
+use crate::{
+    credential::{CredentialKind, Trust},
+    envelope::EnvelopeRefusal,
+    grant::GrantRefusal,
+    id::{ApplianceId, Digest, Fingerprint, OrgId},
+    job::Assignment,
+    owner::Epoch,
+    scope::Resolved,
+    time::Timestamp,
+};
+
+/// Keeper to vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VaultRequest {
+    /// The workspace is open. The frame carries a memfd_secret(2) descriptor with the key of the vault's record.
+    /// Answered by [`VaultAnswer::Open`].
+    Open {
+        /// Who this is.
+        member: Member,
+        /// The record as it was kept; none before the first.
+        record: Option<Vec<u8>>,
+    },
+    /// The owner key that is pinned now. Answered by [`VaultAnswer::Done`].
+    Owner(Option<VerifyingKey>),
+    /// A worker may ask for its job's credential. The frame carries one end of its socket pair. Answered by
+    /// [`VaultAnswer::Done`].
+    Serve {
+        /// The job with what entitles to it: the vault verifies it itself.
+        assignment: Box<Assignment>,
+        /// Its names, as the link resolved them.
+        names: Vec<Resolved>,
+        /// The newest epoch that the keeper has seen.
+        epoch: Epoch,
+        /// The time by which to judge: never earlier than any that the keeper was sure of.
+        now: Timestamp,
+    },
+}
+
+/// Who an appliance is, and whom it believes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The appliance.
+    pub appliance: ApplianceId,
+    /// Its organisation.
+    pub org: OrgId,
+    /// The fingerprint of its identity key.
+    pub identity: Fingerprint,
+    /// The key that signs jobs.
+    pub platform: VerifyingKey,
+    /// The owner key that is pinned.
+    pub owner: Option<VerifyingKey>,
+}
+
+/// Vault to keeper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VaultAnswer {
+    /// The record is read, or made.
+    Open {
+        /// To which credentials are sealed.
+        keys: CredentialPublicKey,
+        /// The record to keep in the place of the one before, if it is to be.
+        record: Option<Vec<u8>>,
+    },
+    /// It is done.
+    Done,
+    /// No, and why.
+    Refused(VaultRefusal),
+}
+
+/// Why the vault refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum VaultRefusal {
+    /// Nothing is open, or something is already.
+    #[error("asked out of order")]
+    Order,
+    /// The record does not open under the key.
+    #[error("the vault's record does not open under this appliance's key")]
+    Record,
+    /// The job is not signed by the platform, not for this appliance, or has expired.
+    #[error("the job does not count")]
+    Job,
+    /// The job names no credential, or more than one target.
+    #[error("the job logs in nowhere, or in more than one place")]
+    NoLogin,
+    /// The owner's grant does not allow it.
+    #[error("refused by the owner's grant: {0}")]
+    Grant(GrantRefusal),
+    /// The envelope is not opened.
+    #[error(transparent)]
+    Envelope(EnvelopeRefusal),
+    /// The host showed another key than the one that the operator sealed to.
+    #[error("the host is not the one that the credential is sealed for")]
+    WrongHost,
+    /// It was given already: a credential is opened once for a job.
+    #[error("the credential was already given to this job")]
+    Given,
+    /// The kernel gives no secret memory.
+    #[error("there is no secret memory to hand the credential over in")]
+    Memory,
+    /// Only what a login needs is signed.
+    #[error("not what an authentication signs")]
+    NotALogin,
+}
+
+/// Worker to vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LoginRequest {
+    /// Where may I log in, and how is the host known? Answered by [`LoginAnswer::Place`].
+    Place,
+    /// I am connected there, and the host showed this. Answered by [`LoginAnswer::Secret`] or
+    /// [`LoginAnswer::Signer`], once.
+    Open {
+        /// The target.
+        target: IpAddr,
+        /// The port.
+        port: u16,
+        /// What the host showed.
+        shown: Shown,
+    },
+    /// Sign these bytes, in which the session is named, with the credential's private key. Answered by
+    /// [`LoginAnswer::Signature`].
+    Sign(Vec<u8>),
+}
+
+/// By what a host makes itself known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shown {
+    /// The SHA-256 of its SSH host key's public blob.
+    SshHostKey(Digest),
+    /// The SHA-256 of its TLS certificate's SubjectPublicKeyInfo.
+    TlsSpki(Digest),
+    /// Nothing: the connection is in clear.
+    Nothing,
+}
+
+/// Vault to worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LoginAnswer {
+    /// To [`LoginRequest::Place`].
+    Place {
+        /// What kind of credential it is.
+        kind: CredentialKind,
+        /// The target.
+        target: IpAddr,
+        /// The port.
+        port: u16,
+        /// How the host is known.
+        trust: Trust,
+    },
+    /// The frame carries a memfd_secret(2) descriptor that holds this many bytes of
+    /// [`crate::credential::Login::to_sealed_form`].
+    Secret(u32),
+    /// The private key stays in the vault, which signs.
+    Signer {
+        /// The user to log in as.
+        user: String,
+        /// The public key, in SSH's wire format, or the certificates in PEM.
+        public: Vec<u8>,
+    },
+    /// The signature, in SSH's wire format or as TLS 1.3 wants it.
+    Signature(Vec<u8>),
+    /// No, and why.
+    Refused(VaultRefusal),
+}
