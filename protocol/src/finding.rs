@@ -14,7 +14,7 @@ mod text;
 
 pub use cpe::{Cpe, ParseCpeError};
 pub use evidence::{Evidence, TlsVersion};
-pub use kind::{Confidence, FindingType, Kind, PortState, Severity};
+pub use kind::{Confidence, FindingType, Kind, PortState, Severity, Transport};
 pub use network::{DeviceKind, MacAddress, ParseMacError, Source};
 pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
 pub use shown::ShownBy;
@@ -39,6 +39,9 @@ pub struct Finding {
     pub target: Host,
     /// The TCP or UDP port, if it is about one.
     pub port: Option<u16>,
+    /// Over what that port is reached; TCP, where it is about none.
+    #[serde(default)]
+    pub transport: Transport,
     /// The path of a URL on that port, without query.
     pub url: Option<UrlPath>,
     /// The HTTP method.
@@ -71,6 +74,8 @@ pub struct FindingPlace {
     pub target: Host,
     /// The port.
     pub port: Option<u16>,
+    /// Over what it is reached.
+    pub transport: Transport,
     /// The path.
     pub url: Option<UrlPath>,
     /// The method.
@@ -85,20 +90,30 @@ impl FindingPlace {
         Self {
             target,
             port: None,
+            transport: Transport::Tcp,
             url: None,
             method: None,
             parameter: None,
         }
     }
 
-    /// A port of a host.
+    /// A TCP port of a host.
     pub fn port(target: Host, port: u16) -> Self {
         Self {
             target,
             port: Some(port),
+            transport: Transport::Tcp,
             url: None,
             method: None,
             parameter: None,
+        }
+    }
+
+    /// A UDP port of a host.
+    pub fn udp(target: Host, port: u16) -> Self {
+        Self {
+            transport: Transport::Udp,
+            ..Self::port(target, port)
         }
     }
 
@@ -107,6 +122,7 @@ impl FindingPlace {
         Self {
             target,
             port: Some(port),
+            transport: Transport::Tcp,
             url: Some(url),
             method: Some(method),
             parameter: None,
@@ -115,7 +131,7 @@ impl FindingPlace {
 
     /// The id: SHA-256 over the domain `vedette/finding/1` and then type, target, port, method, path and
     /// parameter, each as UTF-8 text (the port in decimal, what is absent as the empty text) behind its
-    /// length as four bytes, big endian.
+    /// length as four bytes, big endian. Over UDP one more text follows them: `udp`.
     pub fn id(&self, type_: FindingType) -> Digest {
         let port = self.port.map(|port| port.to_string()).unwrap_or_default();
         let text = |label: &Option<Label>| label.as_ref().map(Label::as_str).unwrap_or_default().to_owned();
@@ -131,8 +147,9 @@ impl FindingPlace {
                 .to_owned(),
             text(&self.parameter),
         ];
+        let udp = (self.transport == Transport::Udp).then(|| self.transport.name().to_owned());
         let mut bytes = ID_DOMAIN.to_vec();
-        for part in parts {
+        for part in parts.into_iter().chain(udp) {
             // Each part is bounded far below 4 GiB by its type.
             bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
@@ -148,6 +165,7 @@ impl Finding {
         let FindingPlace {
             target,
             port,
+            transport,
             url,
             method,
             parameter,
@@ -157,6 +175,7 @@ impl Finding {
             id,
             target,
             port,
+            transport,
             url,
             method,
             parameter,
@@ -171,11 +190,21 @@ impl Finding {
         }
     }
 
+    /// The port as people read it: `443`, or `161/udp`.
+    pub fn port_shown(&self) -> Option<String> {
+        let port = self.port?;
+        Some(match self.transport {
+            Transport::Tcp => port.to_string(),
+            Transport::Udp => format!("{port}/udp"),
+        })
+    }
+
     /// Whether the id is the one that type and place give: a peer's word is not taken for it.
     pub fn id_is_right(&self) -> bool {
         let place = FindingPlace {
             target: self.target.clone(),
             port: self.port,
+            transport: self.transport,
             url: self.url.clone(),
             method: self.method.clone(),
             parameter: self.parameter.clone(),
@@ -195,5 +224,26 @@ mod tests {
         assert!(finding.id_is_right());
         finding.port = Some(80);
         assert!(!finding.id_is_right());
+    }
+
+    #[test]
+    fn the_same_port_over_tcp_and_udp_is_two_places() {
+        let host = || "192.0.2.7".parse().unwrap();
+        let (tcp, udp) = (FindingPlace::port(host(), 53), FindingPlace::udp(host(), 53));
+        assert_ne!(tcp.id(FindingType::Service), udp.id(FindingType::Service));
+        let mut finding = Finding::new(FindingType::Service, udp, Confidence::Certain);
+        assert!(finding.id_is_right());
+        assert_eq!(finding.port_shown().as_deref(), Some("53/udp"));
+        finding.transport = Transport::Tcp;
+        assert!(!finding.id_is_right());
+    }
+
+    #[test]
+    fn a_finding_that_was_stored_before_transports_were_is_about_tcp() {
+        let place = FindingPlace::port("192.0.2.7".parse().unwrap(), 443);
+        let finding = Finding::new(FindingType::OpenPort, place, Confidence::Certain);
+        let mut stored = serde_json::to_value(&finding).unwrap();
+        stored.as_object_mut().unwrap().remove("transport").unwrap();
+        assert_eq!(serde_json::from_value::<Finding>(stored).unwrap(), finding);
     }
 }

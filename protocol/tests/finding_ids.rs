@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use vedette_protocol::{
     Digest,
-    finding::{FindingPlace, FindingType, Host, Label, UrlPath},
+    finding::{FindingPlace, FindingType, Host, Label, Transport, UrlPath},
 };
 
 #[derive(Deserialize)]
@@ -13,6 +13,8 @@ struct Vector {
     type_: FindingType,
     target: Host,
     port: Option<u16>,
+    #[serde(default)]
+    transport: Transport,
     method: Option<Label>,
     url: Option<UrlPath>,
     parameter: Option<Label>,
@@ -28,6 +30,7 @@ fn ids_are_those_that_were_published() {
         type_,
         target,
         port,
+        transport,
         method,
         url,
         parameter,
@@ -37,6 +40,7 @@ fn ids_are_those_that_were_published() {
         let place = FindingPlace {
             target,
             port,
+            transport,
             url,
             method,
             parameter,

@@ -8,7 +8,10 @@ use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     ops::ControlFlow,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,7 @@ use tokio::{
 };
 use vedette_protocol::{
     Digest, Finding, Report, Scope, Timestamp,
-    finding::PortState,
+    finding::{PortState, Transport},
     job::{Check, Checks},
     worker::Progress,
 };
@@ -31,7 +34,9 @@ use crate::{
     probe::Probe,
     recog::Recog,
     reply::{End, Reply},
-    wire::{Answer, Asking, Batch, Bounds, Detour, Hindrance, Means, Toll, Wire, WireError},
+    wire::{
+        Answer, Asking, Batch, Bounds, Detour, Hindrance, Means, Postage, Reticent, Toll, Wire, WireError,
+    },
 };
 
 /// What to scan, and within which bounds.
@@ -60,6 +65,8 @@ pub struct Aids {
     pub fingerprints: Arc<Recog>,
     /// Whether services are asked over UDP.
     pub datagrams: Datagrams,
+    /// Endpoints that are each asked over UDP whether they are open; they need not be in the scan's scope.
+    pub udp: Option<Scope>,
 }
 
 /// Whether services are asked over UDP.
@@ -90,6 +97,8 @@ pub enum Event {
     Progress(Progress),
     /// Ports are asked by other means than wanted.
     Detour(Detour),
+    /// Hosts refuse so seldom that they set the pace.
+    Reticent(Reticent),
 }
 
 /// A scan could not be run.
@@ -118,15 +127,17 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
 pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Result<Report, EngineError> {
     let begun = Instant::now();
     let deadline = begun + scan.time;
-    let plan = Arc::new(Plan::of(&scan.scope));
-    let datagrams = match aids.datagrams {
-        Datagrams::WhereAtHome if scan.checks.contains(Check::Services) => plan::datagrams(&scan.scope),
-        Datagrams::WhereAtHome | Datagrams::Never => Vec::new(),
+    let tcp = Part::of(scan.scope.clone());
+    let udp = aids.udp.map(Part::of);
+    let datagrams = match (&udp, aids.datagrams) {
+        (None, Datagrams::WhereAtHome) if scan.checks.contains(Check::Services) => {
+            plan::datagrams(&scan.scope)
+        }
+        (_, Datagrams::WhereAtHome | Datagrams::Never) => Vec::new(),
     };
-    let wire = Wire::new(Arc::new(scan.scope));
     let (told, mut swept) = mpsc::channel(BATCHES);
     let sweep = spawn_blocking({
-        let (plan, wire) = (plan.clone(), wire.clone());
+        let (tcp, udp) = (tcp.clone(), udp.clone());
         let (means, bounds, tell) = (scan.means, scan.bounds, scan.tell);
         let asking = Asking {
             means,
@@ -134,16 +145,24 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             tell,
             deadline,
         };
-        move || sweep(&wire, &plan, asking, &told)
+        move || sweep(&tcp, udp.as_ref(), asking, &told)
     });
+    let also = |udp: &Part| {
+        let known = tcp.plan.addresses();
+        let new = udp.plan.addresses().iter();
+        new.filter(|host| known.binary_search(host).is_err()).count() as u64
+    };
+    let hosts = tcp.plan.hosts() + udp.as_ref().map_or(0, also);
+    let ports = tcp.plan.len() + udp.as_ref().map_or(0, |udp| udp.plan.len());
     let mut course = Course {
-        books: Books::open(plan.hosts(), plan.len()),
+        books: Books::open(hosts, ports),
         progress: Progress {
             done: 0,
-            total: plan.len(),
+            total: ports,
         },
-        plan,
-        examination: Examination::new(wire.clone(), scan.checks, deadline),
+        examination: Examination::new(scan.checks, deadline),
+        tcp: tcp.clone(),
+        udp: udp.clone(),
         found: HashSet::new(),
         fingerprints: aids.fingerprints,
         datagrams,
@@ -154,12 +173,13 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
     let mut sweeping = true;
     let mut shown = begun;
     loop {
-        let mut detour = None;
+        let mut messages: Vec<Event> = Vec::new();
         let found = tokio::select! {
             batch = swept.recv(), if sweeping => match batch {
-                Some(batch) => {
-                    detour = batch.detour;
-                    course.swept(batch)
+                Some((over, batch)) => {
+                    messages.extend(batch.detour.map(Event::Detour));
+                    messages.extend(batch.reticent.map(Event::Reticent));
+                    course.swept(over, batch)
                 }
                 None => {
                     sweeping = false;
@@ -169,7 +189,6 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             Some(examined) = course.examination.tasks.join_next() => course.examined(&examined?),
             else => break,
         };
-        let mut messages: Vec<Event> = detour.map(Event::Detour).into_iter().collect();
         messages.extend(course.unheard(found).map(Event::Found));
         if shown.elapsed() >= PROGRESS_EVERY {
             shown = Instant::now();
@@ -181,11 +200,16 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
     }
     drop(swept);
     let toll = sweep.await??;
-    let postage = wire.postage();
+    let count = |of: fn(&Postage) -> &AtomicU64| -> u64 {
+        let parts = [Some(&tcp), udp.as_ref()].into_iter().flatten();
+        parts
+            .map(|part| of(part.wire.postage()).load(Ordering::Relaxed))
+            .sum()
+    };
     Ok(course.close(Cost {
         toll,
-        requests: postage.requests.load(Ordering::Relaxed),
-        packets: postage.packets.load(Ordering::Relaxed),
+        requests: count(|postage| &postage.requests),
+        packets: count(|postage| &postage.packets),
         took: begun.elapsed(),
     }))
 }
@@ -199,9 +223,26 @@ async fn tell(events: &mpsc::Sender<Event>, messages: Vec<Event>) -> ControlFlow
     ControlFlow::Continue(())
 }
 
+/// What is asked over one transport, and the way there.
+#[derive(Debug, Clone)]
+struct Part {
+    plan: Arc<Plan>,
+    wire: Wire,
+}
+
+impl Part {
+    fn of(scope: Scope) -> Self {
+        Self {
+            plan: Arc::new(Plan::of(&scope)),
+            wire: Wire::new(Arc::new(scope)),
+        }
+    }
+}
+
 /// A scan under way: what came in, what it led to, what is on the books.
 struct Course {
-    plan: Arc<Plan>,
+    tcp: Part,
+    udp: Option<Part>,
     books: Books,
     progress: Progress,
     examination: Examination,
@@ -224,30 +265,34 @@ impl Course {
     }
 
     /// Endpoints were asked whether they are open.
-    fn swept(&mut self, batch: Batch) -> Vec<Finding> {
+    fn swept(&mut self, over: Transport, batch: Batch) -> Vec<Finding> {
         self.progress.done += batch.asked;
         self.books.by_connect(batch.by_connect);
+        let part = match (over, &self.udp) {
+            (Transport::Udp, Some(udp)) => udp.clone(),
+            (Transport::Tcp | Transport::Udp, _) => self.tcp.clone(),
+        };
         let mut found = Vec::new();
         for (host, answer, count) in batch.counts {
             self.books.ports(host, answer, count);
             self.greet(host, answer);
         }
         for host in batch.accepting_everything {
-            found.extend(
-                self.plan
-                    .hosts_named(host)
-                    .iter()
-                    .map(interpret::accepts_everything),
-            );
+            let hosts = part.plan.hosts_named(host);
+            found.extend(hosts.iter().map(|host| interpret::accepts_everything(host, over)));
         }
         for (endpoint, answer) in batch.answers {
             self.books.port(endpoint, answer);
             self.greet(endpoint.ip(), answer);
             if answer == Answer::Open || self.tell == Tell::EveryPort {
-                for known in self.plan.guises(endpoint) {
-                    found.push(interpret::port(&known, state(answer)));
+                for known in part.plan.guises(endpoint) {
+                    let known = match over {
+                        Transport::Tcp => known,
+                        Transport::Udp => known.over_udp(),
+                    };
+                    found.push(interpret::port(&known, state(over, answer)));
                     if answer == Answer::Open {
-                        self.examination.begin(known);
+                        self.examination.begin(&part.wire, known);
                     }
                 }
             }
@@ -261,14 +306,14 @@ impl Course {
             return;
         }
         for port in &self.datagrams {
-            for known in self.plan.guises(SocketAddr::new(host, *port)) {
-                self.examination.begin_datagram(known);
+            for known in self.tcp.plan.guises(SocketAddr::new(host, *port)) {
+                self.examination.begin(&self.tcp.wire, known.over_udp());
             }
         }
     }
 
     /// An open endpoint was examined.
-    fn examined(&mut self, Examined { known, end, over }: &Examined) -> Vec<Finding> {
+    fn examined(&mut self, Examined { known, end }: &Examined) -> Vec<Finding> {
         for (probe, reply) in known.exchanges() {
             self.books.exchange(known, probe, reply);
         }
@@ -277,7 +322,7 @@ impl Course {
         }
         self.progress.done += known.exchanges().len() as u64;
         self.progress.total += known.exchanges().len() as u64;
-        if *over == Over::Udp {
+        if known.transport() == Transport::Udp {
             return interpret::datagram(known, &self.fingerprints)
                 .into_iter()
                 .collect();
@@ -290,26 +335,43 @@ impl Course {
     }
 }
 
-/// The port scan, in batches, on the thread that it may block.
-fn sweep(wire: &Wire, plan: &Plan, asking: Asking, told: &mpsc::Sender<Batch>) -> Result<Toll, WireError> {
-    wire.sweep(plan, asking, &mut |batch| match told.blocking_send(batch) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(_) => ControlFlow::Break(()),
-    })
+/// The port scan, in batches, on the thread that it may block. One transport after the other, so that the limit on
+/// packets holds for both.
+fn sweep(
+    tcp: &Part,
+    udp: Option<&Part>,
+    asking: Asking,
+    told: &mpsc::Sender<(Transport, Batch)>,
+) -> Result<Toll, WireError> {
+    let one = |part: &Part, over: Transport| {
+        let mut tell = |batch| match told.blocking_send((over, batch)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        match part.plan.is_empty() {
+            true => Ok(Toll::default()),
+            false => part.wire.sweep(&part.plan, over, asking, &mut tell),
+        }
+    };
+    let toll = one(tcp, Transport::Tcp)?;
+    match udp {
+        Some(udp) => Ok(toll.and(one(udp, Transport::Udp)?)),
+        None => Ok(toll),
+    }
 }
 
-fn state(answer: Answer) -> PortState {
-    match answer {
-        Answer::Open => PortState::Open,
-        Answer::Closed => PortState::Closed,
-        Answer::Silent | Answer::Unreachable => PortState::Filtered,
-        Answer::NotAsked(_) => PortState::Unknown,
+fn state(over: Transport, answer: Answer) -> PortState {
+    match (answer, over) {
+        (Answer::Open, _) => PortState::Open,
+        (Answer::Closed, _) => PortState::Closed,
+        (Answer::Silent, Transport::Udp) => PortState::NoAnswer,
+        (Answer::Silent, Transport::Tcp) | (Answer::Unreachable, _) => PortState::Filtered,
+        (Answer::NotAsked(_), _) => PortState::Unknown,
     }
 }
 
 /// The open endpoints that are being examined.
 struct Examination {
-    wire: Wire,
     checks: Arc<Checks>,
     deadline: Instant,
     all: Arc<Semaphore>,
@@ -320,13 +382,6 @@ struct Examination {
 struct Examined {
     known: Known,
     end: ExaminationEnd,
-    over: Over,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Over {
-    Tcp,
-    Udp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,43 +392,35 @@ enum ExaminationEnd {
 }
 
 impl Examination {
-    fn new(wire: Wire, checks: Checks, deadline: Instant) -> Self {
-        let (all, hosts) = (Arc::new(Semaphore::new(CONVERSATIONS)), HashMap::new());
+    fn new(checks: Checks, deadline: Instant) -> Self {
         Self {
-            wire,
             checks: Arc::new(checks),
             deadline,
-            all,
-            hosts,
+            all: Arc::new(Semaphore::new(CONVERSATIONS)),
+            hosts: HashMap::new(),
             tasks: JoinSet::new(),
         }
     }
 
-    /// An open endpoint.
-    fn begin(&mut self, known: Known) {
-        self.begin_over(known, Over::Tcp);
-    }
-
-    /// A port that may be open for UDP.
-    fn begin_datagram(&mut self, known: Known) {
-        self.begin_over(known, Over::Udp);
-    }
-
-    fn begin_over(&mut self, known: Known, over: Over) {
+    /// An open endpoint; over UDP, one that may be.
+    fn begin(&mut self, wire: &Wire, known: Known) {
+        if known.transport() == Transport::Udp && !self.checks.contains(Check::Services) {
+            return;
+        }
         let place = || Arc::new(Semaphore::new(CONVERSATIONS_PER_HOST));
         let host = self
             .hosts
             .entry(known.endpoint().ip())
             .or_insert_with(place)
             .clone();
-        let (all, wire) = (self.all.clone(), self.wire.clone());
+        let (all, wire) = (self.all.clone(), wire.clone());
         let (checks, deadline) = (self.checks.clone(), self.deadline);
         self.tasks.spawn(async move {
             // The host's place first: who waits for it must not keep others from theirs.
             let (_host, _all) = (host.acquire().await, all.acquire().await);
-            match over {
-                Over::Tcp => examine(known, &wire, &checks, deadline).await,
-                Over::Udp => examine_over_udp(known, &wire, deadline).await,
+            match known.transport() {
+                Transport::Tcp => examine(known, &wire, &checks, deadline).await,
+                Transport::Udp => examine_over_udp(known, &wire, deadline).await,
             }
         });
     }
@@ -388,15 +435,13 @@ async fn examine(mut known: Known, wire: &Wire, checks: &Checks, deadline: Insta
                 true => ExaminationEnd::CutShort,
                 false => ExaminationEnd::AllAsked,
             };
-            let over = Over::Tcp;
-            return Examined { known, end, over };
+            return Examined { known, end };
         }
         for together in probes.chunks(QUESTIONS_AT_ONCE) {
             if Instant::now() >= deadline || known.exchanges().len() >= EXCHANGES_LIMIT {
                 return Examined {
                     known,
                     end: ExaminationEnd::CutShort,
-                    over: Over::Tcp,
                 };
             }
             for (probe, reply) in ask_together(wire, together, deadline).await {
@@ -435,7 +480,6 @@ async fn examine_over_udp(mut known: Known, wire: &Wire, deadline: Instant) -> E
     Examined {
         known,
         end: ExaminationEnd::AllAsked,
-        over: Over::Udp,
     }
 }
 

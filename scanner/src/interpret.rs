@@ -2,7 +2,7 @@
 
 use vedette_protocol::{
     Finding, Timestamp,
-    finding::{Confidence, Evidence, FindingPlace, FindingType, Host, Label, PortState},
+    finding::{Confidence, Evidence, FindingPlace, FindingType, Host, Label, PortState, Transport},
     job::{Check, Checks},
 };
 
@@ -19,23 +19,22 @@ use crate::{
 
 /// The observation of a port.
 pub fn port(known: &Known, state: PortState) -> Finding {
-    let confidence = match state {
-        PortState::Open | PortState::Closed => Confidence::Certain,
-        PortState::Filtered | PortState::Unknown => Confidence::Firm,
+    let confidence = match (state, known.transport()) {
+        // All that a forger of a datagram must guess is a port of ours.
+        (PortState::Open, Transport::Udp) => Confidence::Firm,
+        (PortState::Open | PortState::Closed, _) => Confidence::Certain,
+        (PortState::Filtered | PortState::Unknown | PortState::NoAnswer, _) => Confidence::Firm,
     };
     let mut finding = known.finding(FindingType::OpenPort, confidence);
     finding.state = Some(state);
     finding
 }
 
-/// The observation that a host accepts connections on every port, so that its ports say nothing.
-pub(crate) fn accepts_everything(host: &Host) -> Finding {
+/// The observation that a host accepts or answers on every port, so that its ports say nothing.
+pub(crate) fn accepts_everything(host: &Host, transport: Transport) -> Finding {
     let place = FindingPlace {
-        target: host.clone(),
-        port: None,
-        url: None,
-        method: None,
-        parameter: None,
+        transport,
+        ..FindingPlace::host(host.clone())
     };
     Finding::new(FindingType::EveryPortAccepts, place, Confidence::Firm)
 }

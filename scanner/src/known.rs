@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use vedette_protocol::{
-    finding::{Confidence, Finding, FindingPlace, FindingType, Host, Label},
+    finding::{Confidence, Finding, FindingPlace, FindingType, Host, Label, Transport},
     target::HostName,
 };
 
@@ -17,6 +17,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
     endpoint: SocketAddr,
+    transport: Transport,
     name: Option<HostName>,
     exchanges: Vec<(Probe, Reply)>,
 }
@@ -26,9 +27,24 @@ impl Known {
     pub fn open(endpoint: SocketAddr, name: Option<HostName>) -> Self {
         Self {
             endpoint,
+            transport: Transport::Tcp,
             name,
             exchanges: Vec::new(),
         }
+    }
+
+    /// The same place over UDP.
+    #[must_use]
+    pub fn over_udp(self) -> Self {
+        Self {
+            transport: Transport::Udp,
+            ..self
+        }
+    }
+
+    /// Over what it is reached.
+    pub fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// The endpoint.
@@ -144,6 +160,9 @@ impl Known {
     }
 
     fn place(&self) -> FindingPlace {
-        FindingPlace::port(self.host(), self.endpoint.port())
+        FindingPlace {
+            transport: self.transport,
+            ..FindingPlace::port(self.host(), self.endpoint.port())
+        }
     }
 }

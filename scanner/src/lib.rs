@@ -23,6 +23,7 @@ pub mod known;
 pub mod message;
 pub mod packet;
 pub mod parse;
+pub mod payload;
 pub mod plan;
 pub mod probe;
 pub mod recog;
@@ -38,4 +39,4 @@ pub mod worker;
 
 pub use engine::{Aids, Datagrams, EngineError, Event, Scan, Tell, run, run_with};
 pub use plan::Plan;
-pub use wire::{Bounds, Detour, Means};
+pub use wire::{Bounds, Detour, Means, Reticent};

@@ -83,6 +83,12 @@ impl Quote {
         (self.ip.protocol == ip::TCP).then(|| u32::from_be_bytes([a, b, c, d]))
     }
 
+    /// Length and checksum, where it was UDP.
+    pub fn datagram(&self) -> Option<(u16, u16)> {
+        let [.., a, b, c, d] = self.start;
+        (self.ip.protocol == ip::UDP).then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+    }
+
     /// The beginning of a packet.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (ip, rest) = Ip::parse_cut(bytes)?;

@@ -4,7 +4,10 @@
 //! ([`raw`]). Each exchange has a deadline and a bound on what is read. What must stay true: no other file of this
 //! crate connects, nothing here resolves a name, and the only ports that are bound are deaf ones (`raw/deaf.rs`).
 
+mod datagrams;
+mod doubts;
 mod gate;
+mod ledger;
 mod loss;
 mod pace;
 mod raw;
@@ -22,7 +25,7 @@ use std::{
 
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
-use vedette_protocol::Scope;
+use vedette_protocol::{Scope, finding::Transport};
 
 use self::raw::{Each, Field, RawError};
 pub use self::{pace::Bounds, sweep::Hindrance};
@@ -77,6 +80,15 @@ pub enum Detour {
     NotOnEthernet(u64),
 }
 
+/// How much a UDP scan waits for: hosts that refuse so seldom that they set its pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reticent {
+    /// How many hosts.
+    pub hosts: u64,
+    /// How many of their ports are silent so far.
+    pub ports: u64,
+}
+
 /// Answers of the port scan, as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
@@ -92,6 +104,8 @@ pub(crate) struct Batch {
     pub(crate) by_connect: u64,
     /// The means changed.
     pub(crate) detour: Option<Detour>,
+    /// From here on, hosts set the pace.
+    pub(crate) reticent: Option<Reticent>,
 }
 
 impl Batch {
@@ -110,6 +124,7 @@ impl Batch {
             && self.accepting_everything.is_empty()
             && self.asked == 0
             && self.detour.is_none()
+            && self.reticent.is_none()
     }
 }
 
@@ -135,11 +150,13 @@ impl Wire {
     pub(crate) fn sweep(
         &self,
         plan: &Plan,
+        over: Transport,
         asking: Asking,
         tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<Toll, WireError> {
-        let Means::Raw { source } = asking.means else {
-            return self.connect_to(plan.endpoints(), asking, tell);
+        let source = match asking.means {
+            Means::Connect => None,
+            Means::Raw { source } => source,
         };
         let each = match asking.tell {
             Tell::OpenPorts => Each::Open,
@@ -153,40 +170,58 @@ impl Wire {
             each,
             deadline: asking.deadline,
         };
-        let swept = match raw::sweep(&self.gate, field, tell) {
-            Ok(swept) => swept,
+        if asking.means == Means::Connect {
+            return self.connect_to(plan.addresses(), plan, over, field, asking, tell);
+        }
+        let (toll, elsewhere, detour) = match raw::sweep(&self.gate, field, over, tell) {
+            Ok(swept) => {
+                let hosts = swept.elsewhere.len() as u64;
+                (swept.toll, swept.elsewhere, Detour::NotOnEthernet(hosts))
+            }
             Err(RawError::NotPermitted(error)) => {
-                let detour = Some(Detour::NotPermitted(error.raw_os_error().unwrap_or_default()));
-                if tell(Batch {
-                    detour,
-                    ..Batch::default()
-                })
-                .is_break()
-                {
-                    return Ok(Toll::default());
-                }
-                return self.connect_to(plan.endpoints(), asking, tell);
+                let errno = error.raw_os_error().unwrap_or_default();
+                (
+                    Toll::default(),
+                    plan.addresses().to_vec(),
+                    Detour::NotPermitted(errno),
+                )
             }
             Err(RawError::Kernel { source, .. }) => return Err(WireError(source)),
         };
-        if swept.elsewhere.is_empty() {
-            return Ok(swept.toll);
-        }
-        let detour = Some(Detour::NotOnEthernet(swept.elsewhere.len() as u64));
-        if tell(Batch {
-            detour,
+        let told = |detour| Batch {
+            detour: Some(detour),
             ..Batch::default()
-        })
-        .is_break()
-        {
-            return Ok(swept.toll);
+        };
+        if elsewhere.is_empty() || tell(told(detour)).is_break() {
+            return Ok(toll);
         }
-        let elsewhere = plan.endpoints_of(&swept.elsewhere);
-        Ok(swept.toll.and(self.connect_to(elsewhere, asking, tell)?))
+        Ok(toll.and(self.connect_to(&elsewhere, plan, over, field, asking, tell)?))
     }
 
-    /// The connect scan. See [`sweep::sweep`].
+    /// Asks some of the hosts by connecting. See [`sweep::sweep`] and [`datagrams::sweep`].
     fn connect_to(
+        &self,
+        hosts: &[IpAddr],
+        plan: &Plan,
+        over: Transport,
+        field: Field<'_>,
+        asking: Asking,
+        tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+    ) -> Result<Toll, WireError> {
+        match over {
+            Transport::Tcp => self.connect_tcp(plan.endpoints_of(hosts), asking, tell),
+            Transport::Udp => {
+                let field = Field {
+                    addresses: hosts,
+                    ..field
+                };
+                let toll = datagrams::sweep(&self.gate, field, asking.bounds, tell);
+                toll.map_err(|errno| WireError(errno.into()))
+            }
+        }
+    }
+
+    fn connect_tcp(
         &self,
         endpoints: impl Iterator<Item = SocketAddr>,
         asking: Asking,
@@ -281,7 +316,7 @@ mod tests {
             connections: 256,
             rate: None,
         };
-        let toll = wire.connect_to(endpoints.into_iter(), asking(bounds, deadline), &mut |batch| {
+        let toll = wire.connect_tcp(endpoints.into_iter(), asking(bounds, deadline), &mut |batch| {
             told.extend(batch.answers);
             ControlFlow::Continue(())
         });
@@ -370,7 +405,7 @@ mod tests {
         };
         let begun = Instant::now();
         let deadline = begun + Duration::from_secs(20);
-        wire.connect_to(endpoints, asking(bounds, deadline), &mut |_| {
+        wire.connect_tcp(endpoints, asking(bounds, deadline), &mut |_| {
             ControlFlow::Continue(())
         })
         .unwrap();
@@ -391,7 +426,7 @@ mod tests {
         };
         let begun = Instant::now();
         let mut told = 0;
-        wire.connect_to(
+        wire.connect_tcp(
             endpoints,
             asking(bounds, begun + Duration::from_millis(300)),
             &mut |batch| {

@@ -243,8 +243,8 @@ impl Basket {
     fn add(&mut self, event: Event) -> Option<WorkerEvent> {
         match event {
             Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
-            // A worker connects in any case.
-            Event::Detour(_) => None,
+            // A worker connects in any case, and over TCP.
+            Event::Detour(_) | Event::Reticent(_) => None,
             Event::Found(finding) => {
                 self.0.push(finding);
                 if self.0.len() >= FINDINGS_PER_EVENT {

@@ -42,7 +42,7 @@ fn table(findings: &[StoredFinding]) -> Table {
     let mut table = Table::list(["SEVERITY", "TARGET", "PORT", "WHAT", "WHERE", "FIRST SEEN"]);
     for stored in findings {
         let finding = &stored.finding;
-        let port = finding.port.map_or_else(String::new, |port| port.to_string());
+        let port = finding.port_shown().unwrap_or_default();
         let place = finding.url.as_ref().map(|url| url.as_str()).unwrap_or_default();
         table.row([
             &finding.severity.to_string(),

@@ -156,7 +156,10 @@ pub(super) async fn show(
 /// A finding in a list.
 pub(super) fn row(found: &StoredFinding) -> FindingRow {
     let finding = &found.finding;
-    let port = finding.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let port = finding
+        .port_shown()
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     let path = finding.url.as_ref().map(ToString::to_string).unwrap_or_default();
     FindingRow {
         link: format!("/findings/{}/{}", found.appliance, finding.id),
@@ -198,7 +201,7 @@ fn facts(found: &StoredFinding) -> Vec<(&'static str, String)> {
         ("Type", finding.type_.to_string()),
         ("Host", finding.target.to_string()),
     ];
-    facts.extend(finding.port.map(|port| ("Port", port.to_string())));
+    facts.extend(finding.port_shown().map(|port| ("Port", port)));
     facts.extend(
         finding
             .method

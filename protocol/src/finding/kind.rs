@@ -65,6 +65,31 @@ pub enum PortState {
     Filtered,
     /// Not known because of us: it was not tried, or not often enough.
     Unknown,
+    /// Over UDP, nothing answers: a filter, or a service that the question says nothing to.
+    #[serde(rename = "no-answer")]
+    NoAnswer,
+}
+
+/// Over what a port is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// By connections.
+    #[default]
+    Tcp,
+    /// By datagrams.
+    Udp,
+}
+
+impl Transport {
+    /// Its name, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
 }
 
 macro_rules! types {
@@ -300,7 +325,8 @@ by_name!(
     PortState::Open = "open",
     PortState::Closed = "closed",
     PortState::Filtered = "filtered",
-    PortState::Unknown = "unknown"
+    PortState::Unknown = "unknown",
+    PortState::NoAnswer = "no-answer"
 );
 by_name!(
     Kind,

@@ -6,14 +6,14 @@ use vedette_protocol::finding::{DeviceKind, Evidence, FindingType, Label, Source
 
 use super::{
     device::Fact,
-    question::{Cookie, DNS, LLMNR, MDNS, NETBIOS, Own, PUBLIC, Question, SNMP, system_objects},
+    question::{Cookie, DNS, LLMNR, MDNS, NETBIOS, Own, PUBLIC, Question, SNMP},
     signs,
 };
 use crate::{
     message::{
         dns::{self, Record},
         netbios,
-        snmp::{self, Value},
+        snmp::{self, Value, system_objects},
     },
     packet::{Icmp, Icmpv6, Quote, Tcp, icmp, icmpv6, tcp::Flags},
     topology::trace,

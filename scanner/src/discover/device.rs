@@ -223,7 +223,7 @@ impl Device {
         };
         for ((type_, port), evidence) in &self.weaknesses {
             let place = match port {
-                Some(port) => FindingPlace::port(address.into(), *port),
+                Some(port) => FindingPlace::udp(address.into(), *port),
                 None => place(),
             };
             let mut finding = Finding::new(*type_, place, Confidence::Certain);

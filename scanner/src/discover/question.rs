@@ -12,7 +12,7 @@ use crate::{
     message::{
         dns::{self, Asked},
         netbios,
-        snmp::{self, Ask, ObjectId},
+        snmp::{self, Ask, ObjectId, system_objects},
     },
     packet::{Ends, Icmp, Icmpv6, Tcp, ip, tcp::Flags},
     topology::tables::Table,
@@ -221,12 +221,6 @@ impl Question {
             bytes: segment.segment(Ends::between(source, host)?, &[]),
         })
     }
-}
-
-/// sysDescr, sysName and sysServices (RFC 3418).
-pub(crate) fn system_objects() -> [ObjectId; 3] {
-    ["1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.7.0"]
-        .map(|object| object.parse().expect("a literal object"))
 }
 
 /// The community that agents come with.

@@ -120,6 +120,12 @@ impl fmt::Display for ObjectId {
     }
 }
 
+/// sysDescr, sysName and sysServices (RFC 3418).
+pub(crate) fn system_objects() -> [ObjectId; 3] {
+    ["1.3.6.1.2.1.1.1.0", "1.3.6.1.2.1.1.5.0", "1.3.6.1.2.1.1.7.0"]
+        .map(|object| object.parse().expect("a literal object"))
+}
+
 /// The message that asks for objects.
 pub fn question(ask: Ask, community: &str, id: i32, objects: &[ObjectId]) -> Vec<u8> {
     let bindings = objects.iter().map(|object| {

@@ -11,15 +11,20 @@ pub(crate) const SERVICE: Service = Service {
     recognise,
     datagram: Some(Datagram {
         ports: &[161, 1161],
-        question: || question("").say,
+        question: || discovery(ID),
         recognise: parse_report,
     }),
 };
 
 fn question(_: &str) -> Question {
+    Question::saying(discovery(ID))
+}
+
+/// The message by which version 3 has strangers begin, under a number that is positive.
+pub(crate) fn discovery(id: [u8; 2]) -> Vec<u8> {
     let empty = || write(OCTETS, b"");
     let header = [
-        write(INTEGER, ID),
+        write(INTEGER, &id),
         write(INTEGER, &[0, 0xff, 0xe3]),
         // Reportable, neither authenticated nor private.
         write(OCTETS, &[4]),
@@ -34,7 +39,7 @@ fn question(_: &str) -> Question {
         empty(),
     ];
     let get = [
-        write(INTEGER, ID),
+        write(INTEGER, &id),
         write(INTEGER, &[0]),
         write(INTEGER, &[0]),
         write(SEQUENCE, b""),
@@ -46,7 +51,7 @@ fn question(_: &str) -> Question {
         write(OCTETS, &write(SEQUENCE, &security.concat())),
         write(SEQUENCE, &scoped.concat()),
     ];
-    Question::saying(write(SEQUENCE, &message.concat()))
+    write(SEQUENCE, &message.concat())
 }
 
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {
@@ -65,7 +70,7 @@ pub fn parse_report(bytes: &[u8]) -> Option<Identity> {
     let (engine, _) = inside(security, OCTETS)?;
     // Who only repeats the question names no engine.
     let [a, b, c, d, ..] = engine else { return None };
-    if version != VERSION_3 || id != ID {
+    if version != VERSION_3 || *id != ID {
         return None;
     }
     let maker = u32::from_be_bytes([*a, *b, *c, *d]) & 0x7fff_ffff;
@@ -82,7 +87,7 @@ const MAKERS: &[(u32, &str)] = &[
     (9, "Cisco SNMP agent"),
     (2636, "Juniper SNMP agent"),
 ];
-const ID: &[u8] = &[0x56, 0x44];
+const ID: [u8; 2] = [0x56, 0x44];
 const VERSION_3: &[u8] = &[3];
 const USER_SECURITY: &[u8] = &[3];
 const GET: u8 = 0xa0;

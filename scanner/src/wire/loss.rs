@@ -22,6 +22,7 @@
 pub(crate) struct Loss {
     answers: [u64; MOST_ATTEMPTS as usize],
     made: u8,
+    heard: bool,
 }
 
 impl Loss {
@@ -37,6 +38,11 @@ impl Loss {
         self.answers[usize::from(attempt - 1)] += 1;
     }
 
+    /// Something came back of which it is not known how much should have: the road bears something.
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+    }
+
     /// How often to ask what is silent: until an open port is missed with less than [`MISS_GOAL`].
     pub(crate) fn attempts(&self) -> u8 {
         if self.answers[0] == 0 {
@@ -50,7 +56,7 @@ impl Loss {
     /// The chance that an open port was silent to so many attempts. Of a road on which nothing ever came back,
     /// nothing is known: then each attempt was lost as likely as not.
     pub(crate) fn miss(&self, attempts: u8) -> f64 {
-        if self.answers[0] == 0 {
+        if self.answers[0] == 0 && !self.heard {
             0.5_f64.powi(attempts.into())
         } else {
             self.all_lost(attempts)
@@ -87,6 +93,11 @@ mod tests {
         assert!((loss.all_lost(1) - 0.05).abs() < f64::EPSILON);
         assert_eq!(loss.attempts(), UNKNOWN_ATTEMPTS);
         assert!((loss.miss(2) - 0.25).abs() < f64::EPSILON, "nothing is known");
+        loss.heard();
+        assert!(
+            (loss.miss(1) - 0.05).abs() < f64::EPSILON,
+            "that it bears anything is known"
+        );
         for _ in 0..1000 {
             loss.answered(1);
         }

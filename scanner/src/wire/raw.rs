@@ -9,8 +9,8 @@
 mod card;
 mod chapter;
 mod cookie;
+mod datagram;
 mod deaf;
-mod ledger;
 mod limit;
 mod neighbours;
 mod permutation;
@@ -27,10 +27,13 @@ use std::{
     time::Instant,
 };
 
+use vedette_protocol::finding::Transport;
+
 use self::{
     card::Card,
     chapter::{Ending, Shared},
     cookie::Cookies,
+    datagram::Datagram,
     deaf::DeafPorts,
     neighbours::Neighbours,
     question::Question,
@@ -88,10 +91,11 @@ pub(super) enum RawError {
     },
 }
 
-/// Asks each pair of the field whether it is open, over TCP.
+/// Asks each pair of the field whether it is open.
 pub(super) fn sweep(
     gate: &Gate,
     field: Field<'_>,
+    over: Transport,
     tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<Swept, RawError> {
     // Whether raw sockets are to be had at all is told before anything else happens.
@@ -105,10 +109,29 @@ pub(super) fn sweep(
         .transpose();
     let own = own.map_err(|source| refused("taking source ports", source))?;
     let first = own.as_ref().map_or(ALONE, DeafPorts::first);
-    let question = Syn::new(cookies.clone(), first, SOURCE_PORTS);
+    match over {
+        Transport::Tcp => {
+            let question = Syn::new(cookies.clone(), first, SOURCE_PORTS);
+            ask(&question, &cookies, gate, field, tell)
+        }
+        Transport::Udp => {
+            let question = Datagram::new(cookies.clone(), first, SOURCE_PORTS);
+            ask(&question, &cookies, gate, field, tell)
+        }
+    }
+}
+
+/// Asks it, chapter by chapter.
+fn ask<Q: Question>(
+    question: &Q,
+    cookies: &Cookies,
+    gate: &Gate,
+    field: Field<'_>,
+    tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
+) -> Result<Swept, RawError> {
     let mut survey = Survey::begin(gate, field, question.filter())?;
     let mut swept = Swept::default();
-    let mut shared = Shared::new(&field);
+    let mut shared = Shared::new(&field, question.refusals());
     let mut left = field.addresses.iter().copied();
     loop {
         let ground = survey.chapter(&mut left, &mut swept.elsewhere, tell)?;
@@ -116,8 +139,8 @@ pub(super) fn sweep(
             break;
         }
         let ending = chapter::scan(
-            &question,
-            &cookies,
+            question,
+            cookies,
             &mut shared,
             ground,
             &mut survey.cards,

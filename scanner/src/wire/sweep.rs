@@ -51,6 +51,8 @@ pub enum Hindrance {
     Shortage,
     /// Time was up.
     Deadline,
+    /// The host refuses so seldom that what its silence means was not found out.
+    Reticent,
 }
 
 /// What a sweep cost, and what it learnt of the road.
@@ -459,20 +461,20 @@ impl<'a> Sweep<'a> {
 }
 
 /// Lets attempts through at a rate, saving up no more than a millisecond's worth.
-struct Rate {
+pub(super) struct Rate {
     interval: Duration,
     next: Instant,
 }
 
 impl Rate {
-    fn new(per_second: u32) -> Self {
+    pub(super) fn new(per_second: u32) -> Self {
         Self {
             interval: Duration::from_secs(1) / per_second.max(1),
             next: Instant::now(),
         }
     }
 
-    fn may_send(&mut self, now: Instant) -> bool {
+    pub(super) fn may_send(&mut self, now: Instant) -> bool {
         if now < self.next {
             return false;
         }

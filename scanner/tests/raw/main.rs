@@ -3,4 +3,5 @@
 
 mod hostile;
 mod states;
+mod udp;
 mod wire;

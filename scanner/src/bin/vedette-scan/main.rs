@@ -9,6 +9,7 @@ mod progress;
 mod resolve;
 mod scan;
 mod subcommand;
+mod udp;
 
 use std::process::ExitCode;
 

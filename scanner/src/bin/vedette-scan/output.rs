@@ -76,7 +76,10 @@ fn report_line(report: &Report) -> serde_json::Result<Value> {
 }
 
 fn table(mut rows: Vec<Finding>) -> String {
-    let order = |finding: &Finding| (finding.target.clone(), finding.port, finding.kind, finding.type_);
+    let order = |finding: &Finding| {
+        let place = (finding.target.clone(), finding.transport, finding.port);
+        (place, finding.kind, finding.type_)
+    };
     rows.sort_by_key(order);
     let width = rows
         .iter()
@@ -84,16 +87,16 @@ fn table(mut rows: Vec<Finding>) -> String {
         .max()
         .unwrap_or_default()
         .max("TARGET".len());
-    let mut text = format!("{:width$}  {:>5}  {:8}  WHAT\n", "TARGET", "PORT", "STATE");
+    let mut text = format!("{:width$}  {:>9}  {:9}  WHAT\n", "TARGET", "PORT", "STATE");
     for row in &rows {
-        let port = row.port.map(|port| port.to_string()).unwrap_or_default();
+        let port = row.port_shown().unwrap_or_default();
         let state = match (row.state, row.kind) {
             (Some(state), _) => state.to_string(),
             (None, Kind::Weakness) => row.severity.to_string(),
             (None, Kind::Port | Kind::Service | Kind::Host | Kind::Link) => String::new(),
         };
         let line = format!(
-            "{:width$}  {port:>5}  {state:8}  {}",
+            "{:width$}  {port:>9}  {state:9}  {}",
             row.target.as_str(),
             what(row)
         );

@@ -8,7 +8,7 @@ use vedette_protocol::{
     job::{Check, Checks},
     target::PortSet,
 };
-use vedette_scanner::{Aids, Datagrams, Detour, Event, Scan, Tell, recog::Recog, run_with};
+use vedette_scanner::{Aids, Datagrams, Detour, Event, Reticent, Scan, Tell, recog::Recog, run_with};
 
 use crate::{flags::What, output::Output, progress::Meter, resolve, subcommand::Ended};
 
@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     checks: Checks,
     /// The ports that it looks at unless told otherwise.
     ports: PortSet,
+    /// The UDP ports that it was told to look at.
+    udp: Option<PortSet>,
     /// What helps to recognise services.
     aids: Aids,
 }
@@ -28,6 +30,7 @@ impl Asked {
         Self {
             checks: checks.to_vec().try_into().expect("a list that is not empty"),
             ports,
+            udp: None,
             aids: Aids::default(),
         }
     }
@@ -37,8 +40,14 @@ impl Asked {
         let aids = Aids {
             fingerprints: Arc::new(fingerprints),
             datagrams: Datagrams::WhereAtHome,
+            udp: None,
         };
         Self { aids, ..self }
+    }
+
+    /// On these UDP ports as well.
+    pub(crate) fn over_udp(self, udp: Option<PortSet>) -> Self {
+        Self { udp, ..self }
     }
 
     /// With the ports as a list in text.
@@ -54,25 +63,32 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
         .build()?;
     let ended = runtime.block_on(async {
         let names = resolve::names(what.targets.iter().chain(&what.exclude)).await?;
-        let ports = what.ports.clone().unwrap_or_else(|| asked.ports.clone());
-        let scope = Scope::new(&what.targets, &what.exclude, &names, ports);
-        let endpoints = scope
-            .addresses()
-            .take(FEW)
-            .count()
-            .saturating_mul(scope.ports().len());
+        let scope = |ports: &PortSet| Scope::new(&what.targets, &what.exclude, &names, ports.clone());
+        let tcp = match (&what.ports, &asked.udp) {
+            (Some(ports), _) => scope(ports),
+            (None, None) => scope(&asked.ports),
+            // Who names UDP ports alone means them alone.
+            (None, Some(_)) => Scope::new(&[], &[], &[], asked.ports.clone()),
+        };
+        let udp = asked.udp.as_ref().map(scope);
+        let endpoints = |scope: &Scope| {
+            let hosts = scope.addresses().take(FEW + 1).count();
+            hosts.saturating_mul(scope.ports().len())
+        };
+        let few = udp.iter().chain([&tcp]).map(endpoints).sum::<usize>() <= FEW;
+        let named = what.ports.is_some() || asked.udp.is_some();
         let scan = Scan {
-            scope,
+            scope: tcp,
             checks: asked.checks.clone(),
             now: Timestamp::now(),
             time: what.time,
             means: what.means(),
             bounds: what.bounds(),
-            tell: if what.ports.is_some() && endpoints <= FEW {
-                Tell::EveryPort
-            } else {
-                Tell::OpenPorts
-            },
+            tell: if named && few { Tell::EveryPort } else { Tell::OpenPorts },
+        };
+        let aids = Aids {
+            udp,
+            ..asked.aids.clone()
         };
         let mut output = Output::new(what.json, io::stdout().lock());
         let mut meter = Meter::new();
@@ -83,11 +99,14 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
                     Event::Found(finding) => output.finding(finding)?,
                     Event::Progress(progress) => meter.show(progress),
                     Event::Detour(detour) => meter.say(&in_words(detour)),
+                    Event::Reticent(Reticent { hosts, ports }) => meter.say(&format!(
+                        "{ports} UDP ports of {hosts} hosts are silent so far; asked again at the pace at which the hosts tell of closed ones"
+                    )),
                 }
             }
             Ok::<_, io::Error>(())
         };
-        let (ended, printed) = tokio::join!(run_with(scan, asked.aids.clone(), tell), printing);
+        let (ended, printed) = tokio::join!(run_with(scan, aids, tell), printing);
         meter.clear();
         let report = ended?;
         printed?;

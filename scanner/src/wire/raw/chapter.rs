@@ -1,4 +1,5 @@
 //! The loop of a raw scan: receives, says thanks, asks for neighbours, asks for ports, sleeps; until all is known.
+//! Where hosts refuse by ICMP, it goes on until what is silent is known to be silent of itself ([`Doubts`]).
 //!
 //! One thread does all of it, so that there is no lock and no queue between sending and receiving. Hosts whose
 //! neighbour answers late are scanned in a part of their own, behind those that answered at once.
@@ -15,19 +16,20 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     Each, Field, Ground,
     card::{Card, Frames, Sent},
-    cookie::Cookies,
-    ledger::{Ledger, Pair},
+    cookie::{Cookies, EPOCHS},
     limit::Limit,
     neighbours::{self, Neighbours},
     permutation::Permutation,
-    question::{Envelope, Moment, Paced, Question, Says, Verdict},
+    question::{Envelope, Moment, Question, Refusals, Says, Verdict},
     speed::{EPOCH, Speed},
 };
 use crate::{
     packet::{Body, Ends, Icmpv6, Packet, Payload, parse},
     wire::{
         Batch, Toll,
-        loss::Loss,
+        doubts::{self, Doubts},
+        ledger::{Ledger, Pair},
+        loss::{Loss, MOST_ATTEMPTS},
         sweep::{Answer, Hindrance},
     },
 };
@@ -51,9 +53,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(field: &Field<'_>) -> Self {
+    pub(super) fn new(field: &Field<'_>, refusals: Refusals) -> Self {
         let begun = Instant::now();
-        let speed = Speed::new(field.rate.map(f64::from), 0);
+        let rate = match refusals {
+            Refusals::ByProtocol => field.rate,
+            // Few answers, and nothing that would show that the road bears more.
+            Refusals::ByIcmp => Some(field.rate.unwrap_or(BLIND)),
+        };
+        let speed = Speed::new(rate.map(f64::from), 0);
         let limit = Limit::new(speed.per_second(), Duration::ZERO);
         Self {
             begun,
@@ -98,6 +105,8 @@ pub(super) fn scan<Q: Question>(
         field,
         tell,
         ledger: Ledger::open(Vec::new(), field.ports),
+        doubts: Doubts::default(),
+        asked_all: false,
         frames,
         thanks: VecDeque::new(),
         batch: Batch::default(),
@@ -116,6 +125,7 @@ pub(super) fn scan<Q: Question>(
         }
         chapter.ledger = Ledger::open(hosts, field.ports);
         chapter.ask_all(seed);
+        chapter.doubt_silence();
         chapter.close_part();
     }
     chapter.leave(&waiting);
@@ -135,6 +145,10 @@ struct Chapter<'a, Q> {
     tell: &'a mut dyn FnMut(Batch) -> ControlFlow<()>,
     /// Of the hosts that are being asked.
     ledger: Ledger,
+    /// Of those, the ones that may be silent for having refused too often.
+    doubts: Doubts,
+    /// Each of their pairs was asked as often as it takes.
+    asked_all: bool,
     /// For each card.
     frames: Vec<Queue>,
     /// What is to be said before anything is asked.
@@ -193,7 +207,12 @@ impl<Q: Question> Chapter<'_, Q> {
     /// Asks every pair, and those that are silent again, as often as it takes.
     fn ask_all(&mut self, seed: u64) {
         let mut attempt = 0;
-        while !self.over && self.ledger.unanswered() > 0 && attempt < self.shared.loss.attempts() {
+        let most = match self.question.refusals() {
+            Refusals::ByProtocol => MOST_ATTEMPTS,
+            Refusals::ByIcmp => DOUBTING - 1,
+        };
+        self.asked_all = false;
+        while !self.over && self.ledger.unanswered() > 0 && attempt < self.shared.loss.attempts().min(most) {
             attempt += 1;
             self.shared.loss.asked(attempt);
             let (_, epoch) = self.shared.now();
@@ -214,6 +233,24 @@ impl<Q: Question> Chapter<'_, Q> {
         if self.ledger.unanswered() > 0 {
             let miss = self.shared.loss.miss(attempt);
             self.shared.toll.miss = self.shared.toll.miss.max(miss);
+        }
+        self.asked_all = !self.over;
+    }
+
+    /// Asks hosts that refuse by ICMP, at their pace, until each silence is explained.
+    fn doubt_silence(&mut self) {
+        if self.over || self.question.refusals() == Refusals::ByProtocol {
+            return;
+        }
+        let doubted = self.ledger.doubted();
+        if doubted.is_empty() {
+            return;
+        }
+        self.batch.reticent = Some(self.ledger.reticence(&doubted));
+        let now = self.shared.now().0;
+        self.doubts = Doubts::open(doubted.into_iter(), now);
+        while !self.over && !self.doubts.is_settled() {
+            self.turn(None);
         }
     }
 
@@ -238,6 +275,8 @@ impl<Q: Question> Chapter<'_, Q> {
                 if let Some(frame) = hop.question(self.cards[hop.card].mac) {
                     self.frames[hop.card].push(&frame, None);
                 }
+            } else if let Some((pair, at)) = self.next_doubt(now) {
+                self.write(pair, at);
             } else if let Some(pass) = &mut pass {
                 match self.next(pass) {
                     Next::Pair(pair) => self.write(pair, moment(pass)),
@@ -273,6 +312,16 @@ impl<Q: Question> Chapter<'_, Q> {
             }
         }
         Next::Later
+    }
+
+    /// The next pair of which it is in doubt what its silence means.
+    fn next_doubt(&mut self, now: Duration) -> Option<(Pair, Moment)> {
+        let ledger = &self.ledger;
+        let silent = |host, place| ledger.silent_at(host, place);
+        let asked = self.doubts.ask(now, silent)?;
+        let address = ledger.hosts()[asked.host].address;
+        let at = Moment::new(DOUBTING, asked.round.into());
+        Some((ledger.pair(address, asked.port)?, at))
     }
 
     fn write(&mut self, pair: Pair, at: Moment) {
@@ -360,7 +409,9 @@ impl<Q: Question> Chapter<'_, Q> {
                 card: at,
                 own,
                 epoch,
+                now: self.shared.begun.elapsed(),
                 ledger: &mut self.ledger,
+                doubts: &mut self.doubts,
                 neighbours: &mut self.neighbours,
                 loss: &mut self.shared.loss,
                 speed: &mut self.shared.speed,
@@ -436,39 +487,18 @@ impl<Q: Question> Chapter<'_, Q> {
     /// What is silent now stays silent: tells it.
     fn close_part(&mut self) {
         for host in 0..self.ledger.hosts().len() {
-            let address = self.ledger.hosts()[host].address;
             let hop = self.neighbours.at(self.ledger.hosts()[host].hop);
-            let gone = self.frames[hop.card].gone;
-            let silence = match (gone, self.over) {
-                (true, _) => Answer::NotAsked(Hindrance::NoRoute),
-                (false, true) => Answer::NotAsked(Hindrance::Deadline),
-                (false, false) => Answer::Silent,
+            let stopped = match (self.frames[hop.card].gone, self.over && !self.asked_all) {
+                (true, _) => Some(Hindrance::NoRoute),
+                (false, true) => Some(Hindrance::Deadline),
+                (false, false) => None,
             };
-            let never = match (gone, self.over) {
-                (false, false) => Answer::NotAsked(Hindrance::Forbidden),
-                (..) => silence,
-            };
-            match self.field.each {
-                Each::Every => {
-                    for (port, sent) in self.ledger.silent_ports(host) {
-                        let answer = if sent { silence } else { never };
-                        self.batch.answers.push((SocketAddr::new(address, port), answer));
-                        self.batch.asked += u64::from(!sent);
-                    }
-                }
-                Each::Open => {
-                    let (sent, unsent) = self.ledger.silent(host);
-                    for (count, answer) in [(sent, silence), (unsent, never)] {
-                        if count > 0 {
-                            self.batch.counts.push((address, answer, count));
-                        }
-                    }
-                    self.batch.asked += unsent;
-                }
-            }
+            self.ledger
+                .tell_silence(host, stopped, &self.doubts, self.field.each, &mut self.batch);
         }
         self.tell_now();
         self.ledger = Ledger::open(Vec::new(), self.field.ports);
+        self.doubts = Doubts::default();
     }
 
     /// Hosts that were not scanned: nobody answers for them, or time was up.
@@ -521,7 +551,9 @@ struct Inbox<'a, Q> {
     card: usize,
     own: crate::packet::Mac,
     epoch: u64,
+    now: Duration,
     ledger: &'a mut Ledger,
+    doubts: &'a mut Doubts,
     neighbours: &'a mut Neighbours,
     loss: &'a mut Loss,
     speed: &'a mut Speed,
@@ -570,13 +602,27 @@ impl<Q: Question> Inbox<'_, Q> {
         };
         let thanks = self.question.thanks(packet, &verdict);
         self.say(thanks);
+        if verdict.says == Says::Closed && verdict.at.attempt == DOUBTING {
+            let (host, _) = self.ledger.parts(pair);
+            self.doubts
+                .refused(host, verdict.port, verdict.at.epoch, self.now);
+        }
         let Some(book) = self.ledger.answer(pair) else {
             return;
         };
-        self.loss.answered(verdict.at.attempt);
-        let by_host = verdict.says != Says::Unreachable;
-        if by_host || self.question.pace() == Paced::ByAnswersAndErrors {
-            self.speed.answered(verdict.at.epoch, self.epoch);
+        match (self.question.refusals(), verdict.says) {
+            (Refusals::ByProtocol, Says::Open | Says::Closed) => {
+                self.loss.answered(verdict.at.attempt);
+                self.speed.answered(verdict.at.epoch, self.epoch);
+            }
+            (Refusals::ByProtocol, Says::Unreachable) | (Refusals::ByIcmp, Says::Open) => {
+                self.loss.answered(verdict.at.attempt);
+            }
+            // Whether it came at the first attempt says more of the host than of the road.
+            (Refusals::ByIcmp, Says::Closed | Says::Unreachable) => self.loss.heard(),
+        }
+        if verdict.says == Says::Closed {
+            book.control = Some(verdict.port);
         }
         let (count, told, answer) = match verdict.says {
             Says::Open => (&mut book.counts.open, &mut book.told.open, Answer::Open),
@@ -631,3 +677,8 @@ const IDLE: Duration = Duration::from_millis(5);
 const BREATH: Duration = Duration::from_millis(1);
 const FUTILE: u32 = 16;
 const MOST_THANKS: usize = 4096;
+/// Whose source port says that silence is in doubt: none of the attempts before it.
+const DOUBTING: u8 = MOST_ATTEMPTS;
+const _: () = assert!(doubts::ROUNDS <= EPOCHS, "a round is told by an epoch");
+/// Datagrams in a second, unless a limit says what the road bears.
+const BLIND: u32 = 10_000;

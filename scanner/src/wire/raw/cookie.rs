@@ -44,6 +44,24 @@ impl Cookies {
         (self.sequence(asked) == sequence).then_some(asked)
     }
 
+    /// The numbers that a question may have had, by epoch.
+    pub(super) fn candidates(
+        &self,
+        host: IpAddr,
+        port: u16,
+        from: u16,
+    ) -> impl Iterator<Item = (u8, u32)> + '_ {
+        (0..EPOCHS).map(move |epoch| {
+            let asked = Asked {
+                host,
+                port,
+                from,
+                epoch,
+            };
+            (epoch, self.sequence(asked))
+        })
+    }
+
     /// A number for other purposes of the same scan.
     pub(super) fn number(&self, purpose: &str) -> u64 {
         self.0.hash_one(purpose)

@@ -19,15 +19,18 @@ pub(super) trait Question {
     /// Which packets may be answers.
     fn filter(&self) -> Vec<Vec<Test>>;
 
-    /// Whether hosts answer by ICMP, of which they send few.
-    fn pace(&self) -> Paced;
+    /// How hosts say no.
+    fn refusals(&self) -> Refusals;
 }
 
-/// By what the speed is measured.
+/// How hosts say that a port is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paced {
-    ByAnswers,
-    ByAnswersAndErrors,
+pub(super) enum Refusals {
+    /// By the protocol itself: whenever the road brings it.
+    ByProtocol,
+    /// By ICMP, of which hosts send few: then how many come says nothing of the road, and silence nothing of a port
+    /// until the host has shown that it would have said no ([`Doubts`](super::doubts::Doubts)).
+    ByIcmp,
 }
 
 /// From whom to whom.

@@ -7,7 +7,7 @@
 use super::{
     card::Frames,
     cookie::{Asked, Cookies},
-    question::{Envelope, Moment, Paced, Question, Says, Verdict},
+    question::{Envelope, Moment, Question, Refusals, Says, Verdict},
 };
 use crate::packet::{
     Body, Ends, Ethernet, Icmp, Icmpv6, Ip, Packet, Payload, Quote, Tcp, checksum::Checksum, ethernet,
@@ -144,8 +144,8 @@ impl Question for Syn {
         ]
     }
 
-    fn pace(&self) -> Paced {
-        Paced::ByAnswers
+    fn refusals(&self) -> Refusals {
+        Refusals::ByProtocol
     }
 }
 

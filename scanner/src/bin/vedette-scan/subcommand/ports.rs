@@ -2,12 +2,20 @@
 
 use vedette_protocol::{job::Check, target::PortSet};
 
-use super::{Subcommand, no_flags};
-use crate::scan::{Asked, scan};
+use super::Subcommand;
+use crate::{
+    scan::{Asked, scan},
+    udp,
+};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "ports",
-    about: "Which TCP ports are open (default: all of them)",
-    flags: no_flags,
-    run: |what, _| scan(what, &Asked::of(&[Check::Ports], PortSet::all())),
+    about: "Which ports are open (default: all of TCP, none of UDP)",
+    flags: udp::flag,
+    run: |what, matches| {
+        scan(
+            what,
+            &Asked::of(&[Check::Ports], PortSet::all()).over_udp(udp::asked(matches)),
+        )
+    },
 };

@@ -6,16 +6,19 @@ use super::Subcommand;
 use crate::{
     fingerprints,
     scan::{Asked, scan},
+    udp,
 };
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "services",
     about: "What answers on open ports: service, product, version",
-    flags: fingerprints::flag,
+    flags: |command| udp::flag(fingerprints::flag(command)),
     run: |what, matches| {
         scan(
             what,
-            &Asked::on(&[Check::Ports, Check::Services], PORTS).thorough(fingerprints::load(matches)?),
+            &Asked::on(&[Check::Ports, Check::Services], PORTS)
+                .thorough(fingerprints::load(matches)?)
+                .over_udp(udp::asked(matches)),
         )
     },
 };

@@ -4,7 +4,14 @@
 //! A pair's number is host * ports + port. What must stay true: each pair is told at most once, whatever comes how
 //! often, and a pair that was never sent is never told as silent.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    Batch, Reticent,
+    doubts::{Doubts, Silence},
+    raw::Each,
+    sweep::{Answer, Hindrance},
+};
 
 /// The books of one chapter of a scan.
 #[derive(Debug)]
@@ -28,6 +35,8 @@ pub(super) struct HostBook {
     pub(super) counts: Counts,
     /// Pairs of each state that were told already.
     pub(super) told: Counts,
+    /// A port that it said is closed.
+    pub(super) control: Option<u16>,
     /// It has been said that it accepts on every port.
     pub(super) exposed: bool,
 }
@@ -58,6 +67,7 @@ impl Ledger {
             asked: 0,
             counts: Counts::default(),
             told: Counts::default(),
+            control: None,
             exposed: false,
         };
         let pairs = hosts.len() as u64 * ports.len() as u64;
@@ -99,6 +109,12 @@ impl Ledger {
         Some(host as u64 * self.ports.len() as u64 + place)
     }
 
+    /// The port at a place of a host, and the number of the pair; none where there is no such place.
+    pub(super) fn at(&self, host: usize, place: usize) -> Option<(u16, Pair)> {
+        let port = self.ports.get(place)?;
+        Some((*port, host as u64 * self.ports.len() as u64 + place as u64))
+    }
+
     pub(super) fn is_answered(&self, pair: Pair) -> bool {
         self.answered.has(pair)
     }
@@ -131,19 +147,73 @@ impl Ledger {
         self.pairs() - self.answered.count()
     }
 
-    /// The ports of a host that have no answer, and whether they were asked at all.
-    pub(super) fn silent_ports(&self, host: usize) -> impl Iterator<Item = (u16, bool)> + '_ {
+    /// The ports of a host that have no answer, each with its place, and whether they were asked at all.
+    pub(super) fn silent_ports(&self, host: usize) -> impl Iterator<Item = (usize, u16, bool)> + '_ {
         let first = host as u64 * self.ports.len() as u64;
         (first..)
-            .zip(&self.ports)
+            .zip(self.ports.iter().enumerate())
             .filter(|(pair, _)| !self.answered.has(*pair))
-            .map(|(pair, port)| (*port, self.sent.has(pair)))
+            .map(|(pair, (place, port))| (place, *port, self.sent.has(pair)))
+    }
+
+    /// The port at a place of a host, and whether it has no answer; none where there is no such place.
+    pub(super) fn silent_at(&self, host: usize, place: usize) -> Option<(u16, bool)> {
+        let (port, pair) = self.at(host, place)?;
+        Some((port, !self.answered.has(pair)))
+    }
+
+    /// The hosts that refused a port and are silent on others: each with the port that it refused.
+    pub(super) fn doubted(&self) -> Vec<(usize, u16)> {
+        let hosts = self.hosts.iter().enumerate();
+        hosts
+            .filter(|(host, _)| self.silent(*host).0 > 0)
+            .filter_map(|(host, book)| Some((host, book.control?)))
+            .collect()
+    }
+
+    /// How much of these hosts' silence is in doubt.
+    pub(super) fn reticence(&self, doubted: &[(usize, u16)]) -> Reticent {
+        Reticent {
+            hosts: doubted.len() as u64,
+            ports: doubted.iter().map(|(host, _)| self.silent(*host).0).sum(),
+        }
+    }
+
+    /// Tells what is silent of a host; `stopped`: why it was not asked to the end.
+    pub(super) fn tell_silence(
+        &self,
+        host: usize,
+        stopped: Option<Hindrance>,
+        doubts: &Doubts,
+        each: Each,
+        batch: &mut Batch,
+    ) {
+        let address = self.hosts[host].address;
+        let mut counts: Vec<(Answer, u64)> = Vec::new();
+        for (place, port, sent) in self.silent_ports(host) {
+            let answer = match (stopped, sent, doubts.silence(host, place)) {
+                (Some(hindrance), ..) => Answer::NotAsked(hindrance),
+                (None, false, _) => Answer::NotAsked(Hindrance::Forbidden),
+                (None, true, Silence::Doubtful) => Answer::NotAsked(Hindrance::Reticent),
+                (None, true, Silence::Itself) => Answer::Silent,
+            };
+            batch.asked += u64::from(!sent);
+            match (each, counts.iter_mut().find(|(of, _)| *of == answer)) {
+                (Each::Every, _) => batch.answers.push((SocketAddr::new(address, port), answer)),
+                (Each::Open, Some((_, count))) => *count += 1,
+                (Each::Open, None) => counts.push((answer, 1)),
+            }
+        }
+        let counts = counts.into_iter();
+        batch
+            .counts
+            .extend(counts.map(|(answer, count)| (address, answer, count)));
     }
 
     /// How many of them were sent, and how many never were.
     pub(super) fn silent(&self, host: usize) -> (u64, u64) {
         self.silent_ports(host)
-            .fold((0, 0), |(sent, not), (_, was_sent)| {
+            .fold((0, 0), |(sent, not), (.., was_sent)| {
                 if was_sent {
                     (sent + 1, not)
                 } else {
