@@ -11,28 +11,37 @@ pub mod filter;
 pub mod holders;
 pub mod mount;
 pub mod names;
+pub mod owner;
 pub mod partition;
 pub mod peer;
 pub mod posture;
 pub mod program;
+pub mod records;
 pub mod rules;
 pub mod server;
 pub mod start;
 pub mod store;
 pub mod tls;
+pub mod vault;
 pub mod volume;
 
 use std::{
     error::Error,
     net::IpAddr,
+    num::NonZeroU32,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
 use tracing::{error, info, warn};
+use vedette_crypto::wrap::WrappingKey;
 use vedette_protocol::{
-    Job, Scope, Timestamp,
+    Assignment, BootId, Job, Scope, Timestamp,
+    grant::Allowed,
     keeper::{Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
+    owner::OwnerWord,
+    scope::Resolved,
+    vault::VaultRefusal,
     worker::{ScopeRefusal, ScopeRequest},
 };
 
@@ -40,12 +49,15 @@ use crate::journal::chain;
 
 use self::{
     clock::Clock,
-    course::{BODY_LIMIT, Course, Step},
+    course::{BODY_LIMIT, Course, Keys, Step},
     filter::{Filter, FilterError},
     names::{Names, TooManyAddresses},
+    owner::Ownership,
+    records::{Marks, RecordKeys, Records},
     rules::TooLarge,
     server::GRANT_LIMIT,
     store::Store,
+    vault::{Vault, VaultError},
     volume::Workspace,
 };
 
@@ -59,6 +71,31 @@ pub struct Keeper {
     workspace: Option<Workspace>,
     names: Names,
     high_water: Timestamp,
+    vault: Option<Vault>,
+    marks: Option<KeptMarks>,
+}
+
+/// How far things have gone, with what is needed to keep it: there once both shares were.
+#[derive(Debug)]
+struct KeptMarks {
+    key: WrappingKey,
+    marks: Marks,
+    records: Records,
+}
+
+/// What a worker is granted.
+#[derive(Debug)]
+pub struct Granted {
+    /// The verified job.
+    pub job: Job,
+    /// What it may send to.
+    pub scope: Scope,
+    /// The most packets in a second.
+    pub rate: Option<NonZeroU32>,
+    /// For how long.
+    pub life: Duration,
+    /// The worker's end of its line to the vault, for a job that logs in.
+    pub vault: Option<OwnedFd>,
 }
 
 /// An answer, with a descriptor if it carries one.
@@ -90,6 +127,8 @@ impl Keeper {
             workspace: None,
             names: Names::default(),
             high_water,
+            vault: None,
+            marks: None,
         }
     }
 
@@ -120,31 +159,175 @@ impl Keeper {
         })
     }
 
-    /// Opens the filter for a worker's job: the verified job, its lawful scope, and how long it may last.
-    pub fn grant(
-        &mut self,
-        uid: u32,
-        request: &ScopeRequest,
-    ) -> Result<(Job, Scope, Duration), ScopeRefusal> {
+    /// Opens the filter for a worker's job, as far as platform and owner allow it.
+    pub fn grant(&mut self, uid: u32, request: &ScopeRequest) -> Result<Granted, ScopeRefusal> {
+        let ScopeRequest { assignment, names } = request;
         let now = self.clock.now();
-        let job = self.course.job(&request.assignment.job, now)?;
+        let job = self.course.job(&assignment.job, now)?;
         if self.filter.granted(uid) {
             return Err(ScopeRefusal::AlreadyGranted);
         }
-        if request.names != self.names.of(job.id) {
+        if *names != self.names.of(job.id) {
             return Err(ScopeRefusal::Names);
         }
-        let scope = Scope::of_job(&job, &request.names);
+        let name = self.course.name().ok_or(ScopeRefusal::NotServing)?;
+        // A clock that was set back gives no grant its life again.
+        let wall = self
+            .marks
+            .as_ref()
+            .map_or(now.wall, |kept| kept.marks.time.max(now.wall));
+        let scope = Scope::of_job(&job, names);
+        let ownership = self.course.ownership();
+        let permission = ownership.allows(name, assignment, &job, scope, wall)?;
+        if ownership.owner.is_some() {
+            self.mark(wall, permission.ownership)
+                .map_err(|_| ScopeRefusal::NotServing)?;
+        }
+        let Allowed { scope, life, rate } = permission.allowed;
         let scope = self.filter.lawful(scope).map_err(scope_refusal)?;
         if scope.addresses().next().is_none() {
             return Err(ScopeRefusal::NothingInScope);
         }
+        let vault = match job.login {
+            Some(_) => Some(self.line_to_vault(assignment, names, wall)?),
+            None => None,
+        };
         self.filter
             .grant(uid, job.id, scope.clone())
             .map_err(scope_refusal)?;
-        let life = job.expires.since(now.wall).min(GRANT_LIMIT);
+        let life = job.expires.since(now.wall).min(life).min(GRANT_LIMIT);
         info!(uid, job = %job.id, "granted");
-        Ok((job, scope, life))
+        Ok(Granted {
+            job,
+            scope,
+            rate,
+            life,
+            vault,
+        })
+    }
+
+    fn line_to_vault(
+        &mut self,
+        assignment: &Assignment,
+        names: &[Resolved],
+        now: Timestamp,
+    ) -> Result<OwnedFd, ScopeRefusal> {
+        let epoch = self.course.ownership().epoch;
+        let vault = self
+            .vault
+            .as_mut()
+            .ok_or(ScopeRefusal::Vault(VaultRefusal::Closed))?;
+        vault
+            .serve(assignment, names, epoch, now)
+            .map_err(|failure| match failure {
+                VaultError::Refused(why) => ScopeRefusal::Vault(why),
+                VaultError::Key(_) | VaultError::Line(_) | VaultError::Talk(_) | VaultError::Unexpected => {
+                    error!(error = chain(&failure), "the vault failed");
+                    self.vault = None;
+                    ScopeRefusal::Vault(VaultRefusal::Closed)
+                }
+            })
+    }
+
+    /// Raises the marks, durably, and knows what they say.
+    fn mark(&mut self, time: Timestamp, ownership: Ownership) -> Result<(), Refusal> {
+        if let Some(kept) = &mut self.marks {
+            let marks = Marks {
+                time: kept.marks.time.max(time),
+                epoch: kept.marks.epoch.max(ownership.epoch),
+            };
+            if marks != kept.marks {
+                let records = Records {
+                    marks: marks.seal(&kept.key),
+                    ..kept.records.clone()
+                };
+                self.store
+                    .keep_records(&records)
+                    .map_err(|failure| broken(Organ::State, &failure))?;
+                (kept.marks, kept.records) = (marks, records);
+            }
+        }
+        self.course.know(ownership);
+        Ok(())
+    }
+
+    /// Hears what the owner says. What changes is durable before it counts, and ends what was granted before.
+    fn hear(&mut self, words: &[OwnerWord]) -> Result<(), Refusal> {
+        let name = self.course.name().ok_or(Refusal::Order)?;
+        for word in words {
+            let before = self.course.ownership();
+            let Some(after) = before.heard(name, word) else {
+                continue;
+            };
+            let state = |failure: store::StoreError| broken(Organ::State, &failure);
+            let mut kept = self.store.words().map_err(state)?;
+            kept.push(word.clone());
+            self.store.keep_words(&kept).map_err(state)?;
+            self.mark(Timestamp(0), after)?;
+            self.filter
+                .revoke_all()
+                .unwrap_or_else(|failure| end_machine("ending every grant", &failure));
+            if let Some(vault) = &mut self.vault {
+                vault
+                    .owner(after.owner)
+                    .map_err(|failure| broken(Organ::Vault, &failure))?;
+            }
+            info!(owner = ?after.owner.map(|owner| owner.fingerprint()), epoch = after.epoch.0, "the owner has spoken");
+        }
+        Ok(())
+    }
+
+    fn unlock(&mut self, boot: BootId, keys: Keys) -> Result<(), Refusal> {
+        let started = Instant::now();
+        self.open_records(&keys.were, keys.are)?;
+        let workspace =
+            Workspace::open(&keys.workspace).map_err(|failure| broken(Organ::Workspace, &failure))?;
+        info!(%boot, after = ?started.elapsed(), "workspace open");
+        self.workspace = Some(workspace);
+        Ok(())
+    }
+
+    /// Opens the records, and has the vault open its own; both are kept under the keys of the owner that is pinned now.
+    fn open_records(&mut self, were: &RecordKeys, are: RecordKeys) -> Result<(), Refusal> {
+        let damaged = || {
+            error!("the records on the state partition do not open under this appliance's keys");
+            Refusal::Appliance(Organ::State)
+        };
+        let state = |failure: store::StoreError| broken(Organ::State, &failure);
+        let kept = self.store.records().map_err(state)?;
+        let mut marks = match &kept {
+            Some(records) => Marks::open(&were.marks, &records.marks).ok_or_else(damaged)?,
+            None => Marks::NONE,
+        };
+        let mut record = kept.and_then(|records| records.vault);
+        if let Some(vault) = &mut self.vault {
+            let member = self.course.vault_member().ok_or(Refusal::Order)?;
+            let opened = vault
+                .open(were, &are, member, record)
+                .map_err(|failure| broken(Organ::Vault, &failure))?;
+            self.course.know_credential_key(opened.keys);
+            record = opened.record;
+        } else if were.owner != are.owner && record.is_some() {
+            // Sealing the one record anew without the other would lose the other.
+            error!("the vault is not there to seal its record under the owner's new key");
+            return Err(Refusal::Appliance(Organ::Vault));
+        }
+        let ownership = self.course.ownership().at_least(marks.epoch);
+        marks.epoch = ownership.epoch;
+        let records = Records {
+            owner: are.owner,
+            vault: record,
+            marks: marks.seal(&are.marks),
+        };
+        self.store.keep_records(&records).map_err(state)?;
+        self.store.forget_words().map_err(state)?;
+        self.course.know(ownership);
+        self.marks = Some(KeptMarks {
+            key: are.marks,
+            marks,
+            records,
+        });
+        Ok(())
     }
 
     /// Ends a worker's grant. A filter that cannot be closed again is the end of the machine.
@@ -169,6 +352,10 @@ impl Keeper {
             return Err(Refusal::TooMuch);
         }
         let step = self.course.open(exchange, answer, self.clock.now())?;
+        if let Step::Unlock(boot, keys) = step {
+            self.unlock(boot, *keys)?;
+            return Ok(self.course.unlocked(boot));
+        }
         self.perform(&step)?;
         Ok(self.course.take(step))
     }
@@ -186,14 +373,9 @@ impl Keeper {
             }
             Step::Enrol(member) => self.store.enrol(member).map_err(state),
             Step::Accept(ticket) => self.store.keep_ticket(ticket).map_err(state),
-            Step::Unlock(boot, key) => {
-                let started = Instant::now();
-                let workspace = Workspace::open(key).map_err(|failure| broken(Organ::Workspace, &failure))?;
-                info!(%boot, after = ?started.elapsed(), "workspace open");
-                self.workspace = Some(workspace);
-                Ok(())
-            }
-            Step::Work { now, stop, .. } => {
+            // Done with its keys, which are gone then.
+            Step::Unlock(..) => Err(Refusal::Order),
+            Step::Work { now, stop, words, .. } => {
                 self.clock
                     .follow(*now)
                     .map_err(|failure| broken(Organ::Clock, &failure))?;
@@ -203,7 +385,7 @@ impl Keeper {
                 if now.since(self.high_water) > HIGH_WATER_STEP {
                     self.raise_high_water(*now)?;
                 }
-                Ok(())
+                self.hear(words)
             }
             Step::Close(why) => {
                 warn!(%why, "the platform refused this appliance; closing the workspace");
@@ -214,6 +396,9 @@ impl Keeper {
     }
 
     fn close(&mut self) {
+        // Without the keeper's line the vault ends, and with it its keys.
+        self.vault = None;
+        self.marks = None;
         self.filter
             .revoke_all()
             .unwrap_or_else(|failure| end_machine("ending every grant", &failure));

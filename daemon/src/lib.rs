@@ -12,3 +12,4 @@ pub mod journal;
 pub mod keeper;
 pub mod link;
 pub mod notify;
+pub mod vault;

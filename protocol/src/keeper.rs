@@ -76,6 +76,8 @@ pub enum Exchange {
     Poll,
     /// [`crate::link::EventsRequest`]; opens to [`KeeperAnswer::EventsKept`].
     Events,
+    /// [`crate::link::KeysRequest`]; opens to [`KeeperAnswer::Done`].
+    Keys,
 }
 
 /// What the request of an exchange takes besides what the keeper knows.
@@ -105,6 +107,8 @@ pub enum Compose {
         /// The events.
         events: Vec<Event>,
     },
+    /// Nothing.
+    Keys,
 }
 
 impl Compose {
@@ -117,6 +121,7 @@ impl Compose {
             Self::Confirm => Exchange::Confirm,
             Self::Poll { .. } => Exchange::Poll,
             Self::Events { .. } => Exchange::Events,
+            Self::Keys => Exchange::Keys,
         }
     }
 }
@@ -146,6 +151,8 @@ pub enum KeeperAnswer {
         stop: Vec<JobId>,
         /// Seconds until the next poll.
         interval: u32,
+        /// Fingerprint of the owner key that is pinned now.
+        owner: Option<String>,
     },
     /// All events below this number are kept.
     EventsKept(u64),
@@ -164,6 +171,8 @@ pub struct Standing {
     pub fingerprint: String,
     /// The enrolment, after activation.
     pub enrolled: Option<Enrolled>,
+    /// Fingerprint of the owner key that is pinned.
+    pub owner: Option<String>,
     /// Whether the clock was set by the platform in this boot.
     pub clock_set: bool,
     /// Whether the workspace is open, as when vedetted was restarted.
@@ -295,6 +304,9 @@ pub enum Organ {
     /// The packet filter.
     #[error("the packet filter")]
     Filter,
+    /// The vault.
+    #[error("the vault")]
+    Vault,
     /// The clock.
     #[error("the clock")]
     Clock,

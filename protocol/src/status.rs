@@ -1,6 +1,6 @@
 //! The status of an appliance, for people: what the console draws and the serial line says.
 //!
-//! One line for each change: `vedette state=… reason=… address=… code=… fingerprint=…`. A value without
+//! One line for each change: `vedette state=… reason=… address=… code=… fingerprint=… owner=…`. A value without
 //! content is `-`; spaces in a reason are `_`. Control characters never appear.
 
 use std::{fmt, net::IpAddr};
@@ -50,6 +50,9 @@ pub struct Status {
     code: Option<String>,
     /// The identity key's fingerprint.
     fingerprint: Option<String>,
+    /// The fingerprint of the owner key that is pinned.
+    #[serde(default)]
+    owner: Option<String>,
 }
 
 impl Status {
@@ -61,6 +64,7 @@ impl Status {
             address: None,
             code: None,
             fingerprint: None,
+            owner: None,
         }
     }
 
@@ -97,12 +101,22 @@ impl Status {
         }
     }
 
-    /// Reason, code and fingerprint, for the console's drawing.
-    pub fn texts(&self) -> [Option<&str>; 3] {
+    /// Shows the fingerprint of the owner key.
+    #[must_use]
+    pub fn owner(self, owner: &str) -> Self {
+        Self {
+            owner: Some(plain(owner)),
+            ..self
+        }
+    }
+
+    /// Reason, code, fingerprint and owner, for the console's drawing.
+    pub fn texts(&self) -> [Option<&str>; 4] {
         [
             self.reason.as_deref(),
             self.code.as_deref(),
             self.fingerprint.as_deref(),
+            self.owner.as_deref(),
         ]
     }
 
@@ -118,6 +132,7 @@ impl Status {
             reason: clean(raw.reason),
             code: clean(raw.code),
             fingerprint: clean(raw.fingerprint),
+            owner: clean(raw.owner),
             ..raw
         })
     }
@@ -154,11 +169,12 @@ impl fmt::Display for Status {
             .map_or_else(|| "-".to_owned(), |address| address.to_string());
         write!(
             f,
-            "vedette state={} reason={} address={address} code={} fingerprint={}",
+            "vedette state={} reason={} address={address} code={} fingerprint={} owner={}",
             self.state,
             word(&self.reason),
             word(&self.code),
-            word(&self.fingerprint)
+            word(&self.fingerprint),
+            word(&self.owner)
         )
     }
 }
@@ -180,7 +196,7 @@ mod tests {
             .at("192.0.2.7".parse().ok());
         assert_eq!(
             status.to_string(),
-            "vedette state=refused reason=expired_root address=192.0.2.7 code=- fingerprint=-"
+            "vedette state=refused reason=expired_root address=192.0.2.7 code=- fingerprint=- owner=-"
         );
         assert_eq!(Status::from_json(&status.to_json()).unwrap(), status);
     }

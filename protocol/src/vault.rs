@@ -84,6 +84,9 @@ pub enum VaultAnswer {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum VaultRefusal {
+    /// The vault is not there, or its record was not opened in this boot.
+    #[error("the vault is closed")]
+    Closed,
     /// Nothing is open, or something is already.
     #[error("asked out of order")]
     Order,
@@ -108,12 +111,17 @@ pub enum VaultRefusal {
     /// It was given already: a credential is opened once for a job.
     #[error("the credential was already given to this job")]
     Given,
+    /// A private key does not leave the vault, and this version of it signs with none.
+    #[error(
+        "private keys stay in the vault, and this version of it does not sign with them yet; seal a password"
+    )]
+    KeyStays,
     /// The kernel gives no secret memory.
     #[error("there is no secret memory to hand the credential over in")]
     Memory,
-    /// Only what a login needs is signed.
-    #[error("not what an authentication signs")]
-    NotALogin,
+    /// More workers ask than it serves.
+    #[error("the vault serves as many workers as it can")]
+    Busy,
 }
 
 /// Worker to vault.
@@ -121,8 +129,7 @@ pub enum VaultRefusal {
 pub enum LoginRequest {
     /// Where may I log in, and how is the host known? Answered by [`LoginAnswer::Place`].
     Place,
-    /// I am connected there, and the host showed this. Answered by [`LoginAnswer::Secret`] or
-    /// [`LoginAnswer::Signer`], once.
+    /// I am connected there, and the host showed this. Answered by [`LoginAnswer::Secret`], once.
     Open {
         /// The target.
         target: IpAddr,
@@ -131,9 +138,6 @@ pub enum LoginRequest {
         /// What the host showed.
         shown: Shown,
     },
-    /// Sign these bytes, in which the session is named, with the credential's private key. Answered by
-    /// [`LoginAnswer::Signature`].
-    Sign(Vec<u8>),
 }
 
 /// By what a host makes itself known.
@@ -164,15 +168,6 @@ pub enum LoginAnswer {
     /// The frame carries a memfd_secret(2) descriptor that holds this many bytes of
     /// [`crate::credential::Login::to_sealed_form`].
     Secret(u32),
-    /// The private key stays in the vault, which signs.
-    Signer {
-        /// The user to log in as.
-        user: String,
-        /// The public key, in SSH's wire format, or the certificates in PEM.
-        public: Vec<u8>,
-    },
-    /// The signature, in SSH's wire format or as TLS 1.3 wants it.
-    Signature(Vec<u8>),
     /// No, and why.
     Refused(VaultRefusal),
 }

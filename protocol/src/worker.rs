@@ -1,6 +1,6 @@
 //! What a worker hears and says: its order from vedetted, its scope from the keeper, its events.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,8 @@ pub enum ScopeAnswer {
         job: Box<Job>,
         /// What may be sent to.
         scope: Scope,
+        /// The most packets in a second.
+        rate: Option<NonZeroU32>,
     },
     /// No packet will pass.
     Refused(ScopeRefusal),

@@ -19,7 +19,7 @@ pub fn starting() -> String {
 
 /// The page of a status. Its texts hold nothing but printable ASCII.
 pub fn draw(status: &Status) -> String {
-    let [reason, code, fingerprint] = status.texts();
+    let [reason, code, fingerprint, owner] = status.texts();
     let mut lines = Vec::new();
     if let Some(reason) = reason {
         lines.extend(labelled("Reason", reason).into_iter().take(REASON_LINES));
@@ -29,6 +29,10 @@ pub fn draw(status: &Status) -> String {
     }
     if let Some(fingerprint) = fingerprint {
         lines.extend(labelled("Fingerprint", fingerprint).into_iter().take(1));
+    }
+    if status.state == State::Serving {
+        let owner = owner.unwrap_or("none is pinned: the platform decides what is scanned");
+        lines.extend(labelled("Owner key", owner));
     }
     if let Some(code) = code {
         lines.push(String::new());

@@ -14,20 +14,29 @@ pub use stage::{GenuineTicket, Member, Phase, Stage};
 
 use std::{collections::BTreeMap, time::Duration};
 
-use vedette_crypto::{Signer, SigningKey, VerifyingKey, hpke::OpeningKey, share::WorkspaceKey};
+use vedette_crypto::{
+    Secret, Signer, SigningKey, VerifyingKey, credential::CredentialPublicKey, hpke::OpeningKey,
+    share::WorkspaceKey,
+};
 use vedette_protocol::{
-    Assignment, BootId, Digest, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp,
+    Assignment, BootId, Digest, Fingerprint, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp,
     codec::{self, MESSAGE_LIMIT},
     image::ImageKind,
     keeper::{ActivationStanding, Compose, Exchange, KeeperAnswer, Refusal, Standing},
     link::{
         ActivateRequest, Activation, BootRefusal, BootRequest, ConfirmRequest, EVENTS_PER_REQUEST, Event,
-        EventsRequest, PollRequest, TimeRequest,
+        EventsRequest, KeysRequest, PollRequest, TimeRequest,
     },
+    owner::{ApplianceKeys, OwnerWord, enrolment_proof},
+    vault::Member as VaultMember,
     worker::ScopeRefusal,
 };
 
-use super::tls;
+use super::{
+    owner::{Name, Ownership},
+    records::RecordKeys,
+    tls,
+};
 
 /// The longest body of a request or an answer: with what a frame says around it, it must fit one.
 pub const BODY_LIMIT: usize = MESSAGE_LIMIT - 1024;
@@ -55,12 +64,37 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
+/// What both shares make, for this boot.
+#[derive(Debug)]
+pub struct Keys {
+    /// The workspace's.
+    pub workspace: WorkspaceKey,
+    /// Those under which the records were sealed.
+    pub were: RecordKeys,
+    /// Those under which they are to be sealed.
+    pub are: RecordKeys,
+}
+
+/// What is known of the owner when a boot begins.
+#[derive(Debug, Default)]
+pub struct Owned {
+    /// The owner key to which the records are bound.
+    pub records: Option<VerifyingKey>,
+    /// What the owner has said since.
+    pub words: Vec<OwnerWord>,
+    /// By which the appliance proves its keys to whoever flashed it.
+    pub enrolment: Option<Secret<32>>,
+}
+
 /// The course of this boot.
 #[derive(Debug)]
 pub struct Course {
     pins: Pins,
     identity: SigningKey,
     stage: Stage,
+    owned: Owned,
+    ownership: Ownership,
+    credential: Option<CredentialPublicKey>,
     asked: BTreeMap<Exchange, Asked>,
     clock_set: bool,
 }
@@ -85,7 +119,7 @@ pub enum Step {
     /// Make the ticket durable.
     Accept(GenuineTicket),
     /// Open the workspace under the key.
-    Unlock(BootId, WorkspaceKey),
+    Unlock(BootId, Box<Keys>),
     /// Let the clock follow, and end what was granted for the jobs to stop.
     Work {
         /// The platform's time. It may have been on its way for long, so it only pushes forward.
@@ -96,6 +130,8 @@ pub enum Step {
         stop: Vec<JobId>,
         /// Seconds until the next poll.
         interval: u32,
+        /// What the owner says; to be heard before the jobs.
+        words: Vec<OwnerWord>,
     },
     /// Close the workspace, with the help of its holders or without.
     Close(BootRefusal),
@@ -103,14 +139,62 @@ pub enum Step {
 
 impl Course {
     /// Begins a boot with what was kept.
-    pub fn new(pins: Pins, identity: SigningKey, stage: Stage) -> Self {
-        Self {
+    pub fn new(pins: Pins, identity: SigningKey, stage: Stage, owned: Owned) -> Self {
+        let begun = Ownership {
+            owner: owned.records,
+            ..Ownership::default()
+        };
+        let mut course = Self {
             pins,
             identity,
             stage,
+            ownership: begun,
+            credential: None,
+            owned,
             asked: BTreeMap::new(),
             clock_set: false,
+        };
+        if let Some(name) = course.name() {
+            let heard = |known: Ownership, word: &OwnerWord| known.heard(name, word).unwrap_or(known);
+            course.ownership = course.owned.words.iter().fold(begun, heard);
         }
+        course
+    }
+
+    /// Who it is for its owner, once it belongs to an account.
+    pub fn name(&self) -> Option<Name> {
+        self.stage.enrolled().map(|enrolled| Name {
+            org: enrolled.org,
+            appliance: enrolled.appliance,
+            identity: Fingerprint::of(&self.identity.verifying_key()),
+        })
+    }
+
+    /// What is known of the owner.
+    pub fn ownership(&self) -> Ownership {
+        self.ownership
+    }
+
+    /// Takes what has become known of the owner; what was made durable first.
+    pub fn know(&mut self, ownership: Ownership) {
+        self.ownership = ownership;
+    }
+
+    /// Takes the key to which credentials are sealed.
+    pub fn know_credential_key(&mut self, key: CredentialPublicKey) {
+        self.credential = Some(key);
+    }
+
+    /// Who it is for its vault.
+    pub fn vault_member(&self) -> Option<VaultMember> {
+        let name = self.name()?;
+        Some(VaultMember {
+            appliance: name.appliance,
+            org: name.org,
+            identity: name.identity,
+            platform: self.pins.platform,
+            owner: self.ownership.owner,
+        })
     }
 
     /// What vedetted may know.
@@ -122,11 +206,16 @@ impl Course {
         };
         Standing {
             fingerprint: self.identity.verifying_key().fingerprint(),
+            owner: self.owner_fingerprint(),
             enrolled: self.stage.enrolled().cloned(),
             clock_set: self.clock_set,
             unlocked,
             refused,
         }
+    }
+
+    fn owner_fingerprint(&self) -> Option<String> {
+        self.ownership.owner.map(|owner| owner.fingerprint())
     }
 
     /// Verifies a worker's job: by the platform, for us, not expired, and only while serving.
@@ -171,6 +260,7 @@ impl Course {
             Compose::Confirm => self.confirm()?,
             Compose::Poll { wait, free, running } => self.poll(wait, free, running)?,
             Compose::Events { first, events } => self.events(first, events)?,
+            Compose::Keys => self.keys()?,
         };
         if body.len() > BODY_LIMIT {
             return Err(Refusal::TooMuch);
@@ -191,6 +281,7 @@ impl Course {
             Exchange::Confirm => self.confirm_answer(&asked, answer),
             Exchange::Poll => self.poll_answer(&asked, answer, now),
             Exchange::Events => self.events_answer(&asked, answer),
+            Exchange::Keys => self.keys_answer(&asked, answer),
         }
     }
 
@@ -211,22 +302,32 @@ impl Course {
                 KeeperAnswer::Activation(ActivationStanding::Enrolled(enrolled))
             }
             Step::Accept(ticket) => self.accept(ticket),
-            Step::Unlock(boot, _) => match self.stage.enrolled().cloned() {
-                Some(enrolled) => {
-                    self.stage = Stage::Serving { enrolled, boot };
-                    KeeperAnswer::Unlocked
-                }
-                None => KeeperAnswer::Refused(Refusal::Order),
-            },
+            Step::Unlock(boot, _) => self.unlocked(boot),
             Step::Work {
                 jobs, stop, interval, ..
-            } => KeeperAnswer::Work { jobs, stop, interval },
+            } => KeeperAnswer::Work {
+                jobs,
+                stop,
+                interval,
+                owner: self.owner_fingerprint(),
+            },
             Step::Close(why) => {
                 if let Some(enrolled) = self.stage.enrolled().cloned() {
                     self.stage = Stage::Refused { enrolled, why };
                 }
                 KeeperAnswer::Refused(Refusal::Boot(why))
             }
+        }
+    }
+
+    /// The workspace and the records are open.
+    pub fn unlocked(&mut self, boot: BootId) -> KeeperAnswer {
+        match self.stage.enrolled().cloned() {
+            Some(enrolled) => {
+                self.stage = Stage::Serving { enrolled, boot };
+                KeeperAnswer::Unlocked
+            }
+            None => KeeperAnswer::Refused(Refusal::Order),
         }
     }
 
@@ -324,6 +425,30 @@ impl Course {
             boot: *boot,
             first,
             events,
+        }))
+    }
+
+    fn keys(&self) -> Result<Vec<u8>, Refusal> {
+        let Stage::Serving { enrolled, boot } = &self.stage else {
+            return Err(Refusal::Order);
+        };
+        let credential = self.credential.clone().ok_or(Refusal::Order)?;
+        let identity = self.identity.verifying_key();
+        let prove =
+            |secret| enrolment_proof(secret, &identity, enrolled.appliance, enrolled.org, &credential);
+        let keys = ApplianceKeys {
+            appliance: enrolled.appliance,
+            org: enrolled.org,
+            owner: self.ownership.owner,
+            proof: self.owned.enrolment.as_ref().map(prove),
+            credential,
+        };
+        let Ok(keys) = Signed::seal(&keys, &self.identity);
+        Ok(self.sealed(&KeysRequest {
+            nonce: Nonce::random(),
+            appliance: enrolled.appliance,
+            boot: *boot,
+            keys,
         }))
     }
 

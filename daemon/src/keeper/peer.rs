@@ -7,6 +7,9 @@ use rustix::net::sockopt::socket_peercred;
 /// The user of vedetted.
 const LINK_UID: u32 = 900;
 
+/// The user of the vault.
+const VAULT_UID: u32 = 901;
+
 /// The users that systemd makes up, one for each worker.
 const WORKER_UIDS: RangeInclusive<u32> = 61_184..=65_519;
 
@@ -15,6 +18,8 @@ const WORKER_UIDS: RangeInclusive<u32> = 61_184..=65_519;
 pub enum Peer {
     /// vedetted.
     Link,
+    /// The vault.
+    Vault,
     /// The worker of one job, by its uid.
     Worker(u32),
 }
@@ -28,6 +33,8 @@ impl Peer {
     fn by_uid(uid: u32) -> Option<Self> {
         if uid == LINK_UID {
             Some(Self::Link)
+        } else if uid == VAULT_UID {
+            Some(Self::Vault)
         } else {
             WORKER_UIDS.contains(&uid).then_some(Self::Worker(uid))
         }
@@ -41,9 +48,10 @@ mod tests {
     #[test]
     fn nobody_else_is_spoken_with() {
         assert_eq!(Peer::by_uid(900), Some(Peer::Link));
+        assert_eq!(Peer::by_uid(901), Some(Peer::Vault));
         assert_eq!(Peer::by_uid(61_184), Some(Peer::Worker(61_184)));
         assert_eq!(Peer::by_uid(65_519), Some(Peer::Worker(65_519)));
-        for uid in [0, 899, 901, 998, 61_183, 65_520, 65_534, u32::MAX] {
+        for uid in [0, 899, 902, 998, 61_183, 65_520, 65_534, u32::MAX] {
             assert_eq!(Peer::by_uid(uid), None);
         }
     }

@@ -21,7 +21,7 @@ use vedette_protocol::{
     worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
 
-use super::{Keeper, Reply, peer::Peer};
+use super::{Granted, Keeper, Reply, peer::Peer, vault::Vault};
 use crate::conversation::{Conversation, FRAME_LIMIT};
 
 /// More connections than the link and the workers can have.
@@ -72,11 +72,19 @@ pub fn serve(listener: &UnixListener, desk: Desk) -> io::Result<()> {
 
 impl Desk {
     fn speak(&self, peer: Peer, socket: UnixStream) -> Result<(), FrameError> {
-        let conversation = Conversation::new(socket);
         match peer {
-            Peer::Link => self.speak_with_link(conversation),
-            Peer::Worker(uid) => self.speak_with_worker(conversation, uid),
+            Peer::Link => self.speak_with_link(Conversation::new(socket)),
+            Peer::Vault => self.speak_with_vault(socket),
+            Peer::Worker(uid) => self.speak_with_worker(Conversation::new(socket), uid),
         }
+    }
+
+    /// The vault is not answered but asked, when there is something to ask.
+    fn speak_with_vault(&self, socket: UnixStream) -> Result<(), FrameError> {
+        if let Self::Open(keeper) = self {
+            lock(keeper).vault = Some(Vault::new(socket));
+        }
+        Ok(())
     }
 
     fn speak_with_link(&self, mut conversation: Conversation) -> Result<(), FrameError> {
@@ -102,7 +110,13 @@ impl Desk {
             return conversation.send(&ScopeAnswer::Refused(ScopeRefusal::NotServing), FRAME_LIMIT);
         };
         let granted = lock(keeper).grant(uid, &request);
-        let (job, scope, life) = match granted {
+        let Granted {
+            job,
+            scope,
+            rate,
+            life,
+            vault,
+        } = match granted {
             Ok(granted) => granted,
             Err(refusal) => {
                 warn!(uid, %refusal, "worker refused");
@@ -111,7 +125,11 @@ impl Desk {
         };
         let grant = Held { keeper, uid };
         let job = Box::new(job);
-        conversation.send(&ScopeAnswer::Granted { job, scope }, FRAME_LIMIT)?;
+        let answer = ScopeAnswer::Granted { job, scope, rate };
+        match vault {
+            Some(line) => conversation.send_with_descriptor(&answer, line.as_fd(), FRAME_LIMIT)?,
+            None => conversation.send(&answer, FRAME_LIMIT)?,
+        }
         // Nothing more is said: what comes now is the end of the connection, or of the job.
         conversation.wait(Some(life))?;
         drop(grant);

@@ -10,7 +10,7 @@ use crate::{image, journal::chain};
 use super::{
     Keeper,
     clock::{Clock, Reach},
-    course::{Course, Pins},
+    course::{Course, Owned, Pins},
     filter::Filter,
     mount::{self, Journal},
     partition::Partition,
@@ -58,7 +58,16 @@ pub fn with_parts(
     };
     let stage = store.stage(&pins.platform).map_err(state)?;
     let identity = store.identity().map_err(state)?;
-    let course = Course::new(pins, identity, stage);
+    let records = store.records().map_err(state)?;
+    let owned = Owned {
+        records: match &records {
+            Some(records) => records.owner,
+            None => store.flashed_owner().map_err(state)?,
+        },
+        words: store.words().map_err(state)?,
+        enrolment: store.enrolment_secret().map_err(state)?,
+    };
+    let course = Course::new(pins, identity, stage, owned);
     Ok(Keeper::new(course, clock, store, filter, high_water))
 }
 

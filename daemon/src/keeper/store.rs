@@ -12,28 +12,39 @@ use rustix::{
     fs::{self, AtFlags, Mode, OFlags},
     io::Errno,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use vedette_crypto::{Secret, SigningKey, VerifyingKey, share::ApplianceShare, sign::Pkcs8};
 use vedette_protocol::{
     Signed, Timestamp, codec,
     keeper::Enrolled,
     link::{ActivationToken, Ticket},
+    owner::OwnerWord,
 };
 use zeroize::Zeroizing;
 
-use super::course::{GenuineTicket, Member, Phase, Stage};
+use super::{
+    course::{GenuineTicket, Member, Phase, Stage},
+    records::Records,
+};
 
 const TOKEN: &str = "activation-token";
 const IDENTITY: &str = "identity.key";
 const ENROLMENT: &str = "enrolment";
 const TICKET: &str = "ticket";
 const HIGH_WATER: &str = "high-water";
+const OWNER: &str = "owner";
+const WORDS: &str = "owner-words";
+const ENROLMENT_SECRET: &str = "enrolment-secret";
+const RECORDS: &str = "records";
 
 /// No file of ours is longer.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// Version of the format of [`ENROLMENT`].
+/// Version of the formats of [`ENROLMENT`], [`OWNER`], [`WORDS`] and [`RECORDS`].
 const ENROLMENT_VERSION: u8 = 1;
+const OWNER_VERSION: u8 = 1;
+const WORDS_VERSION: u8 = 1;
+const RECORDS_VERSION: u8 = 1;
 
 /// The directory.
 #[derive(Debug)]
@@ -140,6 +151,59 @@ impl Store {
     /// Raises it.
     pub fn raise_high_water(&self, to: Timestamp) -> Result<(), StoreError> {
         self.replace(HIGH_WATER, &codec::encode(&to))
+    }
+
+    /// The owner key that was flashed, if one was.
+    pub fn flashed_owner(&self) -> Result<Option<VerifyingKey>, StoreError> {
+        self.read_versioned(OWNER, OWNER_VERSION)
+    }
+
+    /// The secret by which the appliance proves its keys to whoever flashed it.
+    pub fn enrolment_secret(&self) -> Result<Option<Secret<32>>, StoreError> {
+        let Some(bytes) = self.read(ENROLMENT_SECRET)? else {
+            return Ok(None);
+        };
+        let secret = Secret::copied(&bytes).ok_or(StoreError::Damaged(ENROLMENT_SECRET))?;
+        Ok(Some(secret))
+    }
+
+    /// What the owner has said since the records were sealed.
+    pub fn words(&self) -> Result<Vec<OwnerWord>, StoreError> {
+        Ok(self.read_versioned(WORDS, WORDS_VERSION)?.unwrap_or_default())
+    }
+
+    /// Keeps what the owner has said.
+    pub fn keep_words(&self, words: &[OwnerWord]) -> Result<(), StoreError> {
+        self.replace(WORDS, &codec::encode(&(WORDS_VERSION, words)))
+    }
+
+    /// Forgets them, once the records are sealed under the key to which they lead.
+    pub fn forget_words(&self) -> Result<(), StoreError> {
+        self.remove(WORDS)
+    }
+
+    /// The records, if there are any yet.
+    pub fn records(&self) -> Result<Option<Records>, StoreError> {
+        self.read_versioned(RECORDS, RECORDS_VERSION)
+    }
+
+    /// Keeps the records.
+    pub fn keep_records(&self, records: &Records) -> Result<(), StoreError> {
+        self.replace(RECORDS, &codec::encode(&(RECORDS_VERSION, records)))
+    }
+
+    fn read_versioned<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        version: u8,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.read(name)? else {
+            return Ok(None);
+        };
+        match codec::decode::<(u8, T)>(&bytes) {
+            Ok((found, content)) if found == version => Ok(Some(content)),
+            Ok(_) | Err(_) => Err(StoreError::Damaged(name)),
+        }
     }
 
     fn token(&self) -> Result<Option<ActivationToken>, StoreError> {

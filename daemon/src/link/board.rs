@@ -20,6 +20,7 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Shown {
     fingerprint: Option<String>,
+    owner: Option<String>,
     address: Option<IpAddr>,
     status: Option<Status>,
 }
@@ -36,6 +37,11 @@ impl Board {
     /// From now on the status names this key.
     pub fn fingerprint(&self, fingerprint: &str) {
         self.shown().fingerprint = Some(fingerprint.to_owned());
+    }
+
+    /// From now on the status names this owner key, or says that there is none.
+    pub fn owner(&self, owner: Option<&str>) {
+        self.shown().owner = owner.map(str::to_owned);
     }
 
     /// From now on the status names this address.
@@ -61,6 +67,9 @@ impl Board {
     fn put(&self, status: Status) {
         let mut shown = self.shown();
         let mut status = status.at(shown.address);
+        if let Some(owner) = &shown.owner {
+            status = status.owner(owner);
+        }
         if let Some(fingerprint) = &shown.fingerprint {
             status = status.fingerprint(fingerprint);
         }
@@ -109,7 +118,7 @@ mod tests {
         let status = Status::from_json(&fs::read(path).unwrap()).unwrap();
         assert_eq!(
             status.to_string(),
-            "vedette state=online reason=no_answer address=192.0.2.7 code=- fingerprint=abcd"
+            "vedette state=online reason=no_answer address=192.0.2.7 code=- fingerprint=abcd owner=-"
         );
     }
 }

@@ -7,7 +7,7 @@ use vedette_protocol::{
     keeper::{Compose, Exchange, KeeperAnswer, Refusal},
     link::{
         ActivateRefusal, ActivateRequest, BootRefusal, BootRequest, ConfirmRequest, EventsRequest,
-        PollRequest, Request, TimeRequest,
+        KeysRequest, PollRequest, Request, TimeRequest,
     },
 };
 
@@ -117,5 +117,6 @@ fn path(exchange: Exchange) -> &'static str {
         Exchange::Confirm => ConfirmRequest::PATH,
         Exchange::Poll => PollRequest::PATH,
         Exchange::Events => EventsRequest::PATH,
+        Exchange::Keys => KeysRequest::PATH,
     }
 }

@@ -23,7 +23,7 @@ use super::{
     House,
     backoff::{Backoff, jitter},
     boot::{Stopped, pause},
-    exchange::exchange,
+    exchange::{Outlook, exchange},
     identity::Identity,
     keeper::AskError,
     line::Line,
@@ -98,6 +98,7 @@ impl Serving {
             tell,
             workers: JoinSet::new(),
             running: BTreeMap::new(),
+            told: None,
         };
         tokio::select! {
             stopped = bench.poll(line) => stopped,
@@ -112,6 +113,8 @@ struct Bench {
     tell: Sender<Event>,
     workers: JoinSet<JobId>,
     running: BTreeMap<JobId, AbortHandle>,
+    /// Whose the appliance was when it last told its keys.
+    told: Option<Option<String>>,
 }
 
 impl Bench {
@@ -129,8 +132,16 @@ impl Bench {
                 running: self.running.keys().copied().collect(),
             };
             match exchange(&house, &mut line, compose).await {
-                Ok(KeeperAnswer::Work { jobs, stop, interval }) => {
+                Ok(KeeperAnswer::Work {
+                    jobs,
+                    stop,
+                    interval,
+                    owner,
+                }) => {
                     backoff = Backoff::default();
+                    if self.told.as_ref() != Some(&owner) {
+                        self.tell_keys(&mut line, owner).await?;
+                    }
                     house.board.show(State::Serving);
                     self.stop(&stop);
                     for (job, assignment) in jobs.into_iter().take(free) {
@@ -146,6 +157,22 @@ impl Bench {
                 Err(error) => pause(&house, State::Serving, &error, &mut backoff).await?,
             }
         }
+    }
+
+    /// Tells the platform to which keys credentials are sealed, and whose the appliance is; at the beginning, and
+    /// after each change. What is not taken now is told again after the next poll.
+    async fn tell_keys(&mut self, line: &mut Line, owner: Option<String>) -> Result<(), Stopped> {
+        self.house.board.owner(owner.as_deref());
+        match exchange(&self.house, line, Compose::Keys).await {
+            Ok(KeeperAnswer::Done) => self.told = Some(owner),
+            // An appliance whose vault is closed has no keys to tell.
+            Ok(_) => self.told = Some(owner),
+            Err(error) => match error.outlook() {
+                Outlook::Again => info!(error = chain(&error), "the keys were not told"),
+                Outlook::Never => return Err(Stopped::because(error.reason())),
+            },
+        }
+        Ok(())
     }
 
     /// Waits, but not longer than until a worker is free again.

@@ -16,7 +16,7 @@ use vedette_daemon::{
     keeper::{
         self,
         clock::{Clock, Reach},
-        course::{Course, Pins, Stage},
+        course::{Course, Owned, Pins, Stage},
         filter::Filter,
         server::{Desk, serve},
         start::{adopt_filter, with_parts},
@@ -57,7 +57,7 @@ impl Kept {
                 enrolled,
                 boot: BootId([2; 32]),
             };
-            let course = Course::new(pins, SigningKey::generate(), stage);
+            let course = Course::new(pins, SigningKey::generate(), stage, Owned::default());
             keeper::Keeper::new(course, clock, store, filter, Timestamp(0))
         };
         Self::with(name, config, None, begin)

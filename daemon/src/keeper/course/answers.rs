@@ -1,24 +1,26 @@
 //! What the platform's answers lead to, each judged by itself: genuine first, then what it says.
 
 use vedette_crypto::{
-    Secret,
+    Secret, Signer,
     hpke::{OpeningKey, Sealed},
     share::{PlatformShare, WorkspaceKey},
 };
 use vedette_protocol::{
-    BootId, Message, Signed, VerifyError, codec,
+    BootId, Fingerprint, Message, Signed, VerifyError, codec,
     keeper::{ActivationStanding, KeeperAnswer, NotGenuine, Refusal},
     link::{
         ActivateOutcome, ActivateRequest, Answer, BootOutcome, BootRefusal, BootRequest, ConfirmOutcome,
-        ConfirmRequest, EventsOutcome, EventsRequest, PollOutcome, PollRequest, Request, TIME_ANSWER_LIMIT,
-        TimeRequest, share_context,
+        ConfirmRequest, EventsOutcome, EventsRequest, KeysOutcome, KeysRequest, PollOutcome, PollRequest,
+        Request, TIME_ANSWER_LIMIT, TimeRequest, share_context,
     },
+    owner::WORDS_LIMIT,
 };
 
 use super::{
-    Asked, BODY_LIMIT, Course, JOBS_LIMIT, Now, Step,
+    Asked, BODY_LIMIT, Course, JOBS_LIMIT, Keys, Now, Step,
     stage::{GenuineTicket, Member, Phase, Stage},
 };
+use crate::keeper::{owner::Name, records::RecordKeys};
 
 impl Course {
     /// The one way from bytes to an answer that is believed.
@@ -103,18 +105,38 @@ impl Course {
             return Err(Refusal::Order);
         };
         let share = platform_share(member, boot, opening, &sealed).ok_or(Refusal::Share)?;
-        Ok(Step::Unlock(boot, WorkspaceKey::derive(&share, &member.share)))
+        let name = Name {
+            org: member.enrolled.org,
+            appliance: member.enrolled.appliance,
+            identity: Fingerprint::of(&self.identity.verifying_key()),
+        };
+        let records = |owner| RecordKeys::derive(&share, &member.share, name, owner);
+        Ok(Step::Unlock(
+            boot,
+            Box::new(Keys {
+                workspace: WorkspaceKey::derive(&share, &member.share),
+                were: records(self.owned.records),
+                are: records(self.ownership.owner),
+            }),
+        ))
+    }
+
+    pub(super) fn keys_answer(&self, asked: &Asked, bytes: &[u8]) -> Result<Step, Refusal> {
+        match self.genuine::<KeysRequest>(asked, bytes)?.outcome {
+            KeysOutcome::Kept => Ok(Step::Tell(KeeperAnswer::Done)),
+            KeysOutcome::Refused(why) => Ok(Step::Close(why)),
+        }
     }
 
     pub(super) fn poll_answer(&self, asked: &Asked, bytes: &[u8], now: Now) -> Result<Step, Refusal> {
         let answer = self.genuine::<PollRequest>(asked, bytes)?;
-        let (jobs, stop, interval) = match answer.outcome {
+        let (jobs, stop, interval, words) = match answer.outcome {
             PollOutcome::Serve {
                 jobs,
                 stop,
                 interval,
-                words: _,
-            } => (jobs, stop, interval),
+                words,
+            } => (jobs, stop, interval, words),
             PollOutcome::Refused(why) => return Ok(Step::Close(why)),
         };
         let now = Now {
@@ -140,6 +162,7 @@ impl Course {
             jobs,
             stop: stop.into_iter().take(JOBS_LIMIT).collect(),
             interval,
+            words: words.into_iter().take(WORDS_LIMIT).collect(),
         })
     }
 

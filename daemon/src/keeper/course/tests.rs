@@ -123,7 +123,7 @@ fn course(platform: &Platform) -> Course {
         image: ImageId([3; 32]),
         kind: ImageKind::Release,
     };
-    Course::new(pins, identity, Stage::New { token: None })
+    Course::new(pins, identity, Stage::New { token: None }, Owned::default())
 }
 
 /// Asks, lets the platform answer, and takes the step.
@@ -195,7 +195,13 @@ fn a_boot_goes_from_the_clock_to_work() {
     let work = exchange(&mut course, poll(4), |body| {
         platform.answer::<PollRequest>(body, serve(vec![platform.job(APPLIANCE, 9_000)]))
     });
-    let Ok(KeeperAnswer::Work { jobs, stop, interval }) = work else {
+    let Ok(KeeperAnswer::Work {
+        jobs,
+        stop,
+        interval,
+        owner: None,
+    }) = work
+    else {
         panic!("{work:?}");
     };
     assert_eq!((jobs.len(), stop, interval), (1, vec![JobId([9; 16])], 30));
@@ -539,7 +545,7 @@ proptest! {
                     platform.proceed(&body)
                 }
                 Exchange::Confirm => platform.confirm(&boot, &body, APPLIANCE),
-                Exchange::Poll | Exchange::Events => platform.answer::<PollRequest>(&body, serve(vec![])),
+                Exchange::Poll | Exchange::Events | Exchange::Keys => platform.answer::<PollRequest>(&body, serve(vec![])),
             };
             if let Ok(step) = course.open(exchange, &answer, now(1))
                 && taken

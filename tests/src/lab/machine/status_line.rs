@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// `vedette state=… reason=… address=… code=… fingerprint=…`, where `-` stands for nothing.
+/// `vedette state=… reason=… address=… code=… fingerprint=… owner=…`, where `-` stands for nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusLine {
     pub state: String,
@@ -10,6 +10,7 @@ pub struct StatusLine {
     pub address: Option<IpAddr>,
     pub code: Option<String>,
     pub fingerprint: Option<String>,
+    pub owner: Option<String>,
 }
 
 impl StatusLine {
@@ -29,6 +30,7 @@ impl StatusLine {
             },
             code: value("code")?,
             fingerprint: value("fingerprint")?,
+            owner: value("owner")?,
         };
         words.next().is_none().then_some(status)
     }

@@ -1,0 +1,129 @@
+//! The line to the vault: the keeper asks, the vault answers. It is the vault that connects.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use vedette_crypto::{Secret, VerifyingKey, credential::CredentialPublicKey};
+use vedette_protocol::{
+    Assignment, FrameError, Timestamp,
+    owner::Epoch,
+    scope::Resolved,
+    vault::{Member, VaultAnswer, VaultRefusal, VaultRequest},
+};
+use vedette_sys::secretmem;
+
+use super::records::RecordKeys;
+use crate::conversation::{Conversation, FRAME_LIMIT};
+
+/// The vault, while it is connected.
+#[derive(Debug)]
+pub struct Vault {
+    line: Conversation,
+}
+
+/// The vault did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    #[error("handing the key of its record to the vault")]
+    Key(#[source] io::Error),
+    #[error("making the line between vault and worker")]
+    Line(#[source] io::Error),
+    #[error("talking to the vault")]
+    Talk(#[source] FrameError),
+    #[error("the vault answered something else")]
+    Unexpected,
+    #[error("the vault refused")]
+    Refused(#[source] VaultRefusal),
+}
+
+/// What an open vault gives.
+#[derive(Debug)]
+pub struct Opened {
+    /// To which credentials are sealed.
+    pub keys: CredentialPublicKey,
+    /// Its record, to be kept.
+    pub record: Option<Vec<u8>>,
+}
+
+impl Vault {
+    /// Takes over a connection that the vault has made.
+    pub fn new(socket: UnixStream) -> Self {
+        Self {
+            line: Conversation::new(socket),
+        }
+    }
+
+    /// Has the vault read its record under the keys `was`, or make one, and seal it under `is`.
+    pub fn open(
+        &mut self,
+        was: &RecordKeys,
+        is: &RecordKeys,
+        member: Member,
+        record: Option<Vec<u8>>,
+    ) -> Result<Opened, VaultError> {
+        let both = Secret::<64>::filled(|both| {
+            was.vault.with(|key| both[..32].copy_from_slice(key));
+            is.vault.with(|key| both[32..].copy_from_slice(key));
+        });
+        let keys = both
+            .with(|both| secretmem::create(both))
+            .map_err(VaultError::Key)?;
+        match self.ask(&VaultRequest::Open { member, record }, Some(&keys))? {
+            VaultAnswer::Open { keys, record } => Ok(Opened { keys, record }),
+            VaultAnswer::Done => Err(VaultError::Unexpected),
+            VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
+        }
+    }
+
+    /// Tells the vault whose the appliance is now.
+    pub fn owner(&mut self, owner: Option<VerifyingKey>) -> Result<(), VaultError> {
+        self.done(&VaultRequest::Owner(owner), None)
+    }
+
+    /// Opens a line between the vault and the worker of a job: the worker's end.
+    pub fn serve(
+        &mut self,
+        assignment: &Assignment,
+        names: &[Resolved],
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<OwnedFd, VaultError> {
+        let (vaults, workers) = UnixStream::pair().map_err(VaultError::Line)?;
+        let request = VaultRequest::Serve {
+            assignment: Box::new(assignment.clone()),
+            names: names.to_vec(),
+            epoch,
+            now,
+        };
+        self.done(&request, Some(&vaults.into()))?;
+        Ok(workers.into())
+    }
+
+    fn done(&mut self, request: &VaultRequest, descriptor: Option<&OwnedFd>) -> Result<(), VaultError> {
+        match self.ask(request, descriptor)? {
+            VaultAnswer::Done => Ok(()),
+            VaultAnswer::Open { .. } => Err(VaultError::Unexpected),
+            VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
+        }
+    }
+
+    fn ask(
+        &mut self,
+        request: &VaultRequest,
+        descriptor: Option<&OwnedFd>,
+    ) -> Result<VaultAnswer, VaultError> {
+        match descriptor {
+            Some(descriptor) => self
+                .line
+                .send_with_descriptor(request, descriptor.as_fd(), FRAME_LIMIT),
+            None => self.line.send(request, FRAME_LIMIT),
+        }
+        .map_err(VaultError::Talk)?;
+        self.line.receive(FRAME_LIMIT).map_err(VaultError::Talk)
+    }
+}
