@@ -6,6 +6,9 @@ SELECT
       WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id AND jobs.ended IS NOT NULL) AS jobs_done,
     (SELECT COUNT(*) FROM jobs
       WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id AND jobs.fence > 0) AS taken,
+    (SELECT MIN(jobs.waiting) FROM jobs
+      WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id
+        AND jobs.ended IS NULL AND jobs.boot IS NULL) AS waiting,
     (SELECT COALESCE(SUM(progress_done), 0) FROM jobs
       WHERE jobs.org_id = scans.org_id AND jobs.scan = scans.id) AS progress_done,
     (SELECT COALESCE(SUM(progress_total), 0) FROM jobs

@@ -7,13 +7,20 @@ pub(crate) mod appliances;
 mod audit;
 mod body;
 mod caller;
+pub(crate) mod credentials;
 pub(crate) mod cursor;
 mod document;
+mod encoded;
+mod etag;
 pub(crate) mod findings;
+pub(crate) mod grants;
 mod health;
+pub(crate) mod keys;
+mod owner_words;
 mod problem;
 pub(crate) mod scans;
 mod sessions;
+mod settings;
 mod throttle;
 pub(crate) mod tokens;
 
@@ -38,6 +45,18 @@ pub fn routes(platform: Shared) -> Router {
         .routes(routes!(appliances::list))
         .routes(routes!(appliances::activate))
         .routes(routes!(appliances::show, appliances::remove))
+        .routes(routes!(keys::show))
+        .routes(routes!(owner_words::say))
+        .routes(routes!(grants::list))
+        .routes(routes!(grants::show, grants::put, grants::delete))
+        .routes(routes!(credentials::list))
+        .routes(routes!(
+            credentials::show,
+            credentials::put,
+            credentials::change,
+            credentials::delete
+        ))
+        .routes(routes!(settings::show, settings::change))
         .routes(routes!(scans::list, scans::start))
         .routes(routes!(scans::show))
         .routes(routes!(findings::list))

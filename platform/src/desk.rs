@@ -91,6 +91,19 @@ impl Desks {
         }
     }
 
+    /// Rings at every desk of an organisation.
+    pub fn ring_all_of(&self, org: OrgId) {
+        let desks: Vec<_> = self
+            .lock()
+            .values()
+            .filter(|desk| desk.org == org)
+            .cloned()
+            .collect();
+        for desk in desks {
+            desk.ring();
+        }
+    }
+
     /// When an appliance was last heard of since the platform started.
     pub fn seen(&self, id: ApplianceId) -> Option<Timestamp> {
         self.of(id)?.lock().seen

@@ -23,6 +23,7 @@ pub mod link;
 pub mod listener;
 pub mod login;
 pub mod origin;
+pub mod ownership;
 pub mod password;
 pub mod pins;
 pub mod platform;

@@ -3,13 +3,20 @@
 //! Times are RFC 3339, ids lowercase hexadecimal. Lists come in pages: `items` and, if more follow,
 //! `next`, the cursor to ask on with. Errors are [`Problem`]s (RFC 9457).
 
+mod owner;
+
+pub use owner::{
+    CredentialChange, KeptCredential, KeptGrant, KeptWord, KnownKeys, NewCredential, NewGrant, NewOwnerWord,
+    OrgSettings, OrgSettingsChange, SealedPart, SealedParts, WordKind,
+};
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Finding, Report},
-    id::{ApplianceId, ScanId},
+    id::{ApplianceId, CredentialId, ScanId},
     job::{Check, Checks},
     signed::Message,
     target::{PortSet, Target, Targets},
@@ -237,9 +244,12 @@ pub struct NewScan {
     /// Ports; the platform's default list unless given.
     #[serde(default)]
     pub ports: Option<PortSet>,
-    /// Checks; all unless given.
+    /// Checks; all that need no credential unless given, and `inventory` with `credentials`.
     #[serde(default)]
     pub checks: Option<Checks>,
+    /// The credentials to log in with, at those of their places that are targets.
+    #[serde(default)]
+    pub credentials: Vec<CredentialId>,
 }
 
 /// Where a scan stands.
@@ -271,12 +281,18 @@ pub struct Scan {
     pub state: ScanState,
     /// Why it failed.
     pub reason: Option<String>,
+    /// What a part of it waits for, and what to do about it.
+    #[serde(default)]
+    pub waiting: Option<String>,
     /// What is scanned.
     pub targets: Vec<Target>,
     /// The checks.
     pub checks: Vec<Check>,
     /// The ports.
     pub ports: PortSet,
+    /// The credentials to log in with.
+    #[serde(default)]
+    pub credentials: Vec<CredentialId>,
     /// When it was asked for.
     pub created: Timestamp,
     /// When it ended.

@@ -61,6 +61,7 @@ pub struct Grant {
 
 /// Which envelopes a grant allows to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Envelopes {
     /// Those that the owner key signed.

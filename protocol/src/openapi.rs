@@ -12,7 +12,7 @@ use utoipa::{
 
 use crate::{
     finding::{Cpe, FindingType, Host, Label, MacAddress, UrlPath},
-    id::{ApplianceId, Digest, JobId, OrgId, ScanId},
+    id::{ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, ScanId},
     job::{Check, Checks},
     target::{PortSet, Target, Targets},
     time::Timestamp,
@@ -40,10 +40,14 @@ macro_rules! text {
 
 text! {
     ApplianceId, "ApplianceId", "An appliance's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    CredentialId, "CredentialId", "A credential's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    GrantId, "GrantId", "A grant's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     JobId, "JobId", "A job's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     OrgId, "OrgId", "An organisation's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     ScanId, "ScanId", "A scan's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     Digest, "Digest", "A SHA-256: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";
+    Fingerprint, "Fingerprint", "The SHA-256 of a public key: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";
+    KeyId, "KeyId", "The first eight bytes of the SHA-256 of a public key: 16 hexadecimal digits.", "6e106fc749912268";
     Timestamp, "Timestamp", "A time (RFC 3339), in whole seconds, UTC.", "2026-11-22T09:00:00Z";
     Target, "Target", "An address, a network, a range or a host name.", "192.0.2.0/24";
     PortSet, "PortSet", "Ports and ranges of ports, 1 to 65535.", "22,80,8000-8100";

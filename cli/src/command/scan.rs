@@ -49,6 +49,7 @@ async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outc
         } else {
             Some(Checks::try_from(asked.checks)?)
         },
+        credentials: Vec::new(),
     };
     let mut scan: Scan = platform.post("/scans", &new).await?;
     if asked.wait {

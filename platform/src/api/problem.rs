@@ -55,6 +55,11 @@ pub enum ApiError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// It is not as the request expects it to be.
+    #[error(
+        "this was changed, made or removed meanwhile: read it again, and send `If-Match` with its new `ETag`"
+    )]
+    Changed,
     /// The platform failed.
     #[error("the platform failed; its journal says why")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -101,6 +106,11 @@ impl ApiError {
                 "Method not allowed",
             ),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not possible as things stand"),
+            Self::Changed => (
+                StatusCode::PRECONDITION_FAILED,
+                "changed",
+                "It was changed meanwhile",
+            ),
             Self::Internal(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -165,6 +175,7 @@ impl IntoResponse for ApiError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::Conflict(_)
+            | Self::Changed
             | Self::Internal(_) => {}
         }
         response
@@ -219,6 +230,9 @@ pub(super) enum Refusals {
     /// It cannot be done as things stand.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(Problem),
+    /// It is not as `If-Match` says.
+    #[response(status = 412, content_type = "application/problem+json")]
+    Changed(Problem),
     /// The body took too long.
     #[response(status = 408, content_type = "application/problem+json")]
     TooSlow(Problem),

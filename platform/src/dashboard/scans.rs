@@ -226,6 +226,7 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         .parse()
         .map_err(|_| ApiError::BadRequest("choose the appliance that shall scan".to_owned()))?;
     Ok(NewScan {
+        credentials: Vec::new(),
         appliance,
         targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
         exclude: Vec::new(),

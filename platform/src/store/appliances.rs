@@ -44,6 +44,14 @@ pub struct Appliance {
     pub removed: Option<Timestamp>,
     /// The signed receipt of its removal.
     pub receipt: Option<Vec<u8>>,
+    /// What it says of its keys, signed.
+    pub keys: Option<Vec<u8>>,
+    /// The owner key that it says is pinned.
+    pub owner: Option<VerifyingKey>,
+    /// When its credential key was last another one than before.
+    pub keys_alarm: Option<Timestamp>,
+    /// What its owner says to it alone.
+    pub word: Option<Vec<u8>>,
 }
 
 /// An appliance to add.
@@ -229,5 +237,9 @@ fn read(row: &SqliteRow) -> Result<Appliance, sqlx::Error> {
         clone_alarm: row.time_or_null("clone_alarm")?,
         removed: row.time_or_null("removed")?,
         receipt: row.try_get("receipt")?,
+        keys: row.try_get("keys")?,
+        owner: row.bytes_or_null("owner")?.map(VerifyingKey::from_bytes),
+        keys_alarm: row.time_or_null("keys_alarm")?,
+        word: row.try_get("word")?,
     })
 }

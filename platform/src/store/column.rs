@@ -20,6 +20,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> String {
 pub(super) trait Columns {
     fn bytes<const N: usize>(&self, name: &str) -> Result<[u8; N], sqlx::Error>;
     fn bytes_or_null<const N: usize>(&self, name: &str) -> Result<Option<[u8; N]>, sqlx::Error>;
+    fn blob(&self, name: &str) -> Result<Vec<u8>, sqlx::Error>;
     fn count(&self, name: &str) -> Result<u64, sqlx::Error>;
     fn time(&self, name: &str) -> Result<Timestamp, sqlx::Error>;
     fn time_or_null(&self, name: &str) -> Result<Option<Timestamp>, sqlx::Error>;
@@ -67,6 +68,10 @@ impl Columns for SqliteRow {
             .transpose()
     }
 
+    fn blob(&self, name: &str) -> Result<Vec<u8>, sqlx::Error> {
+        self.try_get(name)
+    }
+
     fn count(&self, name: &str) -> Result<u64, sqlx::Error> {
         let number: i64 = self.try_get(name)?;
         u64::try_from(number).map_err(|error| damaged(name, error))
@@ -111,7 +116,7 @@ impl Columns for SqliteRow {
     }
 }
 
-fn damaged(name: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+pub(super) fn damaged(name: &str, error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::ColumnDecode {
         index: name.to_owned(),
         source: Box::new(error),

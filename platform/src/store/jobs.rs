@@ -373,6 +373,21 @@ pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>
     scans(&rows)
 }
 
+/// Has jobs looked at again that waited for something of their owner.
+///
+/// # Errors
+/// The database's.
+pub async fn look_again(db: &mut Db, org: OrgId) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE jobs SET lease_until = NULL
+         WHERE org_id = ?1 AND ended IS NULL AND boot IS NULL AND waiting IS NOT NULL",
+    )
+    .bind(&org.0[..])
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Appliances that jobs wait for.
 ///
 /// # Errors

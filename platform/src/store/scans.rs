@@ -241,6 +241,8 @@ fn read(row: &SqliteRow) -> Result<Numbered, sqlx::Error> {
             targets: row.json::<Targets>("targets")?.into(),
             checks: row.json::<Vec<Check>>("checks")?,
             ports: row.parsed("ports")?,
+            credentials: row.json("credentials")?,
+            waiting: row.try_get::<Option<String>, _>("waiting")?,
             created: row.time("created")?,
             ended,
             jobs_done: row.count("jobs_done")?,

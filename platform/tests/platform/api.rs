@@ -33,6 +33,19 @@ async fn every_route_but_login_and_health_wants_to_know_who_asks() {
             (Method::GET, format!("/api/v1/scans/{id}")),
             (Method::GET, "/api/v1/findings".to_owned()),
             (Method::GET, "/api/v1/audit".to_owned()),
+            (Method::GET, format!("/api/v1/appliances/{id}/keys")),
+            (Method::POST, "/api/v1/owner-words".to_owned()),
+            (Method::GET, "/api/v1/grants".to_owned()),
+            (Method::GET, format!("/api/v1/grants/{id}")),
+            (Method::PUT, format!("/api/v1/grants/{id}")),
+            (Method::DELETE, format!("/api/v1/grants/{id}")),
+            (Method::GET, "/api/v1/credentials".to_owned()),
+            (Method::GET, format!("/api/v1/credentials/{id}")),
+            (Method::PUT, format!("/api/v1/credentials/{id}")),
+            (Method::PATCH, format!("/api/v1/credentials/{id}")),
+            (Method::DELETE, format!("/api/v1/credentials/{id}")),
+            (Method::GET, "/api/v1/settings".to_owned()),
+            (Method::PATCH, "/api/v1/settings".to_owned()),
         ] {
             let body = (method == Method::POST).then(|| json!({}));
             let answer = stranger.send(method, &path, body).await;

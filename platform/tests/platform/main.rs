@@ -10,6 +10,7 @@ mod house;
 mod init;
 mod kill;
 mod link;
+mod owner;
 mod removal;
 mod slow;
 mod store;
