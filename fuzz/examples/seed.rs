@@ -73,6 +73,7 @@ fn main() {
         &KeeperAnswer::Standing(Standing {
             fingerprint: "00".into(),
             enrolled: None,
+            owner: None,
             clock_set: true,
             unlocked: None,
             refused: None,
@@ -90,6 +91,7 @@ fn main() {
         &ScopeAnswer::Granted {
             job: Box::new(job.clone()),
             scope,
+            rate: None,
         },
     );
     frame(

@@ -4,7 +4,7 @@
 //! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
 //! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -111,6 +111,7 @@ pub async fn work(mut vedetted: UnixStream, keeper: &Keeper) -> Result<(), Worke
 struct Grant {
     job: Job,
     scope: Scope,
+    rate: Option<NonZeroU32>,
     keeper: UnixStream,
 }
 
@@ -137,9 +138,10 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
     };
     send(&mut stream, &request).await.map_err(Failure::Keeper)?;
     match receive(&mut stream, KEEPER).await.map_err(Failure::Keeper)? {
-        ScopeAnswer::Granted { job, scope } => Ok(Grant {
+        ScopeAnswer::Granted { job, scope, rate } => Ok(Grant {
             job: *job,
             scope,
+            rate,
             keeper: stream,
         }),
         ScopeAnswer::Refused(refusal) => Err(Failure::Refused(refusal)),
@@ -155,6 +157,7 @@ async fn scan(
     let Grant {
         job,
         scope,
+        rate,
         mut keeper,
     } = grant;
     let now = Timestamp::now();
@@ -164,7 +167,10 @@ async fn scan(
         now,
         time: job.expires.since(now).min(LONGEST),
         means: Means::Connect,
-        bounds: Bounds::of_this_process(),
+        bounds: Bounds {
+            rate: rate.map(NonZeroU32::get),
+            ..Bounds::of_this_process()
+        },
         tell: Tell::OpenPorts,
     };
     let (mut from_keeper, mut from_vedetted) = ([0], [0]);

@@ -70,6 +70,7 @@ fn keeper(dir: &Path, job: &Job, verdict: Verdict) -> Keeper {
         let granted = ScopeAnswer::Granted {
             job: Box::new(job),
             scope,
+            rate: None,
         };
         match verdict {
             Verdict::Grant => {
