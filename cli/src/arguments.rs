@@ -1,5 +1,13 @@
 //! What can be asked for, as clap reads it.
 
+mod credential;
+mod grant;
+mod owner;
+
+pub(crate) use credential::{Credential, CredentialCommand, CredentialSeal, Secret};
+pub(crate) use grant::{Grant, GrantCommand, GrantSign};
+pub(crate) use owner::{Access, Out, Owner, OwnerCommand};
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +17,7 @@ use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
 use vedette_protocol::target::{PortSet, Target};
 
+use crate::confirm::Typed;
 use crate::validity::Validity;
 
 /// Uses a Vedette platform: appliances, scans, findings.
@@ -34,6 +43,12 @@ pub(crate) enum Command {
     /// Appliances of the account
     #[command(subcommand)]
     Appliance(Appliance),
+    /// The owner key: your own authority over appliances, past the platform
+    Owner(Owner),
+    /// Grants: what appliances may do, signed by the owner key
+    Grant(Grant),
+    /// Credentials, sealed to the appliances that may use them
+    Credential(Credential),
     /// Scans
     #[command(subcommand)]
     Scan(Scan),
@@ -118,11 +133,46 @@ pub(crate) enum Appliance {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Prints an appliance's keys, to be carried to the machine with the owner key (`confirm --from`)
+    Keys {
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+    },
+    /// Compares an appliance's keys, and makes it the owner's: from then on it does nothing without a grant
+    Confirm(ApplianceConfirm),
+    /// Lets an appliance go: it does what the platform says again
+    Release {
+        #[command(flatten)]
+        access: Access,
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+        #[command(flatten)]
+        out: Out,
+    },
     /// Removes one for good: its key share is destroyed, and what it has stored is lost
     Remove {
         /// Its id, or the beginning of it, or its name
         appliance: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplianceConfirm {
+    #[command(flatten)]
+    pub(crate) access: Access,
+    /// Its id, or the beginning of it, or its name; with --from the name to keep it under
+    pub(crate) appliance: String,
+    /// The fingerprint that the appliance's console shows: type it off, do not copy it from the platform
+    #[arg(long, value_name = "XXXX-XXXX-…", required_unless_present = "enrolment")]
+    pub(crate) fingerprint: Option<Typed>,
+    /// The file with the secret that it was flashed with (`vedette-image flash --enrolment-out`)
+    #[arg(long, value_name = "FILE", conflicts_with = "fingerprint")]
+    pub(crate) enrolment: Option<PathBuf>,
+    /// Reads its keys from a file that `vedette appliance keys` printed, instead of asking the platform
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) out: Out,
 }
 
 #[derive(Debug, Subcommand)]

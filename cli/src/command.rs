@@ -1,8 +1,11 @@
 //! One file for each thing that can be managed.
 
 mod appliance;
+mod credential;
 mod finding;
+mod grant;
 mod login;
+mod owner;
 mod scan;
 mod token;
 
@@ -44,7 +47,10 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Login(asked) => login::log_in(asked, show).await,
         Command::Logout => login::log_out(show).await,
         Command::Token(asked) => token::run(&platform()?, asked, show).await,
-        Command::Appliance(asked) => appliance::run(&platform()?, asked, show).await,
+        Command::Appliance(asked) => appliance::run(asked, show).await,
+        Command::Owner(asked) => owner::run(asked, show).await,
+        Command::Grant(asked) => grant::run(asked, show).await,
+        Command::Credential(asked) => credential::run(asked, show).await,
         Command::Scan(asked) => scan::run(&platform()?, asked, show).await,
         Command::Finding(asked) => finding::run(&platform()?, asked, show).await,
     }

@@ -144,6 +144,24 @@ impl Platform {
         self.typed(Method::POST, path, Some(&body)).await
     }
 
+    /// Posts something to which there is no answer.
+    pub(crate) async fn tell(&self, path: &str, body: &impl Serialize) -> Result<()> {
+        self.send(Method::POST, path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<()> {
+        self.send(Method::PUT, path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &impl Serialize) -> Result<()> {
+        self.send(Method::PATCH, path, body).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: &impl Serialize) -> Result<()> {
+        let body = Zeroizing::new(serde_json::to_vec(body).context("writing the question as JSON")?);
+        self.ask(method, path, Some(&body)).await.map(drop)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         self.ask(Method::DELETE, path, None).await.map(drop)
     }

@@ -21,6 +21,10 @@ pub(crate) struct TooLong {
 }
 
 impl Validity {
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+
     /// The time, if a token of this kind may be valid for so long.
     pub(crate) fn within(self, kind: TokenKind) -> Result<Duration, TooLong> {
         let longest = kind.longest_validity();

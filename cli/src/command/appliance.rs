@@ -1,26 +1,28 @@
 //! Appliances.
 
+mod keys;
+
 use anyhow::Result;
 use vedette_protocol::api::{ActivateCode, Appliance, ApplianceState, RemovalReceipt};
 
-use super::{Outcome, Show};
+use super::{Outcome, Show, platform};
 use crate::arguments;
 use crate::choice::choose;
 use crate::platform::Platform;
 use crate::table::Table;
 
-pub(super) async fn run(platform: &Platform, asked: arguments::Appliance, show: Show) -> Result<Outcome> {
+pub(super) async fn run(asked: arguments::Appliance, show: Show) -> Result<Outcome> {
     match asked {
         arguments::Appliance::List => {
-            let appliances: Vec<Appliance> = platform.list("/appliances").await?;
+            let appliances: Vec<Appliance> = platform()?.list("/appliances").await?;
             show.value(&appliances, || table(&appliances))?;
         }
         arguments::Appliance::Show { appliance } => {
-            let appliance = find(platform, &appliance).await?;
+            let appliance = find(&platform()?, &appliance).await?;
             show.value(&appliance, || record(&appliance))?;
         }
         arguments::Appliance::Activate { code, name } => {
-            let appliance: Appliance = platform
+            let appliance: Appliance = platform()?
                 .post("/appliances/activate", &ActivateCode { code, name })
                 .await?;
             show.value(&appliance, || {
@@ -29,8 +31,18 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Appliance, show: 
                 table
             })?;
         }
+        arguments::Appliance::Keys { appliance } => {
+            keys::show(&platform()?, &appliance).await?;
+        }
+        arguments::Appliance::Confirm(asked) => keys::confirm(asked, show).await?,
+        arguments::Appliance::Release {
+            access,
+            appliance,
+            out,
+        } => keys::release(&access, &appliance, &out, show).await?,
         arguments::Appliance::Remove { appliance } => {
-            let appliance = find(platform, &appliance).await?;
+            let platform = platform()?;
+            let appliance = find(&platform, &appliance).await?;
             let receipt: RemovalReceipt = platform
                 .delete_for(&format!("/appliances/{}", appliance.id))
                 .await?;

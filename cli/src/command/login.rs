@@ -22,7 +22,11 @@ pub(super) async fn log_in(asked: arguments::Login, show: Show) -> Result<Outcom
         .with_context(|| format!("trusting {}", asked.ca.display()))?;
     let password = match &asked.password_file {
         Some(file) => password::from_file(file)?,
-        None => password::asked_for(&format!("Password of {}: ", asked.account))?,
+        None => password::asked_for(
+            &format!("Password of {}: ", asked.account),
+            "--password-file FILE",
+            password::LONGEST,
+        )?,
     };
     let new_password = asked
         .new_password_file
@@ -107,8 +111,9 @@ fn choose_new_password(asked: &arguments::Login) -> Result<Zeroizing<String>> {
         asked.password_file.is_none() || io::stdin().is_terminal(),
         "this password is good for one login, which must set a new one: add --new-password-file FILE"
     );
-    let first = password::asked_for("This password is good for one login. New password: ")?;
-    let second = password::asked_for("The new password again: ")?;
+    let ask = |question| password::asked_for(question, "--new-password-file FILE", password::LONGEST);
+    let first = ask("This password is good for one login. New password: ")?;
+    let second = ask("The new password again: ")?;
     ensure!(
         first == second,
         "the two new passwords differ; nothing was changed, log in again"

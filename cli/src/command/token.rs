@@ -1,16 +1,15 @@
 //! Tokens.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use vedette_protocol::api::{CreatedToken, NewToken, Token, TokenKind};
 
 use super::{Outcome, Show, print};
 use crate::arguments;
 use crate::choice::choose;
+use crate::file;
 use crate::platform::Platform;
 use crate::table::Table;
 
@@ -53,7 +52,7 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Token, show: Show
 
 async fn create(platform: &Platform, new: &NewToken, out: Option<&Path>, show: Show) -> Result<()> {
     // Before the token is made: one whose secret cannot be kept would only lie around.
-    let file = out.map(new_file).transpose()?;
+    let file = out.map(file::new).transpose()?;
     let created: CreatedToken = platform.post("/tokens", new).await?;
     match (file, out) {
         (Some(mut file), Some(path)) => {
@@ -72,21 +71,6 @@ async fn create(platform: &Platform, new: &NewToken, out: Option<&Path>, show: S
         }
         _ => show.value(&created, Table::record),
     }
-}
-
-fn new_file(path: &Path) -> Result<std::fs::File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => anyhow!(
-                "{} exists already; name a file that does not exist yet",
-                path.display()
-            ),
-            _ => anyhow::Error::new(error).context(format!("making {}", path.display())),
-        })
 }
 
 fn table(tokens: &[Token]) -> Table {
