@@ -9,25 +9,12 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use vedette_crypto::{Secret, VerifyingKey};
+use vedette_protocol::api::KnownKeys;
 use vedette_protocol::owner::{ApplianceKeys, enrolment_proof};
-use vedette_protocol::{ApplianceId, OrgId, Signed};
+use vedette_protocol::{ApplianceId, Signed};
 
 use crate::owner::Confirmed;
-
-/// What the platform says of an appliance's keys; a file of it can be carried to another machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Document {
-    /// What the platform calls it.
-    #[serde(default)]
-    pub(crate) name: String,
-    pub(crate) appliance: ApplianceId,
-    pub(crate) org: OrgId,
-    pub(crate) identity: VerifyingKey,
-    /// Base64 of a [`Signed`] [`ApplianceKeys`].
-    pub(crate) keys: String,
-}
 
 /// A fingerprint as it was typed off a console.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +52,10 @@ pub(crate) enum ConfirmError {
          of {shown}. Seal nothing for it"
     )]
     OtherAppliance { signed: ApplianceId, shown: ApplianceId },
+    #[error(
+        "it has not said its keys yet, which it does once it has booted and reached the platform; try again then"
+    )]
+    NoKeys,
     #[error("it was not flashed with an enrolment secret; type its console's fingerprint with --fingerprint")]
     NoProof,
     #[error(
@@ -81,13 +72,13 @@ pub(crate) enum ConfirmError {
 
 /// Compares, verifies, and says what is now known of the appliance.
 pub(crate) fn confirm(
-    document: &Document,
+    known: &KnownKeys,
     name: &str,
     proof: &Proof,
     owner: &VerifyingKey,
 ) -> Result<Confirmed, ConfirmError> {
     if let Proof::Fingerprint(typed) = proof {
-        let shown = document.identity.fingerprint();
+        let shown = known.identity.fingerprint();
         if digits(&shown) != typed.0 {
             return Err(ConfirmError::OtherIdentity {
                 shown,
@@ -95,30 +86,31 @@ pub(crate) fn confirm(
             });
         }
     }
+    let keys = known.keys.as_ref().ok_or(ConfirmError::NoKeys)?;
     let signed = STANDARD
-        .decode(&document.keys)
+        .decode(keys)
         .ok()
         .and_then(|bytes| Signed::<ApplianceKeys>::from_bytes(&bytes).ok())
         .ok_or(ConfirmError::NotSigned)?;
     let keys = signed
-        .verify(&document.identity)
+        .verify(&known.identity)
         .map_err(|_| ConfirmError::NotSigned)?;
-    if (keys.appliance, keys.org) != (document.appliance, document.org) {
+    if (keys.appliance, keys.org) != (known.appliance, known.org) {
         return Err(ConfirmError::OtherAppliance {
             signed: keys.appliance,
-            shown: document.appliance,
+            shown: known.appliance,
         });
     }
     if let Proof::Enrolment(secret) = proof {
         let shown = keys.proof.ok_or(ConfirmError::NoProof)?;
         let expected = enrolment_proof(
             secret,
-            &document.identity,
+            &known.identity,
             keys.appliance,
             keys.org,
             &keys.credential,
         );
-        // Neither is secret here: both are of one moment, and nobody measures it.
+        // Nobody can try again and again and take the time: a file is compared once.
         if shown != expected {
             return Err(ConfirmError::NotProven);
         }
@@ -130,7 +122,7 @@ pub(crate) fn confirm(
         name: name.to_owned(),
         appliance: keys.appliance,
         org: keys.org,
-        identity: document.identity,
+        identity: known.identity,
         credential: keys.credential,
     })
 }
@@ -168,6 +160,7 @@ const DIGITS: usize = 40;
 mod tests {
     use vedette_crypto::credential::CredentialKey;
     use vedette_crypto::{Signer, SigningKey};
+    use vedette_protocol::OrgId;
 
     use super::*;
 
@@ -199,14 +192,14 @@ mod tests {
             }
         }
 
-        fn document(&self, signer: &SigningKey) -> Document {
+        fn document(&self, signer: &SigningKey) -> KnownKeys {
             let Ok(signed) = Signed::seal(&self.keys, signer);
-            Document {
-                name: "lab".to_owned(),
+            KnownKeys {
                 appliance: self.keys.appliance,
                 org: self.keys.org,
                 identity: self.identity.verifying_key(),
-                keys: STANDARD.encode(signed.to_bytes()),
+                keys: Some(STANDARD.encode(signed.to_bytes())),
+                owner: None,
             }
         }
 
@@ -218,8 +211,8 @@ mod tests {
             Proof::Enrolment(self.secret.with(|bytes| Secret::copied(bytes)).unwrap())
         }
 
-        fn confirm(&self, document: &Document, proof: &Proof) -> Result<Confirmed, ConfirmError> {
-            confirm(document, "lab", proof, &self.owner)
+        fn confirm(&self, known: &KnownKeys, proof: &Proof) -> Result<Confirmed, ConfirmError> {
+            confirm(known, "lab", proof, &self.owner)
         }
     }
 
@@ -248,7 +241,7 @@ mod tests {
         assert_eq!(setting.confirm(&forged, &enrolled), Err(ConfirmError::NotSigned));
 
         // The whole identity swapped: signed rightly, by another key.
-        let whole = Document {
+        let whole = KnownKeys {
             identity: mallory.verifying_key(),
             ..forged
         };
@@ -258,12 +251,12 @@ mod tests {
         assert_eq!(setting.confirm(&whole, &enrolled), Err(ConfirmError::NotProven));
 
         // Bits of the honest answer.
-        let bytes = STANDARD.decode(&honest.keys).unwrap();
+        let bytes = STANDARD.decode(honest.keys.as_ref().unwrap()).unwrap();
         for at in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
-            let altered = Document {
-                keys: STANDARD.encode(altered),
+            let altered = KnownKeys {
+                keys: Some(STANDARD.encode(altered)),
                 ..honest.clone()
             };
             assert_eq!(
@@ -277,7 +270,7 @@ mod tests {
     #[test]
     fn another_appliance_s_keys_do_not_pass_for_this_one_s() {
         let setting = Setting::new();
-        let document = Document {
+        let document = KnownKeys {
             appliance: ApplianceId::random(),
             ..setting.document(&setting.identity)
         };
@@ -309,6 +302,14 @@ mod tests {
             Err(ConfirmError::NoProof)
         );
         assert!(setting.confirm(&document, &setting.typed()).is_ok());
+        let silent = KnownKeys {
+            keys: None,
+            ..document
+        };
+        assert_eq!(
+            setting.confirm(&silent, &setting.typed()),
+            Err(ConfirmError::NoKeys)
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use vedette_protocol::api::{CredentialChange, NewCredential, NewGrant, NewOwnerWord};
 use vedette_protocol::envelope::Sealing;
 use vedette_protocol::owner::OwnerWord;
 use vedette_protocol::{ApplianceId, CredentialId, Grant, GrantId, Signed, codec};
@@ -122,20 +122,31 @@ pub(crate) async fn bring(platform: &Platform, item: &Item) -> Result<()> {
     let text = |bytes: Vec<u8>| STANDARD.encode(bytes);
     let brought = match item {
         Item::Word(word) => {
-            let body = json!({ "word": text(codec::encode(word)) });
+            let body = NewOwnerWord {
+                word: text(codec::encode(word)),
+            };
             platform.tell("/owner-words", &body).await
         }
         Item::Grant { id, grant } => {
-            let body = json!({ "grant": text(grant.to_bytes()) });
+            let body = NewGrant {
+                grant: text(grant.to_bytes()),
+            };
             platform.put(&format!("/grants/{id}"), &body).await
         }
         Item::NoGrant(id) => gone(platform.delete(&format!("/grants/{id}")).await),
         Item::Credential { id, label, sealing } => {
-            let body = json!({ "sealing": text(codec::encode(sealing)), "label": label });
+            let body = NewCredential {
+                sealing: Some(text(codec::encode(sealing))),
+                label: Some(label.clone()),
+                ..NewCredential::default()
+            };
             platform.put(&format!("/credentials/{id}"), &body).await
         }
         Item::Disabled { id, disabled } => {
-            let body = json!({ "disabled": disabled });
+            let body = CredentialChange {
+                disabled: Some(*disabled),
+                ..CredentialChange::default()
+            };
             platform.patch(&format!("/credentials/{id}"), &body).await
         }
         Item::NoCredential(id) => gone(platform.delete(&format!("/credentials/{id}")).await),

@@ -204,7 +204,7 @@ fn the_next_key_is_signed_by_the_last_and_signs_all_anew() {
 
     // What was kept is there, under the next passphrase.
     desk.refused(
-        &["grant", "revoke", "0", "--out", &desk.path("no")],
+        &["owner", "rotate", "--out", &desk.path("no")],
         "the passphrase is wrong",
     );
     desk.write("passphrase", "the next passphrase, as long\n");

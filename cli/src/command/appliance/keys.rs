@@ -9,35 +9,32 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use vedette_crypto::Secret;
+use vedette_protocol::api::KnownKeys;
 use zeroize::Zeroizing;
 
 use super::super::{Show, owner, platform, print};
 use super::find;
 use crate::arguments::{Access, ApplianceConfirm, Out};
-use crate::confirm::{self, Document, Proof};
+use crate::confirm::{self, Proof};
 use crate::password::Source;
 use crate::platform::Platform;
 use crate::table::Table;
 
 /// Prints the keys as a document that can be carried elsewhere. It is JSON in any case.
 pub(super) async fn show(platform: &Platform, given: &str) -> Result<()> {
-    let document = asked_for(platform, given).await?;
-    print(&format!("{}\n", serde_json::to_string_pretty(&document)?))
+    let (_, known) = asked_for(platform, given).await?;
+    print(&format!("{}\n", serde_json::to_string_pretty(&known)?))
 }
 
 /// Compares the keys, and pins the owner key.
 pub(super) async fn confirm(asked: ApplianceConfirm, show: Show) -> Result<()> {
     // The file of a confirmation may be all that leaves this machine: then no platform is needed at all.
     let reached = asked.out.platform()?;
-    let document = match (&asked.from, &reached) {
-        (Some(file), _) => Document {
-            name: asked.appliance.clone(),
-            ..from_file(file)?
-        },
+    let (name, known) = match (&asked.from, &reached) {
+        (Some(file), _) => (asked.appliance.clone(), from_file(file)?),
         (None, Some(platform)) => asked_for(platform, &asked.appliance).await?,
         (None, None) => asked_for(&platform()?, &asked.appliance).await?,
     };
-    let name = document.name.clone();
     let proof = match (asked.fingerprint, asked.enrolment) {
         (Some(typed), _) => Proof::Fingerprint(typed),
         (None, Some(file)) => Proof::Enrolment(enrolment_secret(&file)?),
@@ -45,8 +42,8 @@ pub(super) async fn confirm(asked: ApplianceConfirm, show: Show) -> Result<()> {
     };
     let held = asked.access.hold()?;
     let key = held.owner.key();
-    let confirmed = confirm::confirm(&document, &name, &proof, &key)
-        .with_context(|| format!("confirming {name} ({})", document.appliance))?;
+    let confirmed = confirm::confirm(&known, &name, &proof, &key)
+        .with_context(|| format!("confirming {name} ({})", known.appliance))?;
     let signatory = asked.access.unlock(held)?;
     let change = signatory.confirm(&confirmed)?;
     owner::make(signatory, change, &asked.out, reached.as_ref()).await?;
@@ -90,25 +87,23 @@ pub(super) async fn release(access: &Access, given: &str, out: &Out, show: Show)
     })
 }
 
-async fn asked_for(platform: &Platform, given: &str) -> Result<Document> {
+/// What the platform calls it, and what it says of its keys.
+async fn asked_for(platform: &Platform, given: &str) -> Result<(String, KnownKeys)> {
     let appliance = find(platform, given).await?;
-    let document: Document = platform
+    let known: KnownKeys = platform
         .find(&format!("/appliances/{}/keys", appliance.id))
         .await
         .with_context(|| format!("asking for the keys of {}", appliance.name))?;
     ensure!(
-        document.appliance == appliance.id,
+        known.appliance == appliance.id,
         "the platform was asked for the keys of {}, and answered with those of {}",
         appliance.id,
-        document.appliance
+        known.appliance
     );
-    Ok(Document {
-        name: appliance.name,
-        ..document
-    })
+    Ok((appliance.name, known))
 }
 
-fn from_file(file: &Path) -> Result<Document> {
+fn from_file(file: &Path) -> Result<KnownKeys> {
     let mut text = String::new();
     File::open(file)
         .and_then(|file| file.take(DOCUMENT).read_to_string(&mut text))
