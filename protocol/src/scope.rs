@@ -101,10 +101,14 @@ impl Scope {
 
     /// The addresses to scan, in order, each with the name it was asked for by, if any.
     pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, Option<&HostName>)> + '_ {
-        self.hosts
-            .iter()
-            .flat_map(|host| host.span.addresses().map(|address| (address, host.name.as_ref())))
-            .filter(|(address, _)| !self.forbids(*address))
+        // What is forbidden is stepped over, not through: it may be a /64.
+        let never = runs::sorted(&self.never);
+        self.hosts.iter().flat_map(move |host| {
+            let left = runs::left(host.span, &never).into_iter();
+            let spans = left.filter_map(|(first, last)| Span::between(first, last).ok());
+            let addresses = spans.flat_map(|span| span.addresses());
+            addresses.map(|address| (address, host.name.as_ref()))
+        })
     }
 
     /// The addresses as sorted runs that do not overlap, for a filter.
@@ -158,6 +162,21 @@ mod tests {
         assert!(!scope.permits("192.0.2.1".parse().unwrap(), 81));
         assert!(!scope.permits("192.0.2.2".parse().unwrap(), 80));
         assert_eq!(scope.addresses().count(), 3);
+    }
+
+    #[test]
+    fn a_whole_link_that_is_excluded_costs_no_time() {
+        let ports: PortSet = "80".parse().unwrap();
+        let link = targets(&["2001:db8::/64"]);
+        let scope = Scope::new(&link, &link, &[], ports.clone());
+        assert_eq!(scope.addresses().count(), 0);
+        let most = targets(&["2001:db8::-2001:db8::ffff:ffff:ffff:fffe"]);
+        let scope = Scope::new(&link, &most, &[], ports);
+        let left: Vec<_> = scope
+            .addresses()
+            .map(|(address, _)| address.to_string())
+            .collect();
+        assert_eq!(left, ["2001:db8::ffff:ffff:ffff:ffff"]);
     }
 
     #[test]

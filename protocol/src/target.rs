@@ -16,8 +16,12 @@ use serde::{Deserialize, Serialize};
 /// The most targets in one list.
 pub const TARGETS_LIMIT: usize = 4096;
 
-/// The most addresses that one target may span: a /12 of IPv4, a /108 of IPv6.
+/// The most addresses of IPv4 that one target may span: a /12.
 pub const SPAN_LIMIT: u128 = 1 << 20;
+
+/// The most of IPv6: a /64, the network of one link (RFC 4291, section 2.5.1). Nobody can ask all of it: who plans a
+/// scan takes as many as fit, and says so.
+pub const SPAN_LIMIT_V6: u128 = 1 << 64;
 
 /// One target as the operator wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,7 +80,7 @@ pub enum ParseTargetError {
     #[error("the range {0:?} ends before it begins; write the lower address first")]
     Backwards(String),
     /// It spans too much.
-    #[error("{0:?} spans more than {SPAN_LIMIT} addresses; split it into smaller networks")]
+    #[error("{0:?} spans more than a /12 of IPv4 or a /64 of IPv6; split it into smaller networks")]
     TooLarge(String),
 }
 
@@ -131,7 +135,11 @@ impl Span {
         }
         let span = Self { first, last };
         let (low, high) = span.numbers();
-        if high - low >= SPAN_LIMIT {
+        let limit = match first {
+            IpAddr::V4(_) => SPAN_LIMIT,
+            IpAddr::V6(_) => SPAN_LIMIT_V6,
+        };
+        if high - low >= limit {
             Err(ParseTargetError::TooLarge(text()))
         } else {
             Ok(span)

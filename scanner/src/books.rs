@@ -1,7 +1,7 @@
 //! What a scan planned, did and did not get an answer to; closed, they are its report. Pure.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use crate::{
     known::Known,
     probe::Probe,
     reply::Reply,
-    wire::{Answer, Toll},
+    wire::{Answer, Hindrance, Toll},
 };
 
 /// The books of one scan.
@@ -27,6 +27,8 @@ pub(crate) struct Books {
     told: u64,
     unanswered: u64,
     examples: Vec<Unanswered>,
+    /// Why ports were not asked, and how many.
+    hindrances: BTreeMap<Hindrance, u64>,
 }
 
 /// What the exchanges and the sweep cost.
@@ -51,6 +53,7 @@ impl Books {
             told: 0,
             unanswered: 0,
             examples: Vec::new(),
+            hindrances: BTreeMap::new(),
         }
     }
 
@@ -65,10 +68,13 @@ impl Books {
             // Silence after all attempts is what a filter looks like; how sure that is, is said by the
             // miss probability.
             Answer::Silent | Answer::Unreachable => self.coverage.ports_known += 1,
-            Answer::NotAsked(_) => self.gap(Unanswered {
-                target: endpoint.ip().into(),
-                port: Some(endpoint.port()),
-            }),
+            Answer::NotAsked(why) => {
+                self.hindered(why, 1);
+                self.gap(Unanswered {
+                    target: endpoint.ip().into(),
+                    port: Some(endpoint.port()),
+                });
+            }
         }
     }
 
@@ -80,7 +86,8 @@ impl Books {
                 self.answering.insert(host);
             }
             Answer::Silent | Answer::Unreachable => self.coverage.ports_known += count,
-            Answer::NotAsked(_) => {
+            Answer::NotAsked(why) => {
+                self.hindered(why, count);
                 self.gap(Unanswered {
                     target: host.into(),
                     port: None,
@@ -89,6 +96,33 @@ impl Books {
             }
         }
         self.told += count;
+    }
+
+    /// So many ports were not asked, for a reason.
+    pub(crate) fn hindered(&mut self, why: Hindrance, count: u64) {
+        let counted = self.hindrances.entry(why).or_default();
+        *counted = counted.saturating_add(count);
+    }
+
+    /// Why ports were not asked, and how many; those that the sweep never came to as well.
+    pub(crate) fn hindrances(&self) -> BTreeMap<Hindrance, u64> {
+        let mut all = self.hindrances.clone();
+        let too_many = all.get(&Hindrance::TooMany).copied().unwrap_or_default();
+        let never = self
+            .coverage
+            .ports
+            .saturating_sub(self.told)
+            .saturating_sub(too_many);
+        if never > 0 {
+            let taken = all.contains_key(&Hindrance::AddressTaken);
+            let why = if taken {
+                Hindrance::AddressTaken
+            } else {
+                Hindrance::Deadline
+            };
+            *all.entry(why).or_default() += never;
+        }
+        all
     }
 
     /// So many of the ports were asked by connecting.
@@ -120,7 +154,8 @@ impl Books {
 
     pub(crate) fn close(mut self, cost: Cost) -> Report {
         // Endpoints that the sweep never came to.
-        self.unanswered += self.coverage.ports.saturating_sub(self.told);
+        let never = self.coverage.ports.saturating_sub(self.told);
+        self.unanswered = self.unanswered.saturating_add(never);
         self.coverage.hosts_answering = self.answering.len() as u64;
         let known = match self.coverage.ports {
             0 => 1.0,

@@ -99,6 +99,8 @@ pub enum Event {
     Detour(Detour),
     /// Hosts refuse so seldom that they set the pace.
     Reticent(Reticent),
+    /// So many ports were not asked; told at the end.
+    Hindered(Hindrance, u64),
 }
 
 /// A scan could not be run.
@@ -152,8 +154,15 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
         let new = udp.plan.addresses().iter();
         new.filter(|host| known.binary_search(host).is_err()).count() as u64
     };
-    let hosts = tcp.plan.hosts() + udp.as_ref().map_or(0, also);
-    let ports = tcp.plan.len() + udp.as_ref().map_or(0, |udp| udp.plan.len());
+    let parts = [Some(&tcp), udp.as_ref()].into_iter().flatten();
+    let beyond = |part: &Part| part.plan.beyond().saturating_mul(part.plan.ports().len() as u64);
+    let unplanned = parts.clone().map(beyond).fold(0, u64::saturating_add);
+    let hosts = (tcp.plan.hosts() + udp.as_ref().map_or(0, also))
+        .saturating_add(parts.clone().map(|part| part.plan.beyond()).max().unwrap_or(0));
+    let ports = parts
+        .map(|part| part.plan.len())
+        .sum::<u64>()
+        .saturating_add(unplanned);
     let mut course = Course {
         books: Books::open(hosts, ports),
         progress: Progress {
@@ -170,6 +179,9 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
         now: scan.now,
         tell: scan.tell,
     };
+    if unplanned > 0 {
+        course.books.hindered(Hindrance::TooMany, unplanned);
+    }
     let mut sweeping = true;
     let mut shown = begun;
     loop {
@@ -206,6 +218,16 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             .map(|part| of(part.wire.postage()).load(Ordering::Relaxed))
             .sum()
     };
+    let hindered = course.books.hindrances();
+    // Who no longer listens does not want to know.
+    let _ = tell(
+        &events,
+        hindered
+            .into_iter()
+            .map(|(why, count)| Event::Hindered(why, count))
+            .collect(),
+    )
+    .await;
     Ok(course.close(Cost {
         toll,
         requests: count(|postage| &postage.requests),

@@ -10,6 +10,7 @@ use vedette_protocol::{
     Scope,
     finding::Host,
     job::{Check, Checks},
+    scope::Run,
     target::HostName,
 };
 
@@ -27,14 +28,17 @@ pub struct Plan {
     addresses: Vec<IpAddr>,
     ports: Vec<u16>,
     names: BTreeMap<IpAddr, Vec<HostName>>,
+    /// Addresses of the scope that are too many to be asked.
+    beyond: u64,
 }
 
 impl Plan {
-    /// Draws up the plan for a scope. No endpoint is in it twice, however often targets overlap.
+    /// Draws up the plan for a scope. No endpoint is in it twice, however often targets overlap. Of more than
+    /// [`MOST_HOSTS`] addresses the first ones are in it, and how many are not.
     pub fn of(scope: &Scope) -> Self {
         let mut addresses: Vec<IpAddr> = Vec::new();
         let mut names: BTreeMap<IpAddr, Vec<HostName>> = BTreeMap::new();
-        for (address, name) in scope.addresses() {
+        for (address, name) in scope.addresses().take(MOST_HOSTS) {
             addresses.push(address);
             if let Some(name) = name {
                 names.entry(address).or_default().push(name.clone());
@@ -42,9 +46,11 @@ impl Plan {
         }
         addresses.sort_unstable();
         addresses.dedup();
+        let in_scope = scope.runs().into_iter().map(length).fold(0, u64::saturating_add);
         let (common, rest): (Vec<u16>, Vec<u16>) =
             scope.ports().iter().partition(|port| COMMON.contains(port));
         Self {
+            beyond: in_scope.saturating_sub(addresses.len() as u64),
             addresses,
             ports: [common, rest].concat(),
             names,
@@ -70,6 +76,11 @@ impl Plan {
     /// The ports.
     pub(crate) fn ports(&self) -> &[u16] {
         &self.ports
+    }
+
+    /// How many addresses of the scope are not in it, for being too many.
+    pub fn beyond(&self) -> u64 {
+        self.beyond
     }
 
     /// How many endpoints.
@@ -105,6 +116,14 @@ impl Plan {
             None => vec![address.into()],
         }
     }
+}
+
+fn length((first, last): Run) -> u64 {
+    let number = |address| match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    };
+    u64::try_from(number(last) - number(first) + 1).unwrap_or(u64::MAX)
 }
 
 /// What a host that answers is asked over UDP: the ports in scope that a service speaks UDP on.
@@ -157,6 +176,8 @@ pub(crate) fn subject<'a>(known: &'a Known, checks: &Checks) -> Result<Subject<'
     }
 }
 
+/// Of one scope: some 40 MiB.
+pub const MOST_HOSTS: usize = 1 << 21;
 /// Ports that are asked first, so that what takes longest begins early.
 const COMMON: &[u16] = &[
     21, 22, 23, 25, 53, 80, 110, 111, 135, 139, 143, 389, 443, 445, 465, 587, 636, 993, 995, 1433, 1521,

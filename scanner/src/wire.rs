@@ -27,6 +27,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 use vedette_protocol::{Scope, finding::Transport};
 
+pub use self::raw::AddressError;
 use self::raw::{Each, Field, RawError};
 pub use self::{pace::Bounds, sweep::Hindrance};
 pub(crate) use self::{
@@ -56,8 +57,14 @@ pub(crate) enum Line {
 
 /// The network could not be used at all.
 #[derive(Debug, thiserror::Error)]
-#[error("opening sockets to scan with")]
-pub struct WireError(#[source] std::io::Error);
+pub enum WireError {
+    /// There are no sockets to be had.
+    #[error("opening sockets to scan with")]
+    Sockets(#[source] std::io::Error),
+    /// The address to scan from is somebody else's.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
 
 /// By which means ports are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,7 +193,8 @@ impl Wire {
                     Detour::NotPermitted(errno),
                 )
             }
-            Err(RawError::Kernel { source, .. }) => return Err(WireError(source)),
+            Err(RawError::Address(error)) => return Err(WireError::Address(error)),
+            Err(RawError::Kernel { source, .. }) => return Err(WireError::Sockets(source)),
         };
         let told = |detour| Batch {
             detour: Some(detour),
@@ -216,7 +224,7 @@ impl Wire {
                     ..field
                 };
                 let toll = datagrams::sweep(&self.gate, field, asking.bounds, tell);
-                toll.map_err(|errno| WireError(errno.into()))
+                toll.map_err(|errno| WireError::Sockets(errno.into()))
             }
         }
     }
@@ -229,7 +237,7 @@ impl Wire {
     ) -> Result<Toll, WireError> {
         let tell = |answers| tell(Batch::of(answers));
         let toll = sweep::sweep(&self.gate, endpoints, asking.bounds, asking.deadline, tell);
-        toll.map_err(|errno| WireError(errno.into()))
+        toll.map_err(|errno| WireError::Sockets(errno.into()))
     }
 
     /// Sends one probe and waits for its reply, at most [`talk::LONGEST`].

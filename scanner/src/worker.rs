@@ -250,7 +250,7 @@ impl Basket {
         match event {
             Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
             // A worker connects in any case, and over TCP.
-            Event::Detour(_) | Event::Reticent(_) => None,
+            Event::Detour(_) | Event::Reticent(_) | Event::Hindered(..) => None,
             Event::Found(finding) => {
                 self.0.push(finding);
                 if self.0.len() >= FINDINGS_PER_EVENT {

@@ -354,9 +354,22 @@ fn where_there_is_no_way_the_report_is_partial_and_says_why() {
 }
 
 #[test]
-fn an_ipv6_network_of_64_bits_is_refused_with_its_reason() {
+fn an_ipv6_link_is_asked_as_far_as_it_goes_and_told_to_be_partial() {
+    let segment = Segment::start(&["fd00:64::1/64"], &["fd00:64::2/64"]).unwrap();
+    let (lines, output) = discover(&segment, &["--targets", "fd00:64::/64", "--time", "20"]);
+    assert!(found(&lines, "device", "fd00:64::2").is_some(), "{lines:?}");
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("more addresses than are asked one by one"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_ipv6_network_beyond_one_link_is_refused_with_its_reason() {
     let output = Command::new(env!("CARGO_BIN_EXE_vedette-scan"))
-        .args(["discover", "--targets", "fd00:64::/64"])
+        .args(["discover", "--targets", "fd00:64::/63"])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -23,13 +23,19 @@ pub(super) fn of(scope: &Scope) -> Vec<Run> {
     merged.into_iter().flat_map(|run| without(run, &never)).collect()
 }
 
+/// What is left of a span without what is forbidden; `never` is [`sorted`].
+pub(super) fn left(span: Span, never: &[Run]) -> Vec<Run> {
+    without(span.bounds(), never)
+}
+
 /// Whether all addresses of the runs lie in the spans.
 pub(super) fn lie_in(runs: &[Run], spans: &[Span]) -> bool {
     let spans = sorted(spans);
     runs.iter().all(|run| without(*run, &spans).is_empty())
 }
 
-fn sorted(spans: &[Span]) -> Vec<Run> {
+/// Spans as runs, in order.
+pub(super) fn sorted(spans: &[Span]) -> Vec<Run> {
     let mut runs: Vec<Run> = spans.iter().map(Span::bounds).collect();
     runs.sort_unstable();
     runs

@@ -18,7 +18,7 @@ use std::{
 use vedette_protocol::{
     Report, Scope,
     finding::{Coverage, Effort, Source, Unanswered},
-    target::Span,
+    target::{SPAN_LIMIT, Span},
 };
 
 use super::{
@@ -57,6 +57,8 @@ pub enum Hindrance {
     TooMany,
     /// Frames came in faster than they were read.
     Overrun,
+    /// The scope has more addresses than are asked one by one.
+    TooWide,
 }
 
 impl Hindrance {
@@ -76,6 +78,9 @@ impl Hindrance {
                 "an SNMP agent's table was not read to its end: it is too long, or the agent went silent"
             }
             Self::TooMany => "more hosts were heard of than are kept; split the targets",
+            Self::TooWide => {
+                "the targets have more addresses than are asked one by one; split them, and let all hosts of an IPv6 link answer at once: add ff02::1"
+            }
             Self::Overrun => "frames came in faster than they could be read; lower the rate",
         }
     }
@@ -138,6 +143,8 @@ struct Sweep {
     reached: HashSet<IpAddr>,
     refused: HashSet<IpAddr>,
     total: u64,
+    /// Of those, the ones that are too many to be asked one by one.
+    beyond: u64,
     /// Addresses that were asked in the first pass, or need not be.
     done: u64,
     /// How long an answer may take.
@@ -194,10 +201,10 @@ impl Course {
             .iter()
             .any(|span| matches!(local.road(span.bounds().0), Road::Routed));
         // What is excluded is taken off as the first pass comes to it.
-        let total = spans
-            .iter()
-            .map(|span| u64::try_from(span.len()).unwrap_or(u64::MAX))
-            .sum();
+        let length = |span: &Span| u64::try_from(span.len()).unwrap_or(u64::MAX);
+        let total = spans.iter().map(length).fold(0, u64::saturating_add);
+        let asked = spans.iter().map(|span| length(&begin(span)));
+        let asked = asked.fold(0, u64::saturating_add);
         let mut course = Self {
             devices: Devices::new(scope.clone()),
             sweep: Sweep {
@@ -209,6 +216,7 @@ impl Course {
                 reached: HashSet::new(),
                 refused: HashSet::new(),
                 total,
+                beyond: total.saturating_sub(asked),
                 done: 0,
                 patience: if routed { PATIENCE_ROUTED } else { PATIENCE_ON_LINK },
             },
@@ -415,11 +423,14 @@ impl Course {
         if self.devices.full() {
             self.hindered(Hindrance::TooMany);
         }
+        if self.sweep.beyond > 0 {
+            self.hindrances.insert(Hindrance::TooWide, self.sweep.beyond);
+        }
         let left = self.sweep.total.saturating_sub(self.sweep.done);
         if self.sweep.state != State::Over {
             self.hindrances.entry(Hindrance::Deadline).or_insert(left);
         }
-        let gaps = left.max(self.hindrances.values().sum());
+        let gaps = left.max(self.hindrances.values().copied().fold(0, u64::saturating_add));
         let coverage = Coverage {
             hosts: self.sweep.total,
             hosts_answering: self.devices.answering(),
@@ -664,7 +675,20 @@ fn after(address: IpAddr) -> Option<IpAddr> {
 }
 
 fn each(spans: Vec<Span>) -> Box<dyn Iterator<Item = IpAddr> + Send> {
-    Box::new(spans.into_iter().flat_map(|span| span.addresses()))
+    Box::new(spans.into_iter().flat_map(|span| begin(&span).addresses()))
+}
+
+/// As much of a span as is asked address by address: all of it, or of an IPv6 link the lowest addresses, which are
+/// those that people give.
+fn begin(span: &Span) -> Span {
+    let (first, _) = span.bounds();
+    match first {
+        IpAddr::V6(low) if span.len() > SPAN_LIMIT => {
+            let last = std::net::Ipv6Addr::from(u128::from(low).saturating_add(LOWEST - 1));
+            Span::between(first, last.into()).unwrap_or_else(|_| Span::one(first))
+        }
+        IpAddr::V4(_) | IpAddr::V6(_) => *span,
+    }
 }
 
 /// What a host is likely to answer at, open or closed.
@@ -678,6 +702,8 @@ const PATIENCE_ROUTED: Duration = Duration::from_millis(600);
 const ANSWER: Duration = Duration::from_millis(700);
 const ATTEMPTS: u8 = 2;
 const UNDER_WAY: usize = 1024;
+/// Addresses of an IPv6 link that are asked one by one.
+const LOWEST: u128 = 1 << 16;
 /// As many as are kept.
 const KNOWN: usize = 65_536;
 const ANNOUNCED: usize = 256;

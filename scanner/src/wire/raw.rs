@@ -8,6 +8,7 @@
 
 mod card;
 mod chapter;
+mod claim;
 mod cookie;
 mod datagram;
 mod deaf;
@@ -46,7 +47,7 @@ use super::{
     loss::MOST_ATTEMPTS,
     sweep::{Answer, Hindrance},
 };
-use crate::packet::{ethernet, filter, filter::Test, ip};
+use crate::packet::{Mac, ethernet, filter, filter::Test, ip};
 
 /// What is to be asked, and how.
 #[derive(Debug, Clone, Copy)]
@@ -76,12 +77,38 @@ pub(super) struct Swept {
     pub(super) elsewhere: Vec<IpAddr>,
 }
 
+/// An address cannot be scanned from.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// Another host answers for it.
+    #[error(
+        "scanning from {address}: the adapter {mac} uses that address already; give a free one, or leave out --source"
+    )]
+    Taken {
+        /// The address.
+        address: IpAddr,
+        /// Whose adapter.
+        mac: Mac,
+    },
+    /// This machine has it.
+    #[error(
+        "scanning from {address}: this machine has that address itself; leave out --source to scan from it"
+    )]
+    Own {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
 /// A raw scan could not be begun.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RawError {
     /// This process may not.
     #[error("opening a packet socket; it needs root, or CAP_NET_RAW and CAP_NET_ADMIN")]
     NotPermitted(#[source] io::Error),
+    /// The address to scan from is not ours alone.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// Something else is in the way.
     #[error("{what}")]
     Kernel {
@@ -257,6 +284,18 @@ impl<'a> Survey<'a> {
         batch.asked += ports.len() as u64;
     }
 
+    /// Makes sure that nobody else has an address that is to be ours alone.
+    fn claim(&mut self, card: &mut Card, address: IpAddr) -> Result<(), RawError> {
+        let kernel = |what| move |source| RawError::Kernel { what, source };
+        if self.atlas.way(address).map_err(kernel("asking for a route"))? == Way::Here {
+            return Err(AddressError::Own { address }.into());
+        }
+        match claim::contest(card, address).map_err(kernel("asking whether an address is free"))? {
+            Some(mac) => Err(AddressError::Taken { address, mac }.into()),
+            None => Ok(()),
+        }
+    }
+
     /// The card of an interface, opened when it is first needed.
     fn card(&mut self, interface: u32) -> Result<Option<usize>, RawError> {
         if let Some(card) = self.by_interface.get(&interface) {
@@ -270,11 +309,14 @@ impl<'a> Survey<'a> {
         let card = match mac {
             Some(mac) => {
                 let tests: Vec<&[Test]> = self.filter.iter().map(Vec::as_slice).collect();
-                let card =
+                let mut card =
                     Card::open(interface, mac, &filter::any_of(&tests)).map_err(RawError::NotPermitted)?;
                 if let Some(IpAddr::V6(own)) = self.field.source {
                     let (_, group) = crate::packet::icmpv6::solicited_node(own);
                     card.join(group).map_err(RawError::NotPermitted)?;
+                }
+                if let Some(own) = self.field.source {
+                    self.claim(&mut card, own)?;
                 }
                 self.cards.push(card);
                 Some(self.cards.len() - 1)

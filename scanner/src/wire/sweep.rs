@@ -53,6 +53,32 @@ pub enum Hindrance {
     Deadline,
     /// The host refuses so seldom that what its silence means was not found out.
     Reticent,
+    /// The scope has more addresses than one scan asks.
+    TooMany,
+    /// Somebody else uses the address that was given to scan from.
+    AddressTaken,
+}
+
+impl Hindrance {
+    /// In words, with what to do.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::OutOfScope => "it is not in scope",
+            Self::NoRoute => {
+                "no route leads there, or the network interface went away; add one, or leave it out of the targets"
+            }
+            Self::Forbidden => "a packet filter on this machine, or another of its rules, forbids it",
+            Self::Shortage => "this machine had too few ports, sockets or buffers; scan less at once",
+            Self::Deadline => "time was up; allow more time or fewer targets",
+            Self::Reticent => {
+                "the host tells too seldom of closed ports for its silence to mean anything; allow more time or fewer ports"
+            }
+            Self::TooMany => {
+                "the targets have more addresses than one scan asks; split them, or find the hosts of an IPv6 network first: discover --targets NETWORK,ff02::1"
+            }
+            Self::AddressTaken => "somebody else began to use the address of --source; give another",
+        }
+    }
 }
 
 /// What a sweep cost, and what it learnt of the road.

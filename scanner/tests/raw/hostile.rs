@@ -13,7 +13,7 @@ use std::{
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use vedette_scanner::packet::{
-    Body, Ends, Ethernet, Mac, Packet, Payload, Tcp, ethernet, ip, parse, tcp::Flags,
+    Arp, Body, Ends, Ethernet, Mac, Packet, Payload, Tcp, ethernet, ip, parse, tcp::Flags,
 };
 
 use crate::wire::{Chain, Wire, within};
@@ -248,6 +248,103 @@ fn an_interface_that_goes_away_leaves_a_partial_report() {
         "{}",
         said.report
     );
+    assert!(
+        said.aside.contains("the network interface went away"),
+        "{}",
+        said.aside
+    );
+}
+
+#[test]
+fn an_address_that_somebody_uses_is_not_scanned_from() {
+    let wire = Wire::with_hosts("taken", 2);
+    let _open = wire.listen("10.99.1.1", [80]);
+    let refused = |target: &str, source: &str| {
+        let output = wire
+            .command(&format!("ports --targets {target} --ports 80 --source {source}"))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (target, source) in [("10.99.1.1", "10.99.1.2"), ("fd99::1:1", "fd99::1:2")] {
+        let said = refused(target, source);
+        assert!(
+            said.contains(source) && said.contains("uses that address already"),
+            "{said}"
+        );
+    }
+    let said = refused("10.99.1.1", "10.99.0.1");
+    assert!(said.contains("this machine has that address itself"), "{said}");
+}
+
+#[test]
+fn an_address_that_somebody_begins_to_use_is_scanned_from_no_more() {
+    let wire = Wire::with_hosts("contested", 1);
+    let scan = wire
+        .command("ports --targets 10.99.1.1 --ports 1-65535 --rate 2000 --time 60 --source 10.99.7.7")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    thread::sleep(Duration::from_secs(3));
+    let socket = within(&wire.hosts, || {
+        let socket = vedette_sys::packet::open().unwrap();
+        let index = rustix::net::netdevice::name_to_index(&socket, "eth0").unwrap();
+        vedette_sys::packet::bind(&socket, index, 0).unwrap();
+        socket
+    });
+    let address = [10, 99, 7, 7].into();
+    let announcement = Arp::request(Mac([2, 0, 0, 0, 0, 9]), address, address).frame();
+    send(&socket, &announcement, SendFlags::empty()).unwrap();
+    let begun = Instant::now();
+    let said = crate::wire::Said::of(scan.wait_with_output().unwrap());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert_eq!(
+        (said.code, &said.report["outcome"]),
+        (Some(3), &"partial".into()),
+        "{said:?}"
+    );
+    assert!(
+        said.aside.contains("somebody else began to use the address"),
+        "{}",
+        said.aside
+    );
+    assert!(
+        said.report["coverage"]["ports_known"].as_u64().unwrap() > 0,
+        "what was known stays known"
+    );
+}
+
+#[test]
+fn a_whole_ipv6_link_is_partial_and_fits_into_little_memory() {
+    let wire = Wire::with_hosts("link", 1);
+    let _open = wire.listen("fd99::1:1", [80]);
+    let binary = env!("CARGO_BIN_EXE_vedette-scan");
+    for subcommand in ["ports", "ports --connect", "discover"] {
+        let script = format!(
+            "ulimit -v 393216; exec {binary} {subcommand} --targets fd99::/64 --ports 80 --time 3 --rate 20000 --json"
+        );
+        let begun = Instant::now();
+        let output = std::process::Command::new("ip")
+            .args(["netns", "exec", &wire.scanner, "sh", "-c", &script])
+            .output()
+            .unwrap();
+        let said = crate::wire::Said::of(output);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        assert_eq!(
+            (said.code, &said.report["outcome"]),
+            (Some(3), &"partial".into()),
+            "{said:?}"
+        );
+        assert!(
+            said.aside.contains("the targets have more addresses than"),
+            "{}",
+            said.aside
+        );
+        assert!(said.number("miss_probability") > 0.99, "{}", said.report);
+    }
 }
 
 #[test]
@@ -264,6 +361,12 @@ fn what_the_machines_own_filter_forbids_is_unknown() {
         "it was never asked"
     );
     assert_eq!((said.code, &said.report["unanswered"]), (Some(3), &2.into()));
+    assert!(
+        said.aside
+            .contains("2 ports not known: a packet filter on this machine"),
+        "{}",
+        said.aside
+    );
 }
 
 #[test]

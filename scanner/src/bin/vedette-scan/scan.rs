@@ -99,6 +99,9 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
                     Event::Found(finding) => output.finding(finding)?,
                     Event::Progress(progress) => meter.show(progress),
                     Event::Detour(detour) => meter.say(&in_words(detour)),
+                    Event::Hindered(why, count) => {
+                        meter.say(&format!("{count} ports not known: {}", why.text()));
+                    }
                     Event::Reticent(Reticent { hosts, ports }) => meter.say(&format!(
                         "{ports} UDP ports of {hosts} hosts are silent so far; asked again at the pace at which the hosts tell of closed ones"
                     )),

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{
     Each, Field, Ground,
     card::{Card, Frames, Sent},
+    claim::Claim,
     cookie::{Cookies, EPOCHS},
     limit::Limit,
     neighbours::{self, Neighbours},
@@ -113,6 +114,7 @@ pub(super) fn scan<Q: Question>(
         told: Duration::ZERO,
         futile: 0,
         over: false,
+        taken: false,
     };
     let seed = cookies.number("order");
     while !waiting.is_empty() && !chapter.over {
@@ -158,6 +160,8 @@ struct Chapter<'a, Q> {
     /// How often in a row waiting did not help a frame that was refused.
     futile: u32,
     over: bool,
+    /// Somebody else uses the address that was ours alone.
+    taken: bool,
 }
 
 /// Frames for one card, and what they are about.
@@ -258,6 +262,11 @@ impl<Q: Question> Chapter<'_, Q> {
     fn turn(&mut self, mut pass: Option<&mut Pass>) -> Turn {
         let (now, epoch) = self.shared.now();
         self.receive(epoch);
+        if self.taken {
+            // Who has it answers what was meant for us, and resets what others opened with it (RFC 5227, section 2.4).
+            self.over = true;
+            return Turn::Asked;
+        }
         self.shared.speed.turn(epoch);
         self.shared.limit.set(self.shared.speed.per_second());
         self.tell_if_due(now);
@@ -417,6 +426,7 @@ impl<Q: Question> Chapter<'_, Q> {
                 speed: &mut self.shared.speed,
                 thanks: &mut self.thanks,
                 batch: &mut self.batch,
+                taken: &mut self.taken,
             };
             card.receive(BLOCKS_AT_ONCE, |frame| inbox.take(frame));
         }
@@ -490,7 +500,7 @@ impl<Q: Question> Chapter<'_, Q> {
             let hop = self.neighbours.at(self.ledger.hosts()[host].hop);
             let stopped = match (self.frames[hop.card].gone, self.over && !self.asked_all) {
                 (true, _) => Some(Hindrance::NoRoute),
-                (false, true) => Some(Hindrance::Deadline),
+                (false, true) => Some(self.stop()),
                 (false, false) => None,
             };
             self.ledger
@@ -501,13 +511,21 @@ impl<Q: Question> Chapter<'_, Q> {
         self.doubts = Doubts::default();
     }
 
+    /// Why it was broken off.
+    fn stop(&self) -> Hindrance {
+        match self.taken {
+            true => Hindrance::AddressTaken,
+            false => Hindrance::Deadline,
+        }
+    }
+
     /// Hosts that were not scanned: nobody answers for them, or time was up.
     fn leave(&mut self, hosts: &[(IpAddr, u32)]) {
         let ports = self.field.ports;
         for (address, hop) in hosts {
             let answer = match (self.frames[self.neighbours.at(*hop).card].gone, self.over) {
                 (true, _) => Answer::NotAsked(Hindrance::NoRoute),
-                (false, true) => Answer::NotAsked(Hindrance::Deadline),
+                (false, true) => Answer::NotAsked(self.stop()),
                 (false, false) => Answer::Silent,
             };
             match self.field.each {
@@ -559,11 +577,17 @@ struct Inbox<'a, Q> {
     speed: &'a mut Speed,
     thanks: &'a mut VecDeque<(usize, Vec<u8>)>,
     batch: &'a mut Batch,
+    taken: &'a mut bool,
 }
 
 impl<Q: Question> Inbox<'_, Q> {
     fn take(&mut self, frame: &[u8]) {
         let Some(packet) = parse(frame) else { return };
+        let own = self.own;
+        let claim = self.field.source.map(|address| Claim { own, address });
+        if claim.is_some_and(|claim| claim.contested(&packet).is_some()) {
+            *self.taken = true;
+        }
         match &packet.body {
             Body::Arp(arp) => {
                 self.neighbours
