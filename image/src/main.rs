@@ -6,7 +6,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use vedette_image::{
     build::{self, Build, Places, Stale, output},
-    flash::{self, Flash},
+    flash::{self, Flash, Owning},
 };
 
 /// Build and flash the Vedette appliance's image.
@@ -57,6 +57,13 @@ enum Verb {
         /// File with the activation token, as `vedette token create` prints it.
         #[arg(long, value_name = "FILE")]
         activation_token_file: Option<PathBuf>,
+        /// File with the owner's public key, as `vedette owner show --public` prints it: the appliance does nothing
+        /// without that owner's grant from its first boot on.
+        #[arg(long, value_name = "FILE", requires = "enrolment_out")]
+        owner: Option<PathBuf>,
+        /// New file for the secret by which the appliance proves itself to `vedette appliance confirm --enrolment`.
+        #[arg(long, value_name = "FILE", requires = "owner")]
+        enrolment_out: Option<PathBuf>,
     },
 }
 
@@ -114,12 +121,26 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             to,
             image,
             activation_token_file,
+            owner,
+            enrolment_out,
         } => {
             let token = activation_token_file
                 .as_deref()
                 .map(flash::read_token)
                 .transpose()?;
-            Flash { image, to, token }.run()
+            let owner = owner
+                .zip(enrolment_out)
+                .map(|(file, enrolment_out)| {
+                    flash::read_owner(&file).map(|owner| Owning { owner, enrolment_out })
+                })
+                .transpose()?;
+            Flash {
+                image,
+                to,
+                token,
+                owner,
+            }
+            .run()
         }
     }
 }
