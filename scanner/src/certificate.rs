@@ -7,7 +7,7 @@ use vedette_protocol::{
 };
 use x509_parser::{
     certificate::X509Certificate,
-    extensions::GeneralName,
+    extensions::{GeneralName, ParsedExtension},
     oid_registry::{
         OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA,
         asn1_rs::{Oid, oid},
@@ -40,6 +40,8 @@ pub struct Certificate {
     pub broken_signature: Option<Label>,
     /// Whether it demands a stapled OCSP response (RFC 7633).
     pub must_be_stapled: bool,
+    /// How many transparency logs have promised in it to list it (RFC 6962, section 3.3).
+    pub timestamps: usize,
     /// Whether its key is one of RSA from a generator whose keys can be found.
     pub is_guessable: bool,
 }
@@ -63,6 +65,7 @@ pub fn parse_certificate(der: &[u8]) -> Option<Certificate> {
         key: key(&certificate),
         broken_signature: broken_signature(&certificate),
         must_be_stapled: must_be_stapled(&certificate),
+        timestamps: timestamps(&certificate),
         is_guessable: rsa_key(der).is_some_and(|key| key.is_roca()),
     })
 }
@@ -204,6 +207,17 @@ fn must_be_stapled(certificate: &X509Certificate<'_>) -> bool {
     const STATUS_REQUEST: [u8; 5] = [0x30, 0x03, 0x02, 0x01, 0x05];
     let extension = certificate.get_extension_unique(&TLS_FEATURE);
     matches!(extension, Ok(Some(extension)) if extension.value == STATUS_REQUEST)
+}
+
+fn timestamps(certificate: &X509Certificate<'_>) -> usize {
+    let lists = certificate
+        .extensions()
+        .iter()
+        .filter_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SCT(list) => Some(list.len()),
+            _ => None,
+        });
+    lists.sum()
 }
 
 fn broken_signature(certificate: &X509Certificate<'_>) -> Option<Label> {

@@ -264,6 +264,31 @@ fn terrapin_is_told_from_strict_key_exchange() {
 }
 
 #[test]
+fn a_short_group_is_found_and_a_sound_one_is_not() {
+    for (bits, is_weak) in [(1024_usize, true), (2048, false)] {
+        // SSH_MSG_KEX_DH_GEX_GROUP (RFC 4419, section 3): a prime of so many bits, and 2.
+        let prime = [&[0][..], &vec![0xff; bits / 8]].concat();
+        let length = u32::try_from(prime.len()).unwrap().to_be_bytes();
+        let group = [&[31][..], &length, &prime, &[0, 0, 0, 1, 2]].concat();
+        let names = |text: &str| vec![text.to_owned()];
+        let lists = vedette_scanner::ssh::packet::Lists {
+            exchanges: names("diffie-hellman-group-exchange-sha256"),
+            host_keys: names("ssh-ed25519"),
+            ciphers: names("aes128-ctr"),
+            macs: names("hmac-sha2-256"),
+            compressions: names("none"),
+        };
+        let words = vedette_scanner::ssh::packet::hello(&lists, Some(&group));
+        let (findings, _) = audit(peer(words));
+        assert_eq!(
+            weaknesses(&findings).contains(&FindingType::SshWeakGroup),
+            is_weak,
+            "{bits}: {findings:?}"
+        );
+    }
+}
+
+#[test]
 fn version_1_is_found_in_the_greeting() {
     let old = peer(
         b"SSH-1.99-OldSSH_1.2\r\n"

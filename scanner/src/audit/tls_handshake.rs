@@ -7,9 +7,12 @@ use vedette_protocol::{
 };
 
 use super::{Audit, Subject, no_probes};
-use crate::tls::{
-    flight::{Flight, ServerHello},
-    survey::{Fallback, Order, Survey},
+use crate::{
+    certificate::parse_certificate,
+    tls::{
+        flight::{Flight, ServerHello},
+        survey::{Fallback, Order, Survey},
+    },
 };
 
 pub(crate) const AUDIT: Audit = Audit {
@@ -83,6 +86,13 @@ fn features(survey: &Survey) -> Vec<(&'static str, String)> {
         Some(Fallback::Refused) => features.push(("fallback protection", yes(true))),
         Some(Fallback::Accepted(_)) => features.push(("fallback protection", yes(false))),
         None => {}
+    }
+    let own = survey.flights.iter().find_map(|flight| flight.chain.first());
+    if let Some(certificate) = own.and_then(|der| parse_certificate(der)) {
+        features.push((
+            "certificate timestamps in the certificate",
+            certificate.timestamps.to_string(),
+        ));
     }
     let Some(hello) = hello(survey) else {
         return features;

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod by_hand;
+mod certificates;
 mod flaws;
 mod hostile;
 mod openssl;
