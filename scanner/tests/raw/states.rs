@@ -58,7 +58,7 @@ fn a_lossy_road_hides_no_more_than_is_stated() {
     let wire = Wire::with_hosts("lossy", 3);
     let wanted: BTreeSet<u16> = (2000..6000).step_by(13).collect();
     let _open = wire.listen("10.99.1.1", wanted.iter().copied());
-    for chain in [Chain::AtHosts, Chain::AtScanner] {
+    for chain in [Chain::AtHosts, Chain::FromHosts] {
         wire.rule(chain, "ip protocol tcp numgen random mod 100 < 3 drop");
     }
     wire.rule(Chain::HostsOwn, "tcp dport 2001 drop");

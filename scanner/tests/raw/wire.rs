@@ -59,11 +59,11 @@ impl Wire {
                 "w",
                 "type filter hook ingress device eth0 priority 0;",
             ),
-            Chain::AtScanner => (
-                &self.scanner,
+            Chain::FromHosts => (
+                &self.hosts,
                 "netdev",
-                "w",
-                "type filter hook ingress device eth0 priority 0;",
+                "b",
+                "type filter hook egress device eth0 priority 0;",
             ),
             Chain::FromScanner => (
                 &self.scanner,
@@ -130,8 +130,8 @@ impl Wire {
 pub(crate) enum Chain {
     /// Before anything of the hosts sees it.
     AtHosts,
-    /// Before anything of the scanner's machine sees it.
-    AtScanner,
+    /// After everything that the hosts do: a filter at the scanner's end comes behind its packet sockets.
+    FromHosts,
     /// After everything that the scanner's machine does.
     FromScanner,
     /// In the hosts' own packet filter.

@@ -48,6 +48,13 @@ impl Amount {
         }
     }
 
+    pub(super) fn hosts(count: usize) -> Self {
+        Self {
+            unit: "hosts",
+            value: count as f64,
+        }
+    }
+
     pub(super) fn settings(count: usize) -> Self {
         Self {
             unit: "settings",

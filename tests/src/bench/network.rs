@@ -1,5 +1,6 @@
 //! Port scans by frames, beside nmap and masscan: over one veth pair between two namespaces, in turns.
 
+mod discovery;
 mod field;
 mod ours;
 mod peers;
@@ -25,6 +26,7 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
     let programs = Programs::release("vedette-scan")?;
     let mut figures = transmit::measure(&programs, progress)?;
+    figures.extend(discovery::measure(&programs, progress)?);
     figures.extend(whole_hosts(&programs, progress)?);
     figures.extend(many_hosts(&programs, progress)?);
     figures.extend(lossy_road(&programs, progress)?);

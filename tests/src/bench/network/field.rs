@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, id};
 use std::sync::Mutex;
 use std::thread;
@@ -116,12 +117,11 @@ impl Field {
         Ok(open)
     }
 
-    /// Loses one packet in a hundred, each way.
+    /// Loses one packet in a hundred, each way. Both at the hosts' end: a packet socket at the scanner's sees frames
+    /// before a filter there does.
     pub(super) fn lose_one_in_a_hundred(&self) -> Result<()> {
-        for space in [&self.scanner, &self.hosts] {
-            drop_at_ingress(space, "numgen random mod 100 == 0")?;
-        }
-        Ok(())
+        drop_at(&self.hosts, "ingress", "numgen random mod 100 == 0")?;
+        drop_at(&self.hosts, "egress", "numgen random mod 100 == 0")
     }
 
     pub(super) fn swallow(&self, sink: Sink) -> Result<()> {
@@ -131,7 +131,7 @@ impl Field {
                 self.scanner
             ))?;
         }
-        drop_at_ingress(&self.hosts, "ip protocol tcp")
+        drop_at(&self.hosts, "ingress", "ip protocol tcp")
     }
 
     /// A program that runs where the scanner stands.
@@ -141,16 +141,37 @@ impl Field {
         command
     }
 
-    /// Frames that have gone out so far.
-    pub(super) fn frames_sent(&self) -> Result<u64> {
-        let output = output_of(
-            self.command("cat")
-                .arg("/sys/class/net/eth0/statistics/tx_packets"),
-        )?;
-        output
-            .trim()
-            .parse()
-            .with_context(|| format!("{output:?} is no count of frames"))
+    /// What counts the frames that go out.
+    pub(super) fn counter(&self) -> Result<Counter> {
+        let space =
+            File::open(format!("/run/netns/{}", self.scanner)).context("opening the scanner's namespace")?;
+        // The file stays that namespace's, whoever reads it.
+        let opened = thread::scope(|scope| {
+            let open = || -> Result<File> {
+                move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
+                Ok(File::open("/proc/thread-self/net/dev")?)
+            };
+            scope.spawn(open).join()
+        });
+        let file = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(Counter(file.context("opening the counters of interfaces")?))
+    }
+}
+
+/// Counts the frames that go out of the scanner's end; read without starting a program, which would take as long as
+/// what is to be measured.
+#[derive(Debug)]
+pub(super) struct Counter(File);
+
+impl Counter {
+    /// Frames that have gone out so far (proc_pid_net(5): the tenth number).
+    pub(super) fn sent(&self) -> Result<u64> {
+        let mut bytes = [0; 4096];
+        let length = self.0.read_at(&mut bytes, 0).context("reading counters")?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        let line = text.lines().find_map(|line| line.trim().strip_prefix("eth0:"));
+        let sent = line.and_then(|line| line.split_whitespace().nth(9)?.parse().ok());
+        sent.with_context(|| format!("no count of frames in {text:?}"))
     }
 }
 
@@ -164,11 +185,11 @@ impl Drop for Field {
     }
 }
 
-fn drop_at_ingress(space: &str, what: &str) -> Result<()> {
+fn drop_at(space: &str, hook: &str, what: &str) -> Result<()> {
     for rule in [
         "add table netdev bench",
-        "add chain netdev bench in { type filter hook ingress device eth0 priority 0; }",
-        &format!("add rule netdev bench in {what} drop"),
+        &format!("add chain netdev bench {hook} {{ type filter hook {hook} device eth0 priority 0; }}"),
+        &format!("add rule netdev bench {hook} {what} drop"),
     ] {
         output_of(Command::new("ip").args(["netns", "exec", space, "nft", rule]))?;
     }
@@ -177,4 +198,29 @@ fn drop_at_ingress(space: &str, what: &str) -> Result<()> {
 
 fn ip(arguments: &str) -> Result<()> {
     output_of(Command::new("ip").args(arguments.split_whitespace())).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn frames_that_go_out_are_counted() {
+        let field = Field::with_hosts(1).unwrap();
+        let counter = field.counter().unwrap();
+        let before = counter.sent().unwrap();
+        let space = File::open(format!("/run/netns/{}", field.scanner)).unwrap();
+        let sending = thread::spawn(move || {
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            let socket = UdpSocket::bind("10.99.0.1:0").unwrap();
+            for _ in 0..100 {
+                socket.send_to(b"counted", "10.99.1.1:9").unwrap();
+            }
+        });
+        sending.join().unwrap();
+        let counted = counter.sent().unwrap() - before;
+        assert!((100..200).contains(&counted), "{counted}");
+    }
 }
