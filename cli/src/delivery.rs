@@ -193,6 +193,12 @@ mod tests {
     }
 
     #[test]
+    fn the_seed_that_is_mutated_is_a_delivery() {
+        let text = include_str!("../../fuzz/corpus/owner_delivery/valid");
+        assert_eq!(Item::read_all(text).unwrap().len(), 2);
+    }
+
+    #[test]
     fn an_empty_file_is_not_a_delivery() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("empty");

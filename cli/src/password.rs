@@ -76,17 +76,18 @@ pub(crate) fn from_file(path: &Path) -> Result<Zeroizing<String>> {
 
 /// Asks on the terminal, with its echo off meanwhile.
 pub(crate) fn asked_for(question: &str, instead: &str, longest: usize) -> Result<Zeroizing<String>> {
-    let mut terminal = File::options()
+    let terminal = File::options()
         .read(true)
         .write(true)
         .open("/dev/tty")
         .with_context(|| format!("no terminal to ask on; give {instead}"))?;
-    terminal.write_all(question.as_bytes())?;
+    // Before the question is seen: whoever answers at once is not shown either.
     let silence = Silence::on(&terminal).context("turning the terminal's echo off")?;
+    (&terminal).write_all(question.as_bytes())?;
     let answer = first_line(&terminal, longest);
     drop(silence);
     // The line's end was not shown either.
-    terminal.write_all(b"\n")?;
+    (&terminal).write_all(b"\n")?;
     answer.context("reading from the terminal")
 }
 

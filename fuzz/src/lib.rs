@@ -106,6 +106,18 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| text(bytes, |text| drop(text.parse::<vedette_cli::Login>())),
     },
     FuzzTarget {
+        name: "owner_key",
+        parse: |bytes| {
+            text(bytes, |text| {
+                drop(text.parse::<vedette_crypto::owner::OwnerKeyFile>())
+            })
+        },
+    },
+    FuzzTarget {
+        name: "owner_delivery",
+        parse: |bytes| text(bytes, |text| drop(vedette_cli::Item::read_all(text))),
+    },
+    FuzzTarget {
         name: "platform_section",
         parse: |bytes| text(bytes, |text| drop(platform_section(text))),
     },

@@ -1,6 +1,8 @@
 //! `vedette owner`.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
 
 use vedette_cli::Item;
 use vedette_protocol::owner::{Epoch, OwnerWord};
@@ -32,7 +34,7 @@ fn a_passphrase_comes_from_a_file_or_a_descriptor_and_never_from_an_argument() {
         desk.path("rotation"),
         desk.path("passphrase"),
     );
-    let output = std::process::Command::new("bash")
+    let output = Command::new("bash")
         .args(["-c", &by_descriptor])
         .env("XDG_DATA_HOME", desk.path("data"))
         .output()
@@ -55,6 +57,51 @@ fn a_passphrase_comes_from_a_file_or_a_descriptor_and_never_from_an_argument() {
             );
         }
     }
+}
+
+/// Answers the questions of `owner init` on a terminal, and returns what the terminal showed.
+fn typed(desk: &Desk, answers: &[&str]) -> (bool, String) {
+    let mut script = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("{} owner init", env!("CARGO_BIN_EXE_vedette")))
+        .arg("/dev/null")
+        .env("XDG_DATA_HOME", desk.path("data"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keyboard, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    for (number, answer) in answers.iter().enumerate() {
+        while shown.windows(2).filter(|part| part == b": ").count() <= number {
+            let mut byte = [0];
+            assert_eq!(
+                screen.read(&mut byte).unwrap(),
+                1,
+                "{}",
+                String::from_utf8_lossy(&shown)
+            );
+            shown.push(byte[0]);
+        }
+        writeln!(keyboard, "{answer}").unwrap();
+    }
+    screen.read_to_end(&mut shown).unwrap();
+    (
+        script.wait().unwrap().success(),
+        String::from_utf8(shown).unwrap(),
+    )
+}
+
+#[test]
+fn a_passphrase_is_typed_twice_and_not_shown() {
+    let desk = Desk::new();
+    let (made, shown) = typed(&desk, &[PASSPHRASE, "another passphrase of some length"]);
+    assert!(!made && shown.contains("the two passphrases differ"), "{shown}");
+    assert!(!desk.folder().join("owner.key").exists());
+    let (made, shown) = typed(&desk, &[PASSPHRASE, PASSPHRASE]);
+    assert!(made && shown.contains("fingerprint"), "{shown}");
+    assert!(!shown.contains("a passphrase of"), "{shown}");
+    desk.run(&["owner", "show"]);
 }
 
 #[test]
