@@ -13,9 +13,8 @@ use crate::{
     ber::{BOOLEAN, ENUMERATED, INTEGER, OCTETS, SEQUENCE, write},
     message::{
         dns, netbios,
-        snmp::{self, Ask, system_objects},
+        snmp::{self, Ask, engine, system_objects},
     },
-    service,
 };
 
 /// The first words of one protocol.
@@ -73,7 +72,7 @@ const PAYLOADS: &[Payload] = &[
     // SNMP: version 3's discovery of the engine, and version 2c.
     Payload {
         ports: &[161, 1161],
-        say: |_, number| service::snmp::discovery(positive(number)),
+        say: |_, number| engine::question(positive(number)),
     },
     Payload {
         ports: &[161, 1161],

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use hickory_proto::{
-    op::{Message, MessageType, OpCode, Query},
-    rr::{Name, RData, RecordType},
+    op::{Message, MessageType, OpCode, Query, ResponseCode},
+    rr::{DNSClass, Name, RData, RecordType},
 };
 
 /// What is asked.
@@ -19,6 +19,8 @@ pub enum Question {
     Instances(&'static str),
     /// All that is known of a name.
     Anything(String),
+    /// Which server it is (`version.bind` in the class CHAOS, RFC 4892).
+    Version,
 }
 
 /// Who is asked: the same message means something else to each.
@@ -109,11 +111,44 @@ pub fn question(id: u16, asked: Asked, question: &Question) -> Option<Vec<u8>> {
             RecordType::PTR,
         ),
         Question::Anything(name) => (Name::from_utf8(name).ok()?, RecordType::ANY),
+        Question::Version => (Name::from_ascii(VERSION).ok()?, RecordType::TXT),
     };
     let mut message = Message::new(id, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = asked == Asked::Server;
-    message.add_query(Query::query(name, kind));
+    let mut query = Query::query(name, kind);
+    if *question == Question::Version {
+        query.set_query_class(DNSClass::CH);
+    }
+    message.add_query(query);
     message.to_vec().ok()
+}
+
+/// Reads what a server answers to [`Question::Version`] under this number; what it says of itself, if it does.
+/// Nothing, if it is no such answer: an echo is none.
+pub fn parse_version(id: u16, bytes: &[u8]) -> Option<Option<String>> {
+    let message = Message::from_vec(bytes).ok()?;
+    let head = &message.metadata;
+    if head.id != id || head.message_type != MessageType::Response || head.op_code != OpCode::Query {
+        return None;
+    }
+    let asked = Name::from_ascii(VERSION).ok()?;
+    let is_ours = |query: &Query| {
+        *query.name() == asked && query.query_type() == RecordType::TXT && query.query_class() == DNSClass::CH
+    };
+    match message.queries.as_slice() {
+        // Some refuse without repeating what was asked.
+        [] if head.response_code != ResponseCode::NoError => return Some(None),
+        [query] if is_ours(query) => {}
+        _ => return None,
+    }
+    let text = message.answers.first().and_then(|record| match &record.data {
+        RData::TXT(text) => text.txt_data.first(),
+        _ => None,
+    });
+    Some(text.map(|text| {
+        let printable = text.iter().filter(|byte| (b' '..=b'~').contains(byte));
+        printable.map(|byte| char::from(*byte)).collect()
+    }))
 }
 
 /// Reads a message of any of the three.
@@ -204,6 +239,7 @@ fn plain(name: &Name) -> String {
 /// The most records that are read of one message.
 pub const RECORDS: usize = 128;
 const LONGEST: usize = 9000;
+const VERSION: &str = "version.bind.";
 const ALL_SERVICES: &str = "_services._dns-sd._udp.local.";
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! SNMP version 2c (RFC 3416 inside the message of RFC 1901): questions, answers, and the walk through a
 //! table. BER is `crate::ber`'s.
 
+pub mod engine;
+
 use std::{fmt, net::Ipv4Addr, str::FromStr};
 
 use asn1_rs::Oid;

@@ -2,6 +2,7 @@
 //! `version.bind` in the class CHAOS.
 
 use super::{Datagram, Heard, Identity, Question, Service};
+use crate::message::dns::{self, Asked};
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[53, 853, 5353, 5335],
@@ -10,76 +11,44 @@ pub(crate) const SERVICE: Service = Service {
     recognise,
     datagram: Some(Datagram {
         ports: &[53, 5335],
-        question: || QUERY[2..].to_vec(),
+        question: query,
         recognise: parse_answer,
     }),
 };
 
-/// Behind the two bytes of its length: one question, `version.bind CH TXT`.
-const QUERY: &[u8] =
-    b"\x00\x1e\x56\x44\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07version\x04bind\x00\x00\x10\x00\x03";
-
 fn question(_: &str) -> Question {
-    Question::saying(QUERY)
+    let query = query();
+    // Over TCP behind its length.
+    let length = u16::try_from(query.len()).unwrap_or_default().to_be_bytes();
+    Question::saying([&length[..], &query].concat())
+}
+
+fn query() -> Vec<u8> {
+    dns::question(ID, Asked::Host, &dns::Question::Version).unwrap_or_default()
 }
 
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {
-    let (length, message) = heard.bytes.split_first_chunk::<2>()?;
-    let length = usize::from(u16::from_be_bytes(*length));
-    parse_answer(message.get(..length)?)
+    parse_answer(inside(heard.bytes)?)
+}
+
+/// The message behind its length.
+fn inside(heard: &[u8]) -> Option<&[u8]> {
+    let (length, message) = heard.split_first_chunk::<2>()?;
+    message.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
 /// The text with which a server said its version.
 pub(crate) fn version(heard: &[u8]) -> Option<String> {
-    let message = heard.get(2..)?;
-    parse_answer(message)?;
-    text(message.get(QUERY.len() - 2..)?)
+    dns::parse_version(ID, inside(heard)?)?
 }
 
 /// Reads a message that answers our question, and what its text says of the server.
 pub fn parse_answer(message: &[u8]) -> Option<Identity> {
-    let (header, rest) = message.split_first_chunk::<12>()?;
-    let is_answer = header[2] & 0x80 != 0 && header[2] & 0x78 == 0;
-    if header[..2] != QUERY[2..4] || !is_answer {
-        return None;
-    }
-    // Some refuse without repeating what was asked.
-    let refused = header[3] & 0x0f != 0;
-    if rest.is_empty() && refused && header[4..] == [0; 8] {
-        return Some(Identity::certain("dns"));
-    }
-    if header[4..6] != [0, 1] {
-        return None;
-    }
-    let (asked, rest) = rest.split_at_checked(QUERY.len() - 14)?;
-    if !asked.eq_ignore_ascii_case(&QUERY[14..]) {
-        return None;
-    }
     let identity = Identity::certain("dns");
-    if header[6..8] == [0, 0] {
-        return Some(identity);
-    }
-    Some(match text(rest) {
+    Some(match dns::parse_version(ID, message)? {
         Some(text) => named(identity, &text),
         None => identity,
     })
-}
-
-/// The first text of the first record.
-fn text(record: &[u8]) -> Option<String> {
-    // Its owner is the name that was asked for, written out or as a pointer to it.
-    let record = match record {
-        [0xc0, _, rest @ ..] => rest,
-        whole => whole.get(QUERY.len() - 18..)?,
-    };
-    let (fields, data) = record.split_first_chunk::<10>()?;
-    if fields[..2] != [0, 16] {
-        return None;
-    }
-    let (length, text) = data.split_first()?;
-    let text = text.get(..usize::from(*length))?;
-    let printable = text.iter().filter(|byte| (b' '..=b'~').contains(byte));
-    Some(printable.map(|byte| char::from(*byte)).collect())
 }
 
 fn named(identity: Identity, text: &str) -> Identity {
@@ -102,6 +71,8 @@ fn named(identity: Identity, text: &str) -> Identity {
     }
 }
 
+/// The number of our question.
+const ID: u16 = 0x5644;
 /// How servers begin what they say of themselves.
 const PRODUCTS: &[(&str, &str)] = &[
     ("dnsmasq-", "dnsmasq"),
@@ -128,6 +99,12 @@ mod tests {
     }
 
     #[test]
+    fn the_question_is_that_of_the_rfc() {
+        let asked = b"\x00\x1e\x56\x44\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07version\x04bind\x00\x00\x10\x00\x03";
+        assert_eq!(question("").say, asked);
+    }
+
+    #[test]
     fn servers_are_known_by_their_version() {
         for (bytes, product, version) in [
             (BIND, "BIND", "9.18.49"),
@@ -142,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_server_that_refuses_is_one_all_the_same() {
-        let mut refusal = QUERY.to_vec();
+        let mut refusal = question("").say;
         refusal[4..6].copy_from_slice(&[0x80, 0x05]);
         assert_eq!(heard(&refusal), Some(Identity::certain("dns")));
         let bare = b"\x00\x0cVD\x80\x05\x00\x00\x00\x00\x00\x00\x00\x00";
@@ -151,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_echo_and_other_bytes_are_not() {
-        assert_eq!(heard(QUERY), None);
+        assert_eq!(heard(&question("").say), None);
         assert_eq!(heard(b""), None);
         for cut in 0..BIND.len() {
             assert_eq!(heard(&BIND[..cut]), None);

@@ -2,7 +2,7 @@
 //! discovery of its engine (RFC 3414, section 4). No community name is tried.
 
 use super::{Datagram, Heard, Identity, Question, Service};
-use crate::ber::{INTEGER, OCTETS, SEQUENCE, inside, write};
+use crate::message::snmp::engine;
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[161, 1161],
@@ -11,69 +11,22 @@ pub(crate) const SERVICE: Service = Service {
     recognise,
     datagram: Some(Datagram {
         ports: &[161, 1161],
-        question: || discovery(ID),
+        question: || engine::question(ID),
         recognise: parse_report,
     }),
 };
 
 fn question(_: &str) -> Question {
-    Question::saying(discovery(ID))
-}
-
-/// The message by which version 3 has strangers begin, under a number that is positive.
-pub(crate) fn discovery(id: [u8; 2]) -> Vec<u8> {
-    let empty = || write(OCTETS, b"");
-    let header = [
-        write(INTEGER, &id),
-        write(INTEGER, &[0, 0xff, 0xe3]),
-        // Reportable, neither authenticated nor private.
-        write(OCTETS, &[4]),
-        write(INTEGER, USER_SECURITY),
-    ];
-    let security = [
-        empty(),
-        write(INTEGER, &[0]),
-        write(INTEGER, &[0]),
-        empty(),
-        empty(),
-        empty(),
-    ];
-    let get = [
-        write(INTEGER, &id),
-        write(INTEGER, &[0]),
-        write(INTEGER, &[0]),
-        write(SEQUENCE, b""),
-    ];
-    let scoped = [empty(), empty(), write(GET, &get.concat())];
-    let message = [
-        write(INTEGER, VERSION_3),
-        write(SEQUENCE, &header.concat()),
-        write(OCTETS, &write(SEQUENCE, &security.concat())),
-        write(SEQUENCE, &scoped.concat()),
-    ];
-    write(SEQUENCE, &message.concat())
+    Question::saying(engine::question(ID))
 }
 
 fn recognise(heard: &Heard<'_>) -> Option<Identity> {
     parse_report(heard.bytes)
 }
 
-/// Reads the report that names the engine; the engine's id begins with its maker's number (RFC 3411,
-/// SnmpEngineID).
+/// Reads the report that names the engine; its maker is known by its number.
 pub fn parse_report(bytes: &[u8]) -> Option<Identity> {
-    let (message, _) = inside(bytes, SEQUENCE)?;
-    let (version, rest) = inside(message, INTEGER)?;
-    let (header, rest) = inside(rest, SEQUENCE)?;
-    let (id, _) = inside(header, INTEGER)?;
-    let (security, _) = inside(rest, OCTETS)?;
-    let (security, _) = inside(security, SEQUENCE)?;
-    let (engine, _) = inside(security, OCTETS)?;
-    // Who only repeats the question names no engine.
-    let [a, b, c, d, ..] = engine else { return None };
-    if version != VERSION_3 || *id != ID {
-        return None;
-    }
-    let maker = u32::from_be_bytes([*a, *b, *c, *d]) & 0x7fff_ffff;
+    let maker = engine::parse_report(ID, bytes)?;
     let identity = Identity::certain("snmp");
     Some(match MAKERS.iter().find(|(number, _)| *number == maker) {
         Some((_, product)) => identity.product(product, None),
@@ -88,9 +41,6 @@ const MAKERS: &[(u32, &str)] = &[
     (2636, "Juniper SNMP agent"),
 ];
 const ID: [u8; 2] = [0x56, 0x44];
-const VERSION_3: &[u8] = &[3];
-const USER_SECURITY: &[u8] = &[3];
-const GET: u8 = 0xa0;
 
 #[cfg(test)]
 mod tests {
