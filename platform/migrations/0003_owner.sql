@@ -44,6 +44,5 @@ CREATE UNIQUE INDEX credentials_in_order ON credentials (org_id, label, id);
 ALTER TABLE scans ADD COLUMN credentials TEXT NOT NULL DEFAULT '[]';
 
 ALTER TABLE jobs ADD COLUMN ports TEXT;             -- NULL: those of its scan
-ALTER TABLE jobs ADD COLUMN checks TEXT;            -- NULL: those of its scan
 ALTER TABLE jobs ADD COLUMN credential BLOB;        -- to log in with
 ALTER TABLE jobs ADD COLUMN waiting TEXT;           -- why it was not sent when it was its turn

@@ -5,7 +5,8 @@ UPDATE jobs
 SET fence = fence + 1,
     boot = ?3,
     claimed = ?4,
-    lease_until = ?5
+    lease_until = ?5,
+    waiting = NULL
 WHERE (org_id, id) IN (
     SELECT jobs.org_id, jobs.id
     FROM jobs
@@ -20,5 +21,8 @@ WHERE (org_id, id) IN (
 )
 RETURNING
     id, scan, fence, targets, exclude,
-    (SELECT ports FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS ports,
-    (SELECT checks FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS checks
+    COALESCE(ports, (SELECT ports FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan)) AS ports,
+    (SELECT checks FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS checks,
+    credential,
+    (SELECT version FROM credentials
+      WHERE credentials.org_id = jobs.org_id AND credentials.id = jobs.credential) AS version

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use vedette_protocol::{ApplianceId, BootId, OrgId, Timestamp};
+use vedette_protocol::{ApplianceId, BootId, OrgId, Timestamp, owner::OwnerWord};
 
 use crate::store::appliances::Appliance;
 
@@ -37,6 +37,29 @@ struct State {
     work: Work,
     seen: Option<Timestamp>,
     seen_kept: Option<Timestamp>,
+    words: Words,
+}
+
+/// What its owner says to an appliance. It goes with each answer, so that no lost answer loses it: it is short, and
+/// hearing it again changes nothing.
+#[derive(Clone)]
+enum Words {
+    /// Not read from the database since this many changes.
+    Unread(u64),
+    /// Read after this many changes.
+    Read(u64, Arc<[OwnerWord]>),
+}
+
+impl Words {
+    fn changes(&self) -> u64 {
+        match self {
+            Self::Unread(changes) | Self::Read(changes, _) => *changes,
+        }
+    }
+
+    fn changed(&mut self) {
+        *self = Self::Unread(self.changes() + 1);
+    }
 }
 
 /// What an appliance may do.
@@ -78,6 +101,7 @@ impl Desks {
                     work: Work::Maybe,
                     seen: None,
                     seen_kept: None,
+                    words: Words::Unread(0),
                 }),
             })
         };
@@ -93,15 +117,24 @@ impl Desks {
 
     /// Rings at every desk of an organisation.
     pub fn ring_all_of(&self, org: OrgId) {
-        let desks: Vec<_> = self
-            .lock()
-            .values()
-            .filter(|desk| desk.org == org)
-            .cloned()
-            .collect();
-        for desk in desks {
-            desk.ring();
+        self.all_of(org).iter().for_each(|desk| desk.ring());
+    }
+
+    /// The owner has said something to all appliances of an organisation.
+    pub fn stir_all_of(&self, org: OrgId) {
+        self.all_of(org).iter().for_each(|desk| desk.stir());
+    }
+
+    /// The owner has said something to one appliance.
+    pub fn stir(&self, id: ApplianceId) {
+        if let Some(desk) = self.of(id) {
+            desk.stir();
         }
+    }
+
+    fn all_of(&self, org: OrgId) -> Vec<Arc<Desk>> {
+        let open = self.lock();
+        open.values().filter(|desk| desk.org == org).cloned().collect()
     }
 
     /// When an appliance was last heard of since the platform started.
@@ -153,6 +186,7 @@ impl Desk {
             let mut state = self.lock();
             state.standing = standing;
             state.work = Work::Maybe;
+            state.words.changed();
         }
         self.bell.notify_waiters();
     }
@@ -167,6 +201,32 @@ impl Desk {
     pub fn ring(&self) {
         self.lock().work = Work::Maybe;
         self.bell.notify_waiters();
+    }
+
+    /// The owner may say something else from now on; who waits is told.
+    pub fn stir(&self) {
+        {
+            let mut state = self.lock();
+            state.work = Work::Maybe;
+            state.words.changed();
+        }
+        self.bell.notify_waiters();
+    }
+
+    /// What the owner says, if it was read; else a mark to [learn](Self::learn) it under.
+    pub fn words(&self) -> Result<Arc<[OwnerWord]>, u64> {
+        match &self.lock().words {
+            Words::Read(_, words) => Ok(words.clone()),
+            Words::Unread(changes) => Err(*changes),
+        }
+    }
+
+    /// Takes over what was read, unless it has changed since the mark.
+    pub fn learn(&self, mark: u64, words: Arc<[OwnerWord]>) {
+        let mut state = self.lock();
+        if state.words.changes() == mark {
+            state.words = Words::Read(mark, words);
+        }
     }
 
     /// Whether it is worth looking. Who asks must look: the next one is told that there is none.

@@ -14,6 +14,7 @@ pub mod command;
 pub mod dashboard;
 pub mod desk;
 pub mod directory;
+pub mod dispatch;
 pub mod escrow;
 pub mod first_login;
 pub mod init;

@@ -8,6 +8,7 @@ mod boot;
 mod confirm;
 mod enrolment;
 mod events;
+mod keys;
 mod poll;
 mod request;
 mod time;
@@ -27,6 +28,7 @@ pub fn routes(platform: Shared) -> Router {
         .route("/link/v1/activate", post(activate::activate))
         .route("/link/v1/boot", post(boot::boot))
         .route("/link/v1/confirm", post(confirm::confirm))
+        .route("/link/v1/keys", post(keys::keys))
         .route("/link/v1/poll", post(poll::poll))
         .route("/link/v1/events", post(events::events))
         .with_state(platform)

@@ -3,10 +3,14 @@
 //! Pure: targets, exclusions and ports in, parts out. Overlapping targets are merged, so that no address
 //! is scanned twice; excluded addresses are cut out, so that no part is empty.
 
+mod logins;
+
+pub use logins::logins;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_protocol::{
-    PortSet, Target,
+    CredentialId, PortSet, Target,
     target::{HostName, Span, TARGETS_LIMIT},
 };
 
@@ -26,6 +30,9 @@ const JOBS_LIMIT: usize = 20_000;
 
 /// It excludes this many targets at most: each job carries them.
 const EXCLUSIONS_LIMIT: usize = 256;
+
+/// It logs in at this many places at most.
+const LOGINS_LIMIT: u128 = 4096;
 
 /// The ports of services that are met in practice, unless a scan names others.
 const USUAL_PORTS: &str = "7,9,13,19,21-23,25-26,37,49,53,69,79-81,88,102,106,110-111,113,119,123,135,\
@@ -73,6 +80,12 @@ pub enum SplitError {
     /// Too many exclusions.
     #[error("`exclude` has {0} entries, more than {EXCLUSIONS_LIMIT}; merge them into networks or ranges")]
     TooManyExclusions(usize),
+    /// Too many logins.
+    #[error("the credentials would log in at {0} places, more than {LOGINS_LIMIT}; start several scans")]
+    TooManyLogins(u128),
+    /// A credential is of no use.
+    #[error("the credential {0} may be used by this appliance at none of `targets`")]
+    NowhereToLogIn(CredentialId),
     /// Nothing is left.
     #[error("`exclude` takes out all of `targets`")]
     NothingLeft,
@@ -100,17 +113,8 @@ pub fn split(
     if exclude.len() > EXCLUSIONS_LIMIT {
         return Err(SplitError::TooManyExclusions(exclude.len()));
     }
-    let mut runs = merged(targets.as_slice().iter().filter_map(Target::span).collect());
-    for excluded in exclude.iter().filter_map(Target::span) {
-        runs = runs
-            .into_iter()
-            .flat_map(|run| run.without(&Run::of(excluded)))
-            .collect();
-    }
-    let mut names: Vec<&HostName> = targets.as_slice().iter().filter_map(name).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| !exclude.iter().any(|target| self::name(target) == Some(*name)));
+    let runs = runs(targets, exclude);
+    let names = names(targets, exclude);
 
     let addresses: u128 = runs.iter().map(Run::len).sum();
     if addresses > ADDRESSES_LIMIT {
@@ -119,11 +123,7 @@ pub fn split(
     let hosts = (PAIRS_PER_JOB / ports.len() as u64).clamp(1, HOSTS_PER_JOB);
     let mut parts = Vec::new();
     // A name may stand for an excluded address, and an excluded name for an address of a run.
-    let names_excluded: Vec<Target> = exclude
-        .iter()
-        .filter(|target| name(target).is_some())
-        .cloned()
-        .collect();
+    let names_excluded = only_names(exclude);
     let mut open = Open::new(hosts, &names_excluded);
     for run in runs {
         for piece in run.pieces(hosts) {
@@ -144,6 +144,32 @@ pub fn split(
         1..=JOBS_LIMIT => Ok(parts),
         _ => Err(SplitError::TooManyJobs),
     }
+}
+
+/// The addresses that are scanned.
+fn runs(targets: &vedette_protocol::Targets, exclude: &[Target]) -> Vec<Run> {
+    let mut runs = merged(targets.as_slice().iter().filter_map(Target::span).collect());
+    for excluded in exclude.iter().filter_map(Target::span) {
+        runs = runs
+            .into_iter()
+            .flat_map(|run| run.without(&Run::of(excluded)))
+            .collect();
+    }
+    runs
+}
+
+/// The names that are scanned.
+fn names<'a>(targets: &'a vedette_protocol::Targets, exclude: &[Target]) -> Vec<&'a HostName> {
+    let mut names: Vec<&HostName> = targets.as_slice().iter().filter_map(name).collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| !exclude.iter().any(|target| self::name(target) == Some(*name)));
+    names
+}
+
+fn only_names(targets: &[Target]) -> Vec<Target> {
+    let names = targets.iter().filter(|target| name(target).is_some());
+    names.cloned().collect()
 }
 
 /// A part that is being filled.
@@ -180,6 +206,7 @@ impl<'a> Open<'a> {
             targets,
             exclude: self.exclude.to_vec(),
             hosts,
+            login: None,
         })
     }
 }
@@ -221,6 +248,15 @@ impl Run {
 
     fn len(&self) -> u128 {
         self.last - self.first + 1
+    }
+
+    fn common(&self, other: &Self) -> Option<Self> {
+        let both = Self {
+            first: self.first.max(other.first),
+            last: self.last.min(other.last),
+            ..*self
+        };
+        (self.family == other.family && both.first <= both.last).then_some(both)
     }
 
     fn without(self, cut: &Self) -> Vec<Self> {

@@ -185,6 +185,12 @@ pub struct Appliance {
     pub image: Option<String>,
     /// Whether a second copy tried to boot: the time of the last alarm.
     pub clone_alarm: Option<Timestamp>,
+    /// Fingerprint of the owner key that it says is pinned; none: the platform decides what is scanned.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// When credentials were last to be sealed to another key of it than before.
+    #[serde(default)]
+    pub keys_alarm: Option<Timestamp>,
 }
 
 /// `POST /appliances/activate`.

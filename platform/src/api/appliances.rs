@@ -197,5 +197,7 @@ fn present(platform: &Platform, kept: &appliances::Appliance, now: Timestamp) ->
         boots: kept.boots,
         image: Some(kept.image.to_string()),
         clone_alarm: kept.clone_alarm,
+        owner: kept.owner.map(|owner| owner.fingerprint()),
+        keys_alarm: kept.keys_alarm,
     }
 }

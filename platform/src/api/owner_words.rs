@@ -23,7 +23,7 @@ use crate::{
     store::{
         Writing,
         appliances::{self, Appliance},
-        audit,
+        audit, jobs,
         owner::{self, OrgWord, OrgWordKind},
     },
 };
@@ -60,10 +60,11 @@ pub(super) async fn say(
         (WordKind::NewEpoch | WordKind::Pin | WordKind::Release, _) => ("owner.new-epoch", epoch_text(&kept)),
     };
     audit::record(&mut writing, caller.org(), caller.actor(), action, &object, now).await?;
+    jobs::look_again(&mut writing, caller.org()).await?;
     writing.commit().await?;
     match kept.appliance {
-        Some(appliance) => platform.desks.ring(appliance),
-        None => platform.desks.ring_all_of(caller.org()),
+        Some(appliance) => platform.desks.stir(appliance),
+        None => platform.desks.stir_all_of(caller.org()),
     }
     Ok((StatusCode::CREATED, Json(kept)))
 }

@@ -2,22 +2,31 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use vedette_protocol::{
-    ScanId, Timestamp,
+    CredentialId, Fingerprint, ScanId, Timestamp,
     api::{NewScan, Page, Scan},
-    job::Checks,
+    credential::Place,
+    job::{Check, Checks},
 };
 
 use super::{
     body::{Asked, Body, Id},
     caller::Caller,
+    credentials::header,
     cursor::{self, PageQuery},
     problem::{ApiError, Refusals},
 };
 use crate::{
     platform::{Platform, Shared},
     split,
-    store::{appliances, audit, jobs, scans},
+    store::{
+        Writing,
+        appliances::{self, Appliance},
+        audit, credentials, jobs, scans,
+    },
 };
+
+/// The most credentials of one scan.
+const CREDENTIALS_LIMIT: usize = 64;
 
 #[utoipa::path(
     get,
@@ -99,8 +108,7 @@ pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Res
 /// Begins a scan: splits it into jobs, and rings where they are waited for.
 pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
     let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
-    let checks = asked.checks.clone().unwrap_or_else(Checks::without_login);
-    let parts = split::split(&asked.targets, &asked.exclude, &ports)?;
+    let checks = checks(asked)?;
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;
     let appliance = appliances::in_org(&mut writing, caller.org(), asked.appliance)
@@ -112,6 +120,14 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
             appliance.name
         )));
     }
+    let mut parts = match checks.iter().all(|check| check == Check::Inventory) {
+        true => Vec::new(),
+        false => split::split(&asked.targets, &asked.exclude, &ports)?,
+    };
+    for id in &asked.credentials {
+        let places = places(&mut writing, &appliance, *id).await?;
+        parts.extend(split::logins(&asked.targets, &asked.exclude, *id, &places)?);
+    }
     let scan = scans::NewScan {
         org: caller.org(),
         id: ScanId::random(),
@@ -120,6 +136,7 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
         exclude: &asked.exclude,
         ports: &ports,
         checks: &checks,
+        credentials: &asked.credentials,
     };
     scans::insert(&mut writing, &scan, now).await?;
     jobs::insert(&mut writing, caller.org(), asked.appliance, scan.id, &parts).await?;
@@ -135,4 +152,56 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
     writing.commit().await?;
     platform.desks.ring(asked.appliance);
     Ok(scan.id)
+}
+
+/// The checks that are meant: what logs in and credentials belong together.
+fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
+    if asked.credentials.len() > CREDENTIALS_LIMIT {
+        return Err(ApiError::BadRequest(format!(
+            "`credentials` names {}, more than {CREDENTIALS_LIMIT}; start several scans",
+            asked.credentials.len()
+        )));
+    }
+    let logs_in = !asked.credentials.is_empty();
+    match &asked.checks {
+        None if logs_in => {
+            Checks::try_from(Check::ALL.to_vec()).map_err(|error| ApiError::BadRequest(error.to_string()))
+        }
+        None => Ok(Checks::without_login()),
+        Some(checks) if checks.contains(Check::Inventory) == logs_in => Ok(checks.clone()),
+        Some(_) if logs_in => Err(ApiError::BadRequest(
+            "`credentials` are for the check `inventory`: add it to `checks`".to_owned(),
+        )),
+        Some(_) => Err(ApiError::BadRequest(
+            "the check `inventory` logs in: name in `credentials` what with, or leave it away".to_owned(),
+        )),
+    }
+}
+
+/// Where an appliance may use a credential.
+async fn places(
+    writing: &mut Writing,
+    appliance: &Appliance,
+    id: CredentialId,
+) -> Result<Vec<Place>, ApiError> {
+    let kept = credentials::with_id(writing, appliance.org, id).await?;
+    let Some((kept, sealing)) = kept.and_then(|mut kept| kept.sealing.take().map(|sealing| (kept, sealing)))
+    else {
+        return Err(ApiError::NotFound(format!(
+            "credential {id}, as `credentials` names it"
+        )));
+    };
+    if kept.disabled {
+        return Err(ApiError::Conflict(format!(
+            "the credential {id} is disabled; enable it, or leave it away"
+        )));
+    }
+    let header = header(&sealing).map_err(|error| ApiError::Internal(Box::new(error)))?;
+    if !header.appliances.contains(&Fingerprint::of(&appliance.identity)) {
+        return Err(ApiError::Conflict(format!(
+            "the credential {id} is not sealed to the appliance {}: seal a new version to it as well",
+            appliance.name
+        )));
+    }
+    Ok(header.places)
 }

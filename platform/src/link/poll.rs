@@ -6,8 +6,9 @@ use std::{sync::Arc, time::Duration};
 use axum::extract::State;
 use tokio::time::Instant;
 use vedette_protocol::{
-    ApplianceId, Assignment, BootId, Job, JobId, Signed, Timestamp,
+    ApplianceId, Assignment, BootId, JobId, Timestamp,
     link::{BootRefusal, PollOutcome, PollRequest},
+    owner::OwnerWord,
 };
 
 use super::{
@@ -16,10 +17,12 @@ use super::{
 };
 use crate::{
     desk::{self, Desk, HOLD_LIMIT, Standing, Work},
+    dispatch::{self, More, Taken},
     platform::{Platform, Shared},
     store::{
         appliances,
         jobs::{self, Holder},
+        owner,
     },
 };
 
@@ -89,22 +92,58 @@ async fn wait(platform: &Platform, desk: &Desk, request: &PollRequest) -> Result
             tracing::info!(appliance = %request.appliance, %refusal, "told an appliance that it serves no more");
             return Ok(PollOutcome::Refused(refusal));
         }
+        let (words, heard) = words(platform, desk, request.appliance).await?;
         let may_take = request.free > 0 && desk.take_hint() == Work::Maybe;
         if may_take || (first && !request.running.is_empty()) {
             let (jobs, stop) = look(platform, desk, request).await?;
             if !jobs.is_empty() || !stop.is_empty() {
-                return Ok(serve(platform, jobs, stop));
+                return Ok(serve(platform, &words, jobs, stop));
             }
+        }
+        if heard == Heard::NotYet && !words.is_empty() {
+            return Ok(serve(platform, &words, Vec::new(), Vec::new()));
         }
         first = false;
         tokio::select! {
             () = ring => {}
-            () = tokio::time::sleep_until(until) => return Ok(serve(platform, Vec::new(), Vec::new())),
+            () = tokio::time::sleep_until(until) => return Ok(serve(platform, &words, Vec::new(), Vec::new())),
             _ = stopping.wait_for(|stopping| *stopping) => {
-                return Ok(serve(platform, Vec::new(), Vec::new()));
+                return Ok(serve(platform, &words, Vec::new(), Vec::new()));
             }
         }
     }
+}
+
+/// Whether the appliance was told these words in this boot, as far as that can be known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Not yet: they are worth an answer of their own.
+    NotYet,
+    /// They went with an answer, and go with the next too.
+    Once,
+}
+
+/// What the owner says to an appliance.
+async fn words(
+    platform: &Platform,
+    desk: &Desk,
+    appliance: ApplianceId,
+) -> Result<(Arc<[OwnerWord]>, Heard), LinkError> {
+    let mark = match desk.words() {
+        Ok(words) => return Ok((words, Heard::Once)),
+        Err(mark) => mark,
+    };
+    let mut reading = platform.store.read().await?;
+    let words: Arc<[OwnerWord]> = match appliances::with_id(&mut reading, appliance).await? {
+        Some(known) => owner::carried(&mut reading, &known)
+            .await?
+            .ownership()
+            .words
+            .into(),
+        None => [].into(),
+    };
+    desk.learn(mark, words.clone());
+    Ok((words, Heard::NotYet))
 }
 
 /// Renews what goes on, and takes new jobs.
@@ -112,7 +151,7 @@ async fn look(
     platform: &Platform,
     desk: &Desk,
     request: &PollRequest,
-) -> Result<(Vec<Job>, Vec<JobId>), LinkError> {
+) -> Result<(Vec<Assignment>, Vec<JobId>), LinkError> {
     let now = Timestamp::now();
     let until = now.after(desk::lease_time(platform.desks.present()));
     let holder = Holder {
@@ -122,28 +161,37 @@ async fn look(
     };
     let mut writing = platform.store.write().await?;
     let kept = jobs::renew(&mut writing, &holder, &request.running, now, until).await?;
-    let jobs = jobs::claim(&mut writing, &holder, request.free.min(FREE_LIMIT), now, until).await?;
+    let taken = match appliances::with_id(&mut writing, request.appliance).await? {
+        Some(known) if request.free > 0 => {
+            let times = (now, until);
+            dispatch::take(
+                &mut writing,
+                &platform.signer,
+                &holder,
+                &known,
+                request.free,
+                times,
+            )
+            .await?
+        }
+        Some(_) | None => Taken {
+            assignments: Vec::new(),
+            more: More::None,
+        },
+    };
     writing.commit().await?;
-    if !jobs.is_empty() {
-        // There may be more than were asked for.
+    if taken.more == More::Perhaps {
         desk.ring();
     }
     let stop = request.running.iter().filter(|job| !kept.contains(job));
-    Ok((jobs, stop.copied().collect()))
+    Ok((taken.assignments, stop.copied().collect()))
 }
 
-fn serve(platform: &Platform, jobs: Vec<Job>, stop: Vec<JobId>) -> PollOutcome {
-    let sign = |job: &Job| {
-        let Ok(job) = Signed::seal(job, &platform.signer);
-        Assignment::from(job)
-    };
+fn serve(platform: &Platform, words: &[OwnerWord], jobs: Vec<Assignment>, stop: Vec<JobId>) -> PollOutcome {
     PollOutcome::Serve {
-        jobs: jobs.iter().map(sign).collect(),
-        words: Vec::new(),
+        jobs,
+        words: words.to_vec(),
         stop,
         interval: u32::try_from(desk::poll_interval(platform.desks.present()).as_secs()).unwrap_or(u32::MAX),
     }
 }
-
-/// The most jobs in one answer: they must fit into a message.
-const FREE_LIMIT: u32 = 8;

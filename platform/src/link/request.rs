@@ -11,7 +11,8 @@ use vedette_protocol::{
     ApplianceId, Digest, Message, Signed, Timestamp,
     codec::MESSAGE_LIMIT,
     link::{
-        Answer, BootRequest, CERTIFICATE_ORGANIZATION, ConfirmRequest, EventsRequest, PollRequest, Request,
+        Answer, BootRequest, CERTIFICATE_ORGANIZATION, ConfirmRequest, EventsRequest, KeysRequest,
+        PollRequest, Request,
     },
     signed::VerifyError,
 };
@@ -179,7 +180,13 @@ macro_rules! named {
     };
 }
 
-named!(BootRequest, ConfirmRequest, PollRequest, EventsRequest);
+named!(
+    BootRequest,
+    ConfirmRequest,
+    KeysRequest,
+    PollRequest,
+    EventsRequest
+);
 
 impl From<VerifyError> for LinkError {
     fn from(error: VerifyError) -> Self {

@@ -12,6 +12,7 @@ use vedette_protocol::{
 
 use super::{
     Db,
+    audit::{self, Actor},
     column::{Columns, integer},
     findings,
     jobs::{self, End, Holder, Kept, Lease, Scope},
@@ -77,7 +78,10 @@ async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> R
         }
         What::Failed(failure) => match verdict(*failure) {
             Verdict::Again(after) => lease.give_back(db, now.after(after)).await?,
-            Verdict::Final => end(db, lease, &End::Failed(because(failure)), now).await?,
+            Verdict::Final => {
+                note_refusal(db, &lease, failure, now).await?;
+                end(db, lease, &End::Failed(because(failure)), now).await?;
+            }
         },
     }
     Ok(())
@@ -92,6 +96,24 @@ async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> R
         findings::keep(db, &lease, finding, now).await?;
     }
     Ok(())
+}
+
+/// What the owner did not allow is for the audit trail: somebody asked for it.
+async fn note_refusal(
+    db: &mut Db,
+    lease: &Lease,
+    failure: &WorkerFailure,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let WorkerFailure::Refused(refusal @ (ScopeRefusal::NotGranted { .. } | ScopeRefusal::Vault(_))) =
+        failure
+    else {
+        return Ok(());
+    };
+    let action = "job.refused";
+    let actor = Actor(lease.holder.appliance.to_string());
+    let object = format!("{} of scan {}: {refusal}", lease.job, lease.scan);
+    audit::record(db, lease.holder.org, &actor, action, &object, now).await
 }
 
 /// Ends the job of a liar.

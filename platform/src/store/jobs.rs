@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use sqlx::{query, sqlite::SqliteRow};
+use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, BootId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
-    job::Checks,
+    ApplianceId, BootId, CredentialId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
+    credential::CredentialUse,
+    job::{Check, Checks},
     target::{PortSet, Targets},
     worker::Progress,
 };
 
 use super::{
     Db,
-    column::{Columns, integer, json},
+    column::{Columns, damaged, integer, json},
 };
 
 /// A job that is lost this often is given up.
@@ -48,6 +49,17 @@ pub struct Part {
     pub exclude: Vec<Target>,
     /// How many addresses and names.
     pub hosts: u64,
+    /// Where it logs in, and does nothing else.
+    pub login: Option<LoginAt>,
+}
+
+/// A login at the one target of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginAt {
+    /// With which credential.
+    pub credential: CredentialId,
+    /// On which port.
+    pub port: u16,
 }
 
 /// Permission to report on a job.
@@ -108,8 +120,8 @@ pub async fn insert(
 ) -> Result<(), sqlx::Error> {
     for (number, part) in (0_i64..).zip(parts) {
         query(
-            "INSERT INTO jobs (org_id, appliance, scan, number, id, targets, exclude, hosts)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO jobs (org_id, appliance, scan, number, id, targets, exclude, hosts, ports, credential)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .bind(&org.0[..])
         .bind(&appliance.0[..])
@@ -119,6 +131,8 @@ pub async fn insert(
         .bind(json(&part.targets))
         .bind(json(&part.exclude))
         .bind(integer(part.hosts))
+        .bind(part.login.map(|login| login.port.to_string()))
+        .bind(part.login.as_ref().map(|login| &login.credential.0[..]))
         .execute(&mut *db)
         .await?;
     }
@@ -146,23 +160,59 @@ pub async fn claim(
         .bind(free)
         .fetch_all(db)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Job {
-                id: row.job("id")?,
-                scan: row.scan("scan")?,
-                org: holder.org,
-                appliance: holder.appliance,
-                fence: row.count("fence")?,
-                targets: row.json("targets")?,
-                exclude: row.json("exclude")?,
-                ports: row.parsed("ports")?,
-                checks: row.json::<Checks>("checks")?,
-                login: None,
-                expires: now.after(JOB_TIME),
-            })
-        })
-        .collect()
+    rows.iter().map(|row| job(row, holder, now)).collect()
+}
+
+fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Error> {
+    let login = match row.bytes_or_null("credential")?.map(CredentialId) {
+        Some(id) => Some(CredentialUse {
+            id,
+            version: row.try_get("version")?,
+        }),
+        None => None,
+    };
+    let of_scan: Vec<Check> = row.json("checks")?;
+    // What logs in is a job of its own.
+    let its = |check: &Check| (*check == Check::Inventory) == login.is_some();
+    let checks: Vec<Check> = of_scan.into_iter().filter(its).collect();
+    Ok(Job {
+        id: row.job("id")?,
+        scan: row.scan("scan")?,
+        org: holder.org,
+        appliance: holder.appliance,
+        fence: row.count("fence")?,
+        targets: row.json("targets")?,
+        exclude: row.json("exclude")?,
+        ports: row.parsed("ports")?,
+        checks: Checks::try_from(checks).map_err(|error| damaged("checks", error))?,
+        login,
+        expires: now.after(JOB_TIME),
+    })
+}
+
+/// Gives a job back that was claimed and is not sent: not before `at`, and as if it had not been claimed.
+///
+/// # Errors
+/// The database's.
+pub async fn put_off(
+    db: &mut Db,
+    holder: &Holder,
+    job: &Job,
+    at: Timestamp,
+    waiting: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE jobs SET fence = fence - 1, boot = NULL, lease_until = ?4, waiting = ?5
+         WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
+    )
+    .bind(&holder.org.0[..])
+    .bind(&job.id.0[..])
+    .bind(integer(job.fence))
+    .bind(integer(at.0))
+    .bind(waiting)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Renews the leases of jobs that go on: those that are the holder's still.
@@ -208,7 +258,7 @@ pub async fn lease(
     fence: u64,
 ) -> Result<Option<Lease>, sqlx::Error> {
     let row = query(
-        "SELECT jobs.scan, jobs.targets, jobs.exclude, scans.ports
+        "SELECT jobs.scan, jobs.targets, jobs.exclude, COALESCE(jobs.ports, scans.ports) AS ports
          FROM jobs JOIN scans ON scans.org_id = jobs.org_id AND scans.id = jobs.scan
          WHERE jobs.org_id = ?1 AND jobs.id = ?2 AND jobs.appliance = ?3 AND jobs.boot = ?4
            AND jobs.fence = ?5 AND jobs.ended IS NULL",
@@ -359,7 +409,8 @@ pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>
     .await?;
     rows.extend(
         query(
-            "UPDATE jobs SET ended = ?1, lease_until = NULL, reason = 'the appliance did not take it in time'
+            "UPDATE jobs SET ended = ?1, lease_until = NULL, 
+             reason = COALESCE(waiting, 'the appliance did not take it in time')
              WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1)
                AND EXISTS (SELECT 1 FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan
                            AND scans.created < ?2)

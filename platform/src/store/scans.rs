@@ -2,7 +2,7 @@
 
 use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, OrgId, PortSet, Report, ScanId, Target, Timestamp,
+    ApplianceId, CredentialId, OrgId, PortSet, Report, ScanId, Target, Timestamp,
     api::{Scan, ScanState},
     finding::{Coverage, Effort, Outcome},
     job::{Check, Checks},
@@ -31,6 +31,8 @@ pub struct NewScan<'a> {
     pub ports: &'a PortSet,
     /// Which checks.
     pub checks: &'a Checks,
+    /// The credentials to log in with.
+    pub credentials: &'a [CredentialId],
 }
 
 /// A scan with its place in the list.
@@ -47,8 +49,8 @@ pub struct Numbered {
 /// The database's.
 pub async fn insert(db: &mut Db, new: &NewScan<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
     query(
-        "INSERT INTO scans (org_id, number, id, appliance, targets, exclude, ports, checks, created)
-         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM scans WHERE org_id = ?1",
+        "INSERT INTO scans (org_id, number, id, appliance, targets, exclude, ports, checks, created, credentials)
+         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM scans WHERE org_id = ?1",
     )
     .bind(&new.org.0[..])
     .bind(&new.id.0[..])
@@ -58,6 +60,7 @@ pub async fn insert(db: &mut Db, new: &NewScan<'_>, now: Timestamp) -> Result<()
     .bind(new.ports.to_string())
     .bind(json(new.checks))
     .bind(integer(now.0))
+    .bind(json(&new.credentials))
     .execute(db)
     .await?;
     Ok(())
@@ -124,7 +127,8 @@ pub async fn end_with_last_job(
     now: Timestamp,
 ) -> Result<Ended, sqlx::Error> {
     let rows = query(
-        "SELECT jobs.ended, jobs.reason, jobs.report, jobs.hosts, scans.ports
+        "SELECT jobs.ended, jobs.reason, jobs.report, jobs.hosts,
+                COALESCE(jobs.ports, scans.ports) AS ports
          FROM jobs JOIN scans ON scans.org_id = jobs.org_id AND scans.id = jobs.scan
          WHERE jobs.org_id = ?1 AND jobs.scan = ?2 ORDER BY jobs.number",
     )

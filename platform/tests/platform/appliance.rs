@@ -11,15 +11,19 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
     time_provider::DefaultTimeProvider,
 };
-use vedette_crypto::{Signer, SigningKey, hpke::OpeningKey, roots::Dates, sign::Pkcs8};
+use vedette_crypto::{
+    Signer, SigningKey, VerifyingKey, credential::CredentialPublicKey, hpke::OpeningKey, roots::Dates,
+    sign::Pkcs8,
+};
 use vedette_protocol::{
-    BootId, ImageId, Job, Message, Nonce, Signed,
+    Assignment, BootId, ImageId, Job, Message, Nonce, Signed,
     image::ImageKind,
     link::{
         self, ActivateOutcome, ActivateRequest, Activation, ActivationToken, Answer, BootOutcome,
         BootRefusal, BootRequest, ConfirmOutcome, ConfirmRequest, Enrolment, Event, EventsOutcome,
-        EventsRequest, PollOutcome, PollRequest, Request, Ticket, share_context,
+        EventsRequest, KeysOutcome, KeysRequest, PollOutcome, PollRequest, Request, Ticket, share_context,
     },
+    owner::{ApplianceKeys, OwnerWord},
 };
 
 use super::house::{House, Pins, exchange};
@@ -204,6 +208,55 @@ impl Appliance {
             }
             PollOutcome::Refused(refusal) => panic!("{refusal}"),
         }
+    }
+
+    /// Polls, for whatever there is.
+    pub(crate) async fn serve(
+        &self,
+        house: &House,
+        boot: &Boot,
+        free: u32,
+    ) -> (Vec<Assignment>, Vec<OwnerWord>) {
+        match self.poll(house, boot, free, &[], 0).await {
+            PollOutcome::Serve { jobs, words, .. } => (jobs, words),
+            PollOutcome::Refused(refusal) => panic!("{refusal}"),
+        }
+    }
+
+    /// Says what its keys are.
+    pub(crate) async fn say_keys(
+        &self,
+        house: &House,
+        boot: &Boot,
+        credential: &CredentialPublicKey,
+        owner: Option<VerifyingKey>,
+    ) -> Result<KeysOutcome, Failure> {
+        let keys = ApplianceKeys {
+            appliance: self.id(),
+            org: self.enrolment.as_ref().unwrap().org,
+            credential: credential.clone(),
+            owner,
+            proof: None,
+        };
+        self.say_signed_keys(house, boot, keys, &self.key).await
+    }
+
+    /// Says keys that some key has signed.
+    pub(crate) async fn say_signed_keys(
+        &self,
+        house: &House,
+        boot: &Boot,
+        keys: ApplianceKeys,
+        by: &SigningKey,
+    ) -> Result<KeysOutcome, Failure> {
+        let Ok(keys) = Signed::seal(&keys, by);
+        let request = KeysRequest {
+            nonce: Nonce::random(),
+            appliance: self.id(),
+            boot: boot.id,
+            keys,
+        };
+        self.ask(house, &request, self.identity()).await
     }
 
     /// Sends events from a number on.

@@ -11,7 +11,7 @@ use vedette_protocol::{
     image::ImageKind,
     link::{
         ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, Answer, BootRefusal, BootRequest,
-        ConfirmRequest, EventsRequest, PollOutcome, PollRequest, Request, TimeRequest,
+        ConfirmRequest, EventsRequest, KeysRequest, PollOutcome, PollRequest, Request, TimeRequest,
     },
 };
 
@@ -335,6 +335,7 @@ async fn every_route_of_the_link_refuses_noise_and_damage_and_the_server_goes_on
             refused::<ActivateRequest>(&house, &appliance, &body).await,
             refused::<BootRequest>(&house, &appliance, &body).await,
             refused::<ConfirmRequest>(&house, &appliance, &body).await,
+            refused::<KeysRequest>(&house, &appliance, &body).await,
             refused::<PollRequest>(&house, &appliance, &body).await,
             refused::<EventsRequest>(&house, &appliance, &body).await,
         ] {

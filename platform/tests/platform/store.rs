@@ -57,6 +57,7 @@ async fn fixture(job_count: usize) -> Fixture {
         targets: &targets,
         exclude: &[],
         ports: &"80".parse().unwrap(),
+        credentials: &[],
         checks: &Checks::without_login(),
     };
     scans::insert(&mut writing, &scan, NOW).await.unwrap();
@@ -64,6 +65,7 @@ async fn fixture(job_count: usize) -> Fixture {
         targets: targets.clone(),
         exclude: vec![],
         hosts: 1,
+        login: None,
     };
     let parts = vec![part; job_count];
     jobs::insert(&mut writing, org, appliance, scan.id, &parts)
