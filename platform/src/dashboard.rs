@@ -6,10 +6,13 @@
 
 mod appliances;
 mod assets;
+mod credentials;
 mod findings;
+mod grants;
 mod login;
 mod page;
 mod scans;
+mod sealing;
 mod visitor;
 
 use axum::{
@@ -40,6 +43,15 @@ pub fn routes(platform: Shared) -> Router {
         .route("/scans/{id}", get(scans::show))
         .route("/findings", get(findings::list))
         .route("/findings/{appliance}/{id}", get(findings::show))
+        .route("/grants", get(grants::list))
+        .route("/grants/{id}", get(grants::show))
+        .route("/credentials", get(credentials::list).post(sealing::keep))
+        .route("/credentials/new", get(sealing::form))
+        .route("/credentials/{id}", get(credentials::show))
+        .route("/credentials/{id}/switch", post(credentials::switch))
+        .route("/credentials/{id}/remove", post(credentials::remove))
+        .route("/assets/hpke.js", get(assets::hpke))
+        .route("/assets/seal.js", get(assets::seal))
         .route("/assets/style.css", get(assets::style))
         .route("/assets/icon.svg", get(assets::icon))
         .route("/assets/live.js", get(assets::script))

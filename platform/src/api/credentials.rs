@@ -78,44 +78,9 @@ pub(super) async fn put(
     only: IfMatch,
     Body(asked): Body<NewCredential>,
 ) -> Result<(StatusCode, ETag, Json<KeptCredential>), ApiError> {
-    let sealing = sealing(&asked)?;
-    let header = header(&sealing).map_err(|why| match why {
-        Unreadable::Envelope(refusal) => {
-            ApiError::BadRequest(format!("{refusal}: seal it again with this version of `vedette`"))
-        }
-        Unreadable::Signed(_) => ApiError::BadRequest("`sealing` holds no envelope".to_owned()),
-    })?;
-    if header.credential != id {
-        return Err(ApiError::BadRequest(format!(
-            "the envelope holds the credential {}, not the one in the path",
-            header.credential
-        )));
-    }
-    if header.org != caller.org() {
-        return Err(ApiError::BadRequest(
-            "the envelope is for another organisation's appliances".to_owned(),
-        ));
-    }
-    let now = Timestamp::now();
-    let mut writing = platform.store.write().await?;
-    if matches!(sealing, Sealing::Unsigned(_)) {
-        let settings = orgs::settings(&mut writing, caller.org()).await?;
-        if settings.owner_signed_credentials_only {
-            return Err(ApiError::Conflict(
-                "this organisation takes only credentials that its owner key has signed: seal it with `vedette \
-                 credential seal`"
-                    .to_owned(),
-            ));
-        }
-    }
-    let before = credentials::with_id(&mut writing, caller.org(), id).await?;
-    only.check(before.as_ref().and_then(etag).as_ref())?;
-    let new = follow(before, sealing, &header, &asked, now)?;
-    credentials::keep(&mut writing, caller.org(), &new.credential).await?;
-    record(&mut writing, &caller, "credential.put", &new.credential, now).await?;
-    writing.commit().await?;
-    let (etag, shown) = answer(Some(&new.credential))?;
-    Ok((new.status, etag, shown))
+    let kept = take_in(&platform, &caller, id, &only, &asked).await?;
+    let (etag, shown) = answer(Some(&kept.credential))?;
+    Ok((kept.status, etag, shown))
 }
 
 #[utoipa::path(
@@ -152,24 +117,7 @@ pub(super) async fn delete(
     Id(id): Id<CredentialId>,
     only: IfMatch,
 ) -> Result<StatusCode, ApiError> {
-    let mut writing = platform.store.write().await?;
-    let before = present_one(credentials::with_id(&mut writing, caller.org(), id).await?)?;
-    only.check(etag(&before).as_ref())?;
-    let removed = Credential {
-        sealing: None,
-        label: String::new(),
-        ..before
-    };
-    credentials::keep(&mut writing, caller.org(), &removed).await?;
-    record(
-        &mut writing,
-        &caller,
-        "credential.delete",
-        &removed,
-        Timestamp::now(),
-    )
-    .await?;
-    writing.commit().await?;
+    take_out(&platform, &caller, id, &only).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -197,6 +145,120 @@ pub(crate) async fn page(
     };
     let items = kept.iter().map(brief).collect::<Result<_, ApiError>>()?;
     Ok(Page { items, next })
+}
+
+/// A credential of the caller's organisation.
+pub(crate) async fn one(
+    platform: &Platform,
+    caller: &Caller,
+    id: CredentialId,
+) -> Result<KeptCredential, ApiError> {
+    let mut reading = platform.store.read().await?;
+    present(&present_one(
+        credentials::with_id(&mut reading, caller.org(), id).await?,
+    )?)
+}
+
+/// Keeps what was sealed, whatever was there before.
+pub(crate) async fn keep(
+    platform: &Platform,
+    caller: &Caller,
+    id: CredentialId,
+    asked: &NewCredential,
+) -> Result<(), ApiError> {
+    take_in(platform, caller, id, &IfMatch::any(), asked)
+        .await
+        .map(drop)
+}
+
+/// Labels a credential, or keeps it from use.
+pub(crate) async fn change_any(
+    platform: &Platform,
+    caller: &Caller,
+    id: CredentialId,
+    asked: &CredentialChange,
+) -> Result<(), ApiError> {
+    alter(platform, caller, id, &IfMatch::any(), asked)
+        .await
+        .map(drop)
+}
+
+/// Removes a credential.
+pub(crate) async fn remove(platform: &Platform, caller: &Caller, id: CredentialId) -> Result<(), ApiError> {
+    take_out(platform, caller, id, &IfMatch::any()).await
+}
+
+async fn take_in(
+    platform: &Platform,
+    caller: &Caller,
+    id: CredentialId,
+    only: &IfMatch,
+    asked: &NewCredential,
+) -> Result<Followed, ApiError> {
+    let sealing = sealing(asked)?;
+    let header = header(&sealing).map_err(|why| match why {
+        Unreadable::Envelope(refusal) => {
+            ApiError::BadRequest(format!("{refusal}: seal it again with this version of `vedette`"))
+        }
+        Unreadable::Signed(_) => ApiError::BadRequest("`sealing` holds no envelope".to_owned()),
+    })?;
+    if header.credential != id {
+        return Err(ApiError::BadRequest(format!(
+            "the envelope holds the credential {}, not the one in the path",
+            header.credential
+        )));
+    }
+    if header.org != caller.org() {
+        return Err(ApiError::BadRequest(
+            "the envelope is for another organisation's appliances".to_owned(),
+        ));
+    }
+    let now = Timestamp::now();
+    let mut writing = platform.store.write().await?;
+    if matches!(sealing, Sealing::Unsigned(_)) {
+        let settings = orgs::settings(&mut writing, caller.org()).await?;
+        if settings.owner_signed_credentials_only {
+            return Err(ApiError::Conflict(
+                "this organisation takes only credentials that its owner key has signed: seal it with `vedette \
+                 credential seal`"
+                    .to_owned(),
+            ));
+        }
+    }
+    let before = credentials::with_id(&mut writing, caller.org(), id).await?;
+    only.check(before.as_ref().and_then(etag).as_ref())?;
+    let new = follow(before, sealing, &header, asked, now)?;
+    credentials::keep(&mut writing, caller.org(), &new.credential).await?;
+    record(&mut writing, caller, "credential.put", &new.credential, now).await?;
+    writing.commit().await?;
+    Ok(new)
+}
+
+async fn take_out(
+    platform: &Platform,
+    caller: &Caller,
+    id: CredentialId,
+    only: &IfMatch,
+) -> Result<(), ApiError> {
+    let mut writing = platform.store.write().await?;
+    let before = present_one(credentials::with_id(&mut writing, caller.org(), id).await?)?;
+    only.check(etag(&before).as_ref())?;
+    let removed = Credential {
+        sealing: None,
+        label: String::new(),
+        ..before
+    };
+    credentials::keep(&mut writing, caller.org(), &removed).await?;
+    record(
+        &mut writing,
+        caller,
+        "credential.delete",
+        &removed,
+        Timestamp::now(),
+    )
+    .await?;
+    writing.commit().await?;
+    Ok(())
 }
 
 async fn alter(

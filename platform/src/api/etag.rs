@@ -43,6 +43,11 @@ impl IntoResponseParts for ETag {
 pub(super) struct IfMatch(Option<String>);
 
 impl IfMatch {
+    /// Whatever is there is meant.
+    pub(super) fn any() -> Self {
+        Self(None)
+    }
+
     /// Whether the state that is there, if any, is meant.
     pub(super) fn check(&self, there: Option<&ETag>) -> Result<(), ApiError> {
         let meant = match (&self.0, there) {

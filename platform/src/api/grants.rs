@@ -194,6 +194,12 @@ pub(crate) async fn page(
     Ok(Page { items, next })
 }
 
+/// A grant of the caller's organisation.
+pub(crate) async fn one(platform: &Platform, caller: &Caller, id: GrantId) -> Result<KeptGrant, ApiError> {
+    let mut reading = platform.store.read().await?;
+    present(&find(&mut reading, caller, id).await?)
+}
+
 async fn find(reading: &mut Reading, caller: &Caller, id: GrantId) -> Result<Kept, ApiError> {
     grants::with_id(reading, caller.org(), id)
         .await?

@@ -109,6 +109,10 @@ pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Res
 pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
     let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
     let checks = checks(asked)?;
+    let mut parts = match checks.iter().all(|check| check == Check::Inventory) {
+        true => Vec::new(),
+        false => split::split(&asked.targets, &asked.exclude, &ports)?,
+    };
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;
     let appliance = appliances::in_org(&mut writing, caller.org(), asked.appliance)
@@ -120,10 +124,6 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
             appliance.name
         )));
     }
-    let mut parts = match checks.iter().all(|check| check == Check::Inventory) {
-        true => Vec::new(),
-        false => split::split(&asked.targets, &asked.exclude, &ports)?,
-    };
     for id in &asked.credentials {
         let places = places(&mut writing, &appliance, *id).await?;
         parts.extend(split::logins(&asked.targets, &asked.exclude, *id, &places)?);

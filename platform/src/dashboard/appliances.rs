@@ -41,7 +41,9 @@ struct Row {
     state: &'static str,
     seen: String,
     boots: u64,
+    owner: Option<String>,
     clone_alarm: bool,
+    keys_alarm: bool,
 }
 
 #[derive(Template)]
@@ -53,6 +55,7 @@ struct ShowPage {
     image: String,
     activated: String,
     clone_alarm: Option<String>,
+    keys_alarm: Option<String>,
 }
 
 #[derive(Template)]
@@ -144,6 +147,7 @@ pub(super) async fn show(
         image: appliance.image.unwrap_or_default(),
         activated: moment(appliance.activated),
         clone_alarm: appliance.clone_alarm.map(moment),
+        keys_alarm: appliance.keys_alarm.map(moment),
     }))
 }
 
@@ -204,6 +208,9 @@ async fn list_page(
 }
 
 fn row(appliance: &Appliance, now: Timestamp) -> Row {
+    let alarming = |at: Option<Timestamp>| {
+        at.is_some_and(|at| now.since(at) < ALARM_SHOWN) && appliance.state != ApplianceState::Removed
+    };
     Row {
         id: appliance.id.to_string(),
         name: appliance.name.clone(),
@@ -212,10 +219,9 @@ fn row(appliance: &Appliance, now: Timestamp) -> Row {
             .seen
             .map_or_else(|| "never".to_owned(), |seen| ago(seen, now)),
         boots: appliance.boots,
-        clone_alarm: appliance
-            .clone_alarm
-            .is_some_and(|at| now.since(at) < ALARM_SHOWN)
-            && appliance.state != ApplianceState::Removed,
+        owner: appliance.owner.clone(),
+        clone_alarm: alarming(appliance.clone_alarm),
+        keys_alarm: alarming(appliance.keys_alarm),
     }
 }
 

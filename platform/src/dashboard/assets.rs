@@ -16,6 +16,21 @@ pub(super) async fn script() -> impl IntoResponse {
     )
 }
 
+pub(super) async fn seal() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        include_str!("../../assets/seal.js"),
+    )
+}
+
+/// HPKE and X-Wing by others: see the README and the licence beside it.
+pub(super) async fn hpke() -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8")],
+        include_str!("../../assets/hpke/hpke.js"),
+    )
+}
+
 pub(super) async fn icon() -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, "image/svg+xml")],

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use vedette_crypto::credential::CredentialKey;
 use vedette_protocol::{
+    CredentialId, GrantId,
     link::{Activation, What},
     worker::Progress,
 };
@@ -12,6 +14,7 @@ use super::{
     appliance::{Appliance, Boot},
     chromium::{Chromium, ENTER, TAB},
     house::{House, Operator, PASSWORD},
+    owner::{Owner, put_credential, put_grant},
     work::{event, finding, scan, whole},
 };
 
@@ -22,6 +25,8 @@ struct Scene {
     appliance: Appliance,
     boot: Boot,
     browser: Chromium,
+    grant: GrantId,
+    credential: CredentialId,
 }
 
 impl Scene {
@@ -30,11 +35,25 @@ impl Scene {
         let operator = house.operator().await;
         let mut appliance = Appliance::activated(&house).await;
         let boot = appliance.boot(&house).await.unwrap();
+        let owner = Owner::of(&appliance);
+        let vault = CredentialKey::generate();
+        appliance
+            .say_keys(&house, &boot, vault.public(), None)
+            .await
+            .unwrap();
+        let grant = owner.grant(&appliance, "192.0.2.0/24");
+        put_grant(&operator, grant.id, &owner.sign(&grant)).await;
+        let credential = CredentialId::random();
+        let places = [("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", 22)];
+        let sealing = owner.owned(&owner.credential(&appliance, credential, 1, &places));
+        put_credential(&operator, credential, &sealing).await;
         let browser = Chromium::start(&house).await;
         browser.open("/login").await;
         log_in(&browser, PASSWORD, None).await;
         browser.wait_for_path("/appliances").await;
         Self {
+            grant: grant.id,
+            credential,
             house,
             operator,
             appliance,
@@ -80,12 +99,17 @@ impl Scene {
             "/findings?severity=critical&target=192.0.2.99".to_owned(),
             format!("/findings/{id}/{found}"),
             "/findings/x/y".to_owned(),
+            "/grants".to_owned(),
+            format!("/grants/{}", self.grant),
+            "/credentials".to_owned(),
+            format!("/credentials/{}", self.credential),
+            "/credentials/new".to_owned(),
         ]
     }
 }
 
 /// Fills in the form of the login by keyboard. The first field has the focus.
-async fn log_in(browser: &Chromium, password: &str, new_password: Option<&str>) {
+pub(crate) async fn log_in(browser: &Chromium, password: &str, new_password: Option<&str>) {
     if browser
         .run("return document.activeElement.name === 'account'")
         .await

@@ -39,6 +39,11 @@ pub(crate) struct Chromium {
 impl Chromium {
     /// Starts it for a house.
     pub(crate) async fn start(house: &House) -> Self {
+        Self::start_at(house, house.port()).await
+    }
+
+    /// Starts it for a house that is reached at another port.
+    pub(crate) async fn start_at(house: &House, site: u16) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -66,7 +71,7 @@ impl Chromium {
             driver,
             port,
             session: String::new(),
-            site: format!("https://localhost:{}", house.port()),
+            site: format!("https://localhost:{site}"),
             _profile: profile,
         };
         let wanted = json!({"capabilities": {"alwaysMatch": {

@@ -145,7 +145,10 @@ async fn words_are_told_until_they_were_taken_and_a_lost_answer_loses_none() {
     let pin = owner.pin(&appliance, 1);
     say(&operator, &pin).await;
     for _ in 0..3 {
-        assert_eq!(appliance.serve(&house, &boot, 1).await.1, [pin.clone()]);
+        assert_eq!(
+            appliance.serve(&house, &boot, 1).await.1,
+            std::slice::from_ref(&pin)
+        );
     }
     let key = Some(owner.key.verifying_key());
     appliance.say_keys(&house, &boot, &credential, key).await.unwrap();
