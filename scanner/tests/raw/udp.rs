@@ -17,6 +17,9 @@ use vedette_scanner::packet::{Ends, Ethernet, Mac, Udp, ethernet, ip};
 
 use crate::wire::{Chain, Said, Wire, run, within};
 
+/// What snmpd 5.9.3 of Debian 12 answered to the discovery of its engine.
+const SNMPD: &[u8] = b"0m\x02\x01\x030\x0f\x02\x02VD\x02\x03\x00\xff\xe3\x04\x01\x00\x02\x01\x03\x04!0\x1f\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x02\x01\x01\x02\x01\x19\x04\x00\x04\x00\x04\x0004\x04\x11\x80\x00\x1f\x88\x80Wo\x00p\x86\xe5\x02k\x00\x00\x00\x00\x04\x00\xa8\x1d\x02\x02VD\x02\x01\x00\x02\x01\x000\x110\x0f\x06\n+\x06\x01\x06\x03\x0f\x01\x01\x04\x00A\x01\x01";
+
 /// Services that say something to whoever says something to them.
 struct Services {
     over: Arc<AtomicBool>,
@@ -25,6 +28,10 @@ struct Services {
 
 impl Services {
     fn start(wire: &Wire, host: &str, ports: impl IntoIterator<Item = u16>) -> Self {
+        Self::saying(b"hello", wire, host, ports)
+    }
+
+    fn saying(words: &'static [u8], wire: &Wire, host: &str, ports: impl IntoIterator<Item = u16>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::new();
         for port in ports {
@@ -36,7 +43,7 @@ impl Services {
                 let mut bytes = [0; 2048];
                 while !over.load(Ordering::Relaxed) {
                     if let Ok((_, from)) = socket.recv_from(&mut bytes) {
-                        let _ = socket.send_to(b"hello", from);
+                        let _ = socket.send_to(words, from);
                     }
                 }
             }));
@@ -165,6 +172,30 @@ fn silence_that_time_did_not_explain_is_unknown() {
         assert!((1..=7).contains(&closed.len()), "{closed:?}");
         assert_eq!(closed.len() + unknown.len(), 39);
         assert!(said.number("miss_probability") > 0.5, "{}", said.report);
+    }
+}
+
+#[test]
+fn an_open_udp_port_is_asked_what_it_is() {
+    let wire = Wire::with_hosts("udp-what", 1);
+    refuse_every(&wire, 0);
+    let _agent = Services::saying(SNMPD, &wire, "10.99.1.1", [161]);
+    let _other = Services::start(&wire, "10.99.1.1", [53]);
+    for flags in ["", "--connect"] {
+        let said = wire.scan(&format!("services --targets 10.99.1.1 --udp 53,161 {flags}"));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(of(&said, "open", "10.99.1.1"), ports([53, 161]));
+        let services: Vec<_> = said
+            .findings
+            .iter()
+            .filter(|finding| finding["type"] == "service")
+            .collect();
+        assert_eq!(services.len(), 1, "what says hello is no DNS: {services:?}");
+        let told = |name: &str| services[0][name].clone();
+        assert_eq!(
+            (told("port"), told("transport"), told("product")),
+            (161.into(), "udp".into(), "Net-SNMP".into())
+        );
     }
 }
 

@@ -45,3 +45,26 @@ UDP ports:
   unknown    not asked, or silent while the host spared its answers
 Hosts tell of few closed ports in a second (Linux: of six, then of one a second). Open ports are told at once;
 what is silent is asked again at the host's own pace, as long as --time lasts.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(arguments: &[&str]) -> Result<Option<PortSet>, clap::Error> {
+        let matches = flag(Command::new("ports")).try_get_matches_from([&["ports"], arguments].concat())?;
+        Ok(asked(&matches))
+    }
+
+    #[test]
+    fn ports_are_as_typed_or_those_that_are_known() {
+        assert_eq!(typed(&[]).unwrap(), None);
+        assert_eq!(
+            typed(&["--udp", "53,161"]).unwrap(),
+            Some("53,161".parse().unwrap())
+        );
+        let known = typed(&["--udp"]).unwrap().unwrap();
+        assert!([53, 123, 161, 5353].iter().all(|port| known.contains(*port)));
+        assert!(!known.contains(40_000));
+        assert!(typed(&["--udp", "0"]).is_err());
+    }
+}
