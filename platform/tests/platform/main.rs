@@ -18,4 +18,5 @@ mod removal;
 mod sealing;
 mod slow;
 mod store;
+mod tool;
 mod work;

@@ -3,13 +3,14 @@
 
 use std::{
     env, fs,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::OnceLock,
 };
 
 use serde_json::Value;
-use vedette_crypto::{VerifyingKey, credential::CredentialKey};
+use vedette_crypto::{Signer, VerifyingKey, credential::CredentialKey};
 use vedette_protocol::{
     envelope::Unsigned,
     grant::Grant,
@@ -58,11 +59,33 @@ impl Desk {
     /// An owner whose appliance it is.
     async fn owned() -> Self {
         let desk = Self::open().await;
-        desk.run(&["owner", "init"]);
-        let fingerprint = vedette_crypto::Signer::verifying_key(&desk.appliance.key).fingerprint();
+        desk.take_key();
+        let fingerprint = desk.appliance.key.verifying_key().fingerprint();
         let id = desk.appliance.id().to_string();
         desk.run(&["appliance", "confirm", &id, "--fingerprint", &fingerprint]);
         desk
+    }
+
+    /// An owner key of the tool's own tests, at the least cost that is read: what one costs is tested there.
+    fn take_key(&self) {
+        let folder = self.house.scratch().join("operator/vedette/owner");
+        for sub in ["appliances", "grants", "credentials"] {
+            let mut private = fs::DirBuilder::new();
+            private
+                .recursive(true)
+                .mode(0o700)
+                .create(folder.join(sub))
+                .unwrap();
+        }
+        let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+        write(
+            "owner.key",
+            include_str!("../../../cli/tests/owner/fixture/owner.key"),
+        );
+        write(
+            "standing",
+            include_str!("../../../cli/tests/owner/fixture/standing"),
+        );
     }
 
     fn path(&self, name: &str) -> String {
@@ -70,15 +93,21 @@ impl Desk {
     }
 
     fn try_run(&self, arguments: &[&str]) -> Output {
-        Command::new(tool())
-            .args(arguments)
+        self.command(arguments)
             .args(["--json", "--passphrase-file", &self.path("passphrase")])
+            .output()
+            .unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(tool());
+        command
+            .args(arguments)
             .env("XDG_DATA_HOME", self.house.scratch().join("operator"))
             .env("VEDETTE_URL", format!("https://localhost:{}", self.port))
             .env("VEDETTE_CA", self.house.root())
-            .env("VEDETTE_TOKEN", &self.token)
-            .output()
-            .unwrap()
+            .env("VEDETTE_TOKEN", &self.token);
+        command
     }
 
     fn run(&self, arguments: &[&str]) -> Value {
@@ -88,7 +117,11 @@ impl Desk {
     }
 
     fn key(&self) -> VerifyingKey {
-        self.run(&["owner", "show"])["key"].as_str().unwrap().parse().unwrap()
+        self.run(&["owner", "show"])["key"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     /// What the appliance is told by its owner.
@@ -103,7 +136,16 @@ impl Desk {
 
     fn sign(&self, more: &[&str]) -> Value {
         let id = self.appliance.id().to_string();
-        let sign = ["grant", "sign", "--appliance", &id, "--targets", "192.0.2.0/28", "--ports", "22,80"];
+        let sign = [
+            "grant",
+            "sign",
+            "--appliance",
+            &id,
+            "--targets",
+            "192.0.2.0/28",
+            "--ports",
+            "22,80",
+        ];
         self.run(&[&sign[..], more].concat())
     }
 
@@ -112,8 +154,21 @@ impl Desk {
         fs::write(self.path("secret"), "canary-secret\n").unwrap();
         let secret = self.path("secret");
         let seal = [
-            "credential", "seal", "--kind", "ssh-password", "--user", "scan", "--target", "192.0.2.7", "--label", "root",
-            "--accept-first-seen", "--appliance", &id, "--secret-file", &secret,
+            "credential",
+            "seal",
+            "--kind",
+            "ssh-password",
+            "--user",
+            "scan",
+            "--target",
+            "192.0.2.7",
+            "--label",
+            "root",
+            "--accept-first-seen",
+            "--appliance",
+            &id,
+            "--secret-file",
+            &secret,
         ];
         self.run(&[&seal[..], more].concat())
     }
@@ -131,11 +186,18 @@ async fn a_confirmed_appliance_is_told_its_owner() {
 
     // What was exported is what is confirmed elsewhere.
     let id = desk.appliance.id().to_string();
-    let exported = desk.try_run(&["appliance", "keys", &id]);
+    let exported = desk.command(&["appliance", "keys", &id]).output().unwrap();
     fs::write(desk.path("keys"), exported.stdout).unwrap();
-    let fingerprint = vedette_crypto::Signer::verifying_key(&desk.appliance.key).fingerprint();
+    let fingerprint = desk.appliance.key.verifying_key().fingerprint();
     desk.run(&[
-        "appliance", "confirm", "again", "--from", &desk.path("keys"), "--fingerprint", &fingerprint, "--out",
+        "appliance",
+        "confirm",
+        "again",
+        "--from",
+        &desk.path("keys"),
+        "--fingerprint",
+        &fingerprint,
+        "--out",
         &desk.path("out"),
     ]);
     desk.run(&["owner", "deliver", &desk.path("out")]);
@@ -145,7 +207,7 @@ async fn a_confirmed_appliance_is_told_its_owner() {
 #[tokio::test]
 async fn a_platform_that_swaps_the_credential_key_is_refused_by_the_tool() {
     let desk = Desk::open().await;
-    desk.run(&["owner", "init"]);
+    desk.take_key();
     // What somebody with the platform's database would do: another appliance's word in the place of this one's.
     let mut other = Appliance::activated(&desk.house).await;
     let boot = other.boot(&desk.house).await.unwrap();
@@ -154,10 +216,14 @@ async fn a_platform_that_swaps_the_credential_key_is_refused_by_the_tool() {
         .await
         .unwrap();
     let id = other.id().to_string();
-    let fingerprint = vedette_crypto::Signer::verifying_key(&desk.appliance.key).fingerprint();
+    let fingerprint = desk.appliance.key.verifying_key().fingerprint();
     let refused = desk.try_run(&["appliance", "confirm", &id, "--fingerprint", &fingerprint]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("THIS IS NOT YOUR APPLIANCE"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("THIS IS NOT YOUR APPLIANCE"),
+        "{}",
+        said(&refused)
+    );
     assert_eq!(desk.words().await, []);
 }
 
@@ -188,15 +254,31 @@ async fn a_credential_lives_and_ends_at_the_platform() {
     let id = sealed["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/credentials/{id}");
     let kept = desk.carried(&path).await;
-    assert_eq!((&kept["version"], &kept["label"], &kept["first_seen"]), (&1.into(), &"root".into(), &true.into()));
+    assert_eq!(
+        (&kept["version"], &kept["label"], &kept["first_seen"]),
+        (&1.into(), &"root".into(), &true.into())
+    );
     let grant = desk.sign(&["--checks", "inventory", "--credential", "root"]);
 
     let secret = desk.path("secret");
     fs::write(&secret, "the next secret\n").unwrap();
-    desk.run(&["credential", "rotate", "root", "--user", "scan", "--secret-file", &secret]);
+    desk.run(&[
+        "credential",
+        "rotate",
+        "root",
+        "--user",
+        "scan",
+        "--secret-file",
+        &secret,
+    ]);
     assert_eq!(desk.carried(&path).await["version"], 2);
-    let granted = desk.carried(&format!("/api/v1/grants/{}", grant["id"].as_str().unwrap())).await;
-    assert_eq!((&granted["credentials"][0]["version"], &granted["epoch"]), (&2.into(), &2.into()));
+    let granted = desk
+        .carried(&format!("/api/v1/grants/{}", grant["id"].as_str().unwrap()))
+        .await;
+    assert_eq!(
+        (&granted["credentials"][0]["version"], &granted["epoch"]),
+        (&2.into(), &2.into())
+    );
 
     desk.run(&["credential", "disable", "root"]);
     assert_eq!(desk.carried(&path).await["disabled"], true);
@@ -224,10 +306,14 @@ async fn the_next_owner_key_s_signatures_take_the_place_of_the_last_one_s() {
     });
     assert_eq!(word.map(|word| (word.new, word.epoch)), Some((new, Epoch(2))));
     let bytes = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
-    let kept = desk.carried(&format!("/api/v1/grants/{}", grant["id"].as_str().unwrap())).await;
+    let kept = desk
+        .carried(&format!("/api/v1/grants/{}", grant["id"].as_str().unwrap()))
+        .await;
     let kept: Signed<Grant> = codec::decode(&bytes(&kept["grant"])).unwrap();
     assert_eq!(kept.verify(&new).unwrap().epoch, Epoch(2));
-    let kept = desk.carried(&format!("/api/v1/credentials/{}", sealed["id"].as_str().unwrap())).await;
+    let kept = desk
+        .carried(&format!("/api/v1/credentials/{}", sealed["id"].as_str().unwrap()))
+        .await;
     let kept: Sealing = codec::decode(&bytes(&kept["sealing"])).unwrap();
     let envelope = kept.envelope(Some(&new), Unsigned::Refused).unwrap();
     let header = envelope.header().unwrap();
@@ -247,11 +333,25 @@ async fn what_was_signed_while_the_platform_was_away_is_sent_later() {
     let mut desk = Desk::owned().await;
     desk.house.kill();
     let id = desk.appliance.id().to_string();
-    let sign = ["grant", "sign", "--appliance", &id, "--targets", "192.0.2.1", "--ports", "80", "--checks", "http"];
+    let sign = [
+        "grant",
+        "sign",
+        "--appliance",
+        &id,
+        "--targets",
+        "192.0.2.1",
+        "--ports",
+        "80",
+        "--checks",
+        "http",
+    ];
     let kept = desk.try_run(&sign);
     assert_eq!(kept.status.code(), Some(1));
     let said = said(&kept);
-    assert!(said.contains("`vedette owner deliver` sends it again") && said.contains("no answer from"), "{said}");
+    assert!(
+        said.contains("`vedette owner deliver` sends it again") && said.contains("no answer from"),
+        "{said}"
+    );
 
     desk.house.serve();
     desk.port = desk.house.port();
@@ -273,7 +373,9 @@ fn tool() -> &'static Path {
         // What cargo has set for us would make build scripts run again.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("CARGO_") && text != "CARGO_HOME" && text != "CARGO_TARGET_DIR" || text == "OUT_DIR" {
+            if text.starts_with("CARGO_") && text != "CARGO_HOME" && text != "CARGO_TARGET_DIR"
+                || text == "OUT_DIR"
+            {
                 cargo.env_remove(&name);
             }
         }
