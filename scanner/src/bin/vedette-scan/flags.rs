@@ -50,9 +50,14 @@ pub(crate) fn typed() -> (&'static Subcommand, ArgMatches) {
 }
 
 fn command() -> Command {
-    let subcommands = SUBCOMMANDS
-        .iter()
-        .map(|subcommand| subcommand.usage().after_help(EXIT_CODES));
+    let subcommands = SUBCOMMANDS.iter().map(|subcommand| {
+        let usage = subcommand.usage().after_help(EXIT_CODES);
+        // What a subcommand has to explain takes the place of the short text there, and so brings it along.
+        match usage.get_after_long_help().map(ToString::to_string) {
+            Some(own) => usage.after_long_help(format!("{own}\n\n{EXIT_CODES}")),
+            None => usage,
+        }
+    });
     Command::new("vedette-scan")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Scans the network from here: ports, services, TLS, web servers. Sends nothing outside of --targets.")
@@ -116,6 +121,11 @@ mod tests {
             assert_eq!(what.targets.len(), 2);
             assert_eq!(Subcommand::named(subcommand.name).unwrap().name, subcommand.name);
             assert!(help.contains(subcommand.about), "{} in {help}", subcommand.name);
+        }
+        for mut subcommand in command().get_subcommands().cloned() {
+            for help in [subcommand.render_help(), subcommand.render_long_help()] {
+                assert!(help.to_string().contains("Exit codes:"), "{help}");
+            }
         }
     }
 

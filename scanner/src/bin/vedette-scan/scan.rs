@@ -84,7 +84,11 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             time: what.time,
             means: what.means(),
             bounds: what.bounds(),
-            tell: if named && few { Tell::EveryPort } else { Tell::OpenPorts },
+            tell: if named && few {
+                Tell::EveryPort
+            } else {
+                Tell::OpenPorts
+            },
         };
         let aids = Aids {
             udp,
@@ -102,9 +106,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
                     Event::Hindered(why, count) => {
                         meter.say(&format!("{count} ports not known: {}", why.text()));
                     }
-                    Event::Reticent(Reticent { hosts, ports }) => meter.say(&format!(
-                        "{ports} UDP ports of {hosts} hosts are silent so far; asked again at the pace at which the hosts tell of closed ones"
-                    )),
+                    Event::Reticent(reticent) => meter.say(&silent_so_far(reticent)),
                 }
             }
             Ok::<_, io::Error>(())
@@ -132,6 +134,16 @@ fn in_words(detour: Detour) -> String {
             if hosts == 1 { "host is" } else { "hosts are" }
         ),
     }
+}
+
+/// That hosts set the pace from here on.
+fn silent_so_far(Reticent { hosts, ports }: Reticent) -> String {
+    let count = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    format!(
+        "silent so far: {} of {}; asked again at the pace at which the hosts tell of closed ones",
+        count(ports, "UDP port"),
+        count(hosts, "host")
+    )
 }
 
 /// Of so few ports that were asked for by number each is told with its state; of more, the open ones.
