@@ -41,17 +41,22 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
             new_passphrase_fd,
             out,
         } => {
-            let road = out.road();
-            let platform = road.platform()?;
+            let platform = out.platform()?;
             let signatory = access.unlock(access.hold()?)?;
             let next = twice(
                 &Source::given(new_passphrase_file, new_passphrase_fd),
                 "Passphrase of the next owner key: ",
                 "--new-passphrase-file FILE or --new-passphrase-fd NUMBER",
             )?;
-            let owner = signatory.rotate(&next, Timestamp::now(), road)?;
+            let owner = signatory.rotate(&next, Timestamp::now(), out.road())?;
             send(platform.as_ref(), &owner).await?;
-            show.value(&as_json(&owner), || record(&owner))?;
+            show.value(&as_json(&owner), || {
+                let mut table = record(&owner);
+                if out.out.as_deref().is_some_and(Path::exists) {
+                    out.note(&mut table);
+                }
+                table
+            })?;
         }
         OwnerCommand::Deliver { file: Some(file), .. } => {
             let items = delivery::read_file(&file)?;

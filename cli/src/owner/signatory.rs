@@ -284,6 +284,8 @@ impl Signatory {
         let place = &next.owner.folder;
         let mut waiting = place.find(OUTBOX)?.unwrap_or_default();
         match road {
+            // Before the first appliance nobody is to be told.
+            Road::File(_) if change.items.is_empty() => {}
             Road::File(path) => crate::file::create(path, &delivery::written(&change.items))?,
             Road::Outbox => waiting.push_str(&delivery::written(&change.items)),
         }

@@ -182,11 +182,11 @@ fn what_cannot_be_meant_is_refused_with_what_to_do() {
     for (more, part) in [
         (
             &["--targets", "0.0.0.0/0"][..],
-            "spans more than 1048576 addresses; split it",
+            "spans more than a /12 of IPv4 or a /64 of IPv6; split it",
         ),
         (&["--targets", "::/0"], "spans more than"),
         (&["--targets", "10.0.0.0/8"], "spans more than"),
-        (&["--targets", "2001:db8::/64"], "spans more than"),
+        (&["--targets", "2001:db8::/63"], "spans more than"),
         (&["--targets", "192.0.2.1/24"], "did you mean 192.0.2.0/24"),
         (&["--exclude", "0.0.0.0/0"], "spans more than"),
         (&["--checks", "everything"], "there are ports, services"),

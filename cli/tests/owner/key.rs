@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use vedette_cli::Item;
@@ -40,6 +41,10 @@ fn a_passphrase_comes_from_a_file_or_a_descriptor_and_never_from_an_argument() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        !Path::new(&desk.path("rotation")).exists(),
+        "nobody is to be told yet"
+    );
     desk.refused(
         &["owner", "rotate", "--out", &desk.path("no")],
         "passphrase is wrong",
