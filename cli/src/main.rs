@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use vedette_cli::Arguments;
 
 /// Passwords and tokens pass through parsers and buffers here: no block goes back to the heap with one in it.
@@ -13,6 +14,15 @@ static WIPING: vedette_sys::memory::WipingAllocator = vedette_sys::memory::Wipin
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    // A core dump would keep what the allocator wipes.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        eprintln!("vedette: forbidding core dumps: {error}");
+        return ExitCode::FAILURE;
+    }
     let arguments = Arguments::parse();
     match vedette_cli::run(arguments).await {
         Ok(outcome) => outcome.into(),

@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use vedette_cli::Item;
 use vedette_protocol::owner::{Epoch, OwnerWord};
 
@@ -299,6 +301,50 @@ fn what_is_signed_is_not_lost_where_no_platform_is() {
     desk.refused(&["owner", "rotate", "--out", &document], "exists already");
     desk.refused(&["owner", "deliver", &document], "what --out wrote");
     assert_eq!(desk.shown(&["owner", "deliver"]), "nothing waits\n");
+}
+
+#[test]
+fn no_core_dump_keeps_a_passphrase() {
+    let desk = Desk::with_key();
+    let pipe = desk.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // As much as may be, so that it is the tool that forbids them.
+    let hard = getrlimit(Resource::Core).maximum;
+    let most = Rlimit {
+        current: hard,
+        maximum: hard,
+    };
+    setrlimit(Resource::Core, most).unwrap();
+    // Held open at both ends, so that neither side waits for the other to come.
+    let mut writer = fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut rotating = desk
+        .command(&[
+            "owner",
+            "rotate",
+            "--out",
+            &desk.path("out"),
+            "--passphrase-file",
+            &pipe,
+        ])
+        .spawn()
+        .unwrap();
+    let forbidden = || {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", rotating.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+        core.unwrap()
+            .split_whitespace()
+            .skip(4)
+            .take(2)
+            .all(|limit| limit == "0")
+    };
+    // While it starts, and then waits for its passphrase.
+    let seen = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        forbidden()
+    });
+    assert!(seen, "a core dump may be written");
+    writeln!(writer, "not the passphrase").unwrap();
+    assert!(!rotating.wait().unwrap().success());
 }
 
 #[test]
