@@ -136,6 +136,11 @@ impl Doubts {
         }
     }
 
+    /// Whether a host's silence is, or was, in doubt.
+    pub(super) fn concern(&self, host: usize) -> bool {
+        self.hosts.contains_key(&host)
+    }
+
     /// What the silence at a place of a host says.
     pub(super) fn silence(&self, host: usize, place: usize) -> Silence {
         match self.hosts.get(&host) {

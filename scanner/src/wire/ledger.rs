@@ -189,14 +189,25 @@ impl Ledger {
         batch: &mut Batch,
     ) {
         let address = self.hosts[host].address;
+        let answer = |sent: bool, silence: Silence| match (stopped, sent, silence) {
+            (Some(hindrance), ..) => Answer::NotAsked(hindrance),
+            (None, false, _) => Answer::NotAsked(Hindrance::Forbidden),
+            (None, true, Silence::Doubtful) => Answer::NotAsked(Hindrance::Reticent),
+            (None, true, Silence::Itself) => Answer::Silent,
+        };
+        if each == Each::Open && !doubts.concern(host) {
+            // There may be very many of these.
+            let (sent, unsent) = self.silent(host);
+            let counts = [(sent, true), (unsent, false)].into_iter();
+            let counts = counts.filter(|(count, _)| *count > 0);
+            let told = counts.map(|(count, sent)| (address, answer(sent, Silence::Itself), count));
+            batch.counts.extend(told);
+            batch.asked += unsent;
+            return;
+        }
         let mut counts: Vec<(Answer, u64)> = Vec::new();
         for (place, port, sent) in self.silent_ports(host) {
-            let answer = match (stopped, sent, doubts.silence(host, place)) {
-                (Some(hindrance), ..) => Answer::NotAsked(hindrance),
-                (None, false, _) => Answer::NotAsked(Hindrance::Forbidden),
-                (None, true, Silence::Doubtful) => Answer::NotAsked(Hindrance::Reticent),
-                (None, true, Silence::Itself) => Answer::Silent,
-            };
+            let answer = answer(sent, doubts.silence(host, place));
             batch.asked += u64::from(!sent);
             match (each, counts.iter_mut().find(|(of, _)| *of == answer)) {
                 (Each::Every, _) => batch.answers.push((SocketAddr::new(address, port), answer)),
@@ -210,16 +221,21 @@ impl Ledger {
             .extend(counts.map(|(answer, count)| (address, answer, count)));
     }
 
-    /// How many of them were sent, and how many never were.
+    /// How many of them were sent, and how many never were; 64 at a time, since it is all that many scans see.
     pub(super) fn silent(&self, host: usize) -> (u64, u64) {
-        self.silent_ports(host)
-            .fold((0, 0), |(sent, not), (.., was_sent)| {
-                if was_sent {
-                    (sent + 1, not)
-                } else {
-                    (sent, not + 1)
-                }
-            })
+        let ports = self.ports.len() as u64;
+        let (mut at, end) = (host as u64 * ports, (host as u64 + 1) * ports);
+        let (mut sent, mut not) = (0, 0);
+        while at < end {
+            let width = (64 - at % 64).min(end - at);
+            let mask = (u64::MAX >> (64 - width)) << (at % 64);
+            let unanswered = !self.answered.word(at) & mask;
+            let was_sent = self.sent.word(at);
+            sent += u64::from((unanswered & was_sent).count_ones());
+            not += u64::from((unanswered & !was_sent).count_ones());
+            at += width;
+        }
+        (sent, not)
     }
 }
 
@@ -267,6 +283,12 @@ impl Bits {
         self.words.get(word).is_some_and(|bits| bits & mask != 0)
     }
 
+    /// The bits around this one.
+    fn word(&self, bit: u64) -> u64 {
+        let (word, _) = Self::place(bit);
+        self.words.get(word).copied().unwrap_or_default()
+    }
+
     fn set(&mut self, bit: u64) {
         let (word, mask) = Self::place(bit);
         if let Some(bits) = self.words.get_mut(word) {
@@ -301,7 +323,7 @@ mod tests {
         fn each_pair_is_answered_once_and_only_what_was_sent(
             events in proptest::collection::vec((0..6_u8, 0..12_u16, any::<bool>()), 0..300),
         ) {
-            let ports: Vec<u16> = (2..10).collect();
+            let ports: Vec<u16> = (2..10).chain(100..130).collect();
             let mut ledger = Ledger::open((1..5).map(|last| (address(last), 0)).collect(), &ports);
             let (mut sent, mut answered) = (std::collections::HashSet::new(), std::collections::HashSet::new());
             for (last, port, send) in events {
@@ -321,6 +343,12 @@ mod tests {
                 }
             }
             prop_assert_eq!(ledger.unanswered(), ledger.pairs() - answered.len() as u64);
+            for host in 0..4 {
+                let one_by_one = ledger.silent_ports(host).fold((0, 0), |(sent, not), (.., was)| {
+                    (sent + u64::from(was), not + u64::from(!was))
+                });
+                prop_assert_eq!(ledger.silent(host), one_by_one);
+            }
             let silent: u64 = (0..4).map(|host| ledger.silent(host)).map(|(sent, not)| sent + not).sum();
             prop_assert_eq!(silent, ledger.unanswered());
         }
