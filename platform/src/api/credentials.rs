@@ -1,13 +1,18 @@
 //! Credentials: sealed on the operator's equipment, carried to the appliances that can open them. Each version is PUT
 //! under the credential's own id, so that sending it again changes nothing.
 
+mod sealing;
+
+pub(crate) use sealing::header;
+
+use sealing::Unreadable;
+
 use axum::{Json, extract::State, http::StatusCode};
-use vedette_crypto::hpke::Sealed;
 use vedette_protocol::{
-    CredentialId, Envelope, Timestamp, VerifyError,
-    api::{CredentialChange, KeptCredential, NewCredential, Page, SealedPart, SealedParts},
+    CredentialId, Envelope, Timestamp,
+    api::{CredentialChange, KeptCredential, NewCredential, Page},
     credential::{Header, Trust},
-    envelope::{ENVELOPE_LIMIT, EnvelopeRefusal, RECIPIENTS_LIMIT, SealedFor, Sealing, Unsigned},
+    envelope::{Sealing, Unsigned},
 };
 
 use super::{
@@ -195,7 +200,7 @@ async fn take_in(
     only: &IfMatch,
     asked: &NewCredential,
 ) -> Result<Followed, ApiError> {
-    let sealing = sealing(asked)?;
+    let sealing = sealing::of(asked)?;
     let header = header(&sealing).map_err(|why| match why {
         Unreadable::Envelope(refusal) => {
             ApiError::BadRequest(format!("{refusal}: seal it again with this version of `vedette`"))
@@ -310,7 +315,8 @@ fn follow(
         if before.sealing.is_some() {
             (status, old_label, disabled) = (StatusCode::OK, before.label, before.disabled);
         }
-        let same = |kept: &Sealing| enclosed(kept) == enclosed(&sealing);
+        let owned = matches!(sealing, Sealing::Owned(_));
+        let same = |kept: &Sealing| owned && enclosed(kept) == enclosed(&sealing);
         if before.sealing.as_ref() == Some(&sealing) {
             at = before.at;
         } else if header.version == before.version && before.sealing.as_ref().is_some_and(same) {
@@ -340,62 +346,6 @@ fn label(asked: Option<&str>, before: &str) -> Result<String, ApiError> {
         Some(label) if label.trim().is_empty() => Ok(String::new()),
         Some(label) => Ok(tokens::name("label", label)?.to_owned()),
     }
-}
-
-fn sealing(asked: &NewCredential) -> Result<Sealing, ApiError> {
-    match (&asked.sealing, &asked.parts) {
-        (Some(sealing), None) => encoded::read("sealing", sealing, ENVELOPE_LIMIT),
-        (None, Some(parts)) => put_together(parts).map(Sealing::Unsigned),
-        (Some(_), Some(_)) | (None, None) => Err(ApiError::BadRequest(
-            "give one of `sealing` (of `vedette credential seal`) and `parts` (of a browser)".to_owned(),
-        )),
-    }
-}
-
-fn put_together(parts: &SealedParts) -> Result<Envelope, ApiError> {
-    if parts.sealed.len() > RECIPIENTS_LIMIT || parts.header.len() > ENVELOPE_LIMIT {
-        return Err(ApiError::BadRequest(format!(
-            "`parts` are sealed to more than {RECIPIENTS_LIMIT} appliances, or their header is too long"
-        )));
-    }
-    let sealed = |part: &SealedPart| {
-        let encapsulated = encoded::bytes("encapsulated", &part.encapsulated, ENCAPSULATED_LIMIT)?;
-        let ciphertext = encoded::bytes("ciphertext", &part.ciphertext, ENVELOPE_LIMIT)?;
-        Ok(SealedFor {
-            appliance: part.appliance,
-            suite: part.suite,
-            sealed: Sealed::new(encapsulated, ciphertext),
-        })
-    };
-    let sealed = parts.sealed.iter().map(sealed).collect::<Result<_, ApiError>>()?;
-    Ok(Envelope::from_parts(parts.header.clone().into_bytes(), sealed))
-}
-
-/// Longer than the encapsulated key of any suite.
-const ENCAPSULATED_LIMIT: usize = 4096;
-
-/// Why a header cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    /// The envelope is not in order.
-    #[error(transparent)]
-    Envelope(EnvelopeRefusal),
-    /// There is none.
-    #[error("the envelope cannot be read")]
-    Signed(#[source] VerifyError),
-}
-
-/// What a sealing says of its content, by its own word: the appliance verifies it, when it opens.
-pub(crate) fn header(sealing: &Sealing) -> Result<Header, Unreadable> {
-    let header = match sealing {
-        // Shown and chosen from by what it says. The vault believes its owner's signature, not us.
-        Sealing::Owned(signed) => signed
-            .danger_read_unverified()
-            .map_err(Unreadable::Signed)?
-            .header(),
-        Sealing::Unsigned(envelope) => envelope.header(),
-    };
-    header.map_err(Unreadable::Envelope)
 }
 
 async fn record(

@@ -239,7 +239,8 @@ fn unsigned(why: &str) -> ApiError {
 
 fn unknown(key: KeyId) -> ApiError {
     ApiError::Conflict(format!(
-        "no appliance has the owner key {key} pinned, by which `word` is signed: pin it first"
+        "no appliance has the owner key {key} pinned, by which `word` is signed: pin it first, with `vedette \
+         appliance confirm`"
     ))
 }
 

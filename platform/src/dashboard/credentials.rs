@@ -58,7 +58,14 @@ struct ShowPage {
 
 #[derive(Deserialize)]
 pub(super) struct SwitchForm {
-    disabled: bool,
+    to: Switched,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switched {
+    Enabled,
+    Disabled,
 }
 
 pub(super) async fn list(
@@ -100,7 +107,7 @@ pub(super) async fn switch(
 ) -> Result<Response, PageError> {
     let id = parse(&id)?;
     let asked = CredentialChange {
-        disabled: Some(form.disabled),
+        disabled: Some(form.to == Switched::Disabled),
         ..CredentialChange::default()
     };
     credentials::change_any(&platform, &visitor.caller, id, &asked).await?;

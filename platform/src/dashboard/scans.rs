@@ -8,9 +8,8 @@ use axum::{
 };
 use serde::Deserialize;
 use vedette_protocol::{
-    PortSet, ScanId, Target, Timestamp,
+    CredentialId, PortSet, ScanId, Target, Timestamp,
     api::{ApplianceState, NewScan, Scan, ScanState},
-    job::Checks,
     target::Targets,
 };
 
@@ -19,7 +18,7 @@ use super::{
     visitor::{Posted, Visitor},
 };
 use crate::{
-    api::{ApiError, appliances, cursor::PageQuery, findings, findings::FindingQuery, scans},
+    api::{ApiError, appliances, credentials, cursor::PageQuery, findings, findings::FindingQuery, scans},
     dashboard::findings::{FindingRow, row as finding_row},
     platform::{Platform, Shared},
 };
@@ -30,6 +29,7 @@ struct ListPage {
     frame: Frame,
     scans: Vec<Row>,
     appliances: Vec<Choice>,
+    credentials: Vec<Choice>,
     problem: Option<String>,
     targets: String,
     ports: String,
@@ -83,6 +83,8 @@ pub(super) struct StartForm {
     targets: String,
     #[serde(default)]
     ports: String,
+    #[serde(default)]
+    credential: String,
 }
 
 pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
@@ -90,6 +92,7 @@ pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Re
         appliance: String::new(),
         targets: String::new(),
         ports: String::new(),
+        credential: String::new(),
     };
     Ok(shown(&list_page(&platform, &visitor, empty, None).await?))
 }
@@ -183,6 +186,7 @@ async fn list_page(
 ) -> Result<ListPage, ApiError> {
     let all = appliances::all(platform, &visitor.caller).await?;
     let page = scans::page(platform, &visitor.caller, PageQuery::default()).await?;
+    let usable = credentials::page(platform, &visitor.caller, PageQuery::default()).await?;
     let now = Timestamp::now();
     let name = |scan: &Scan| {
         let of_scan = all.iter().find(|appliance| appliance.id == scan.appliance);
@@ -202,6 +206,17 @@ async fn list_page(
                 name: appliance.name.clone(),
                 state: super::page::appliance_state(appliance.state),
                 chosen: appliance.id.to_string() == form.appliance,
+            })
+            .collect(),
+        credentials: usable
+            .items
+            .iter()
+            .filter(|kept| !kept.disabled)
+            .map(|kept| Choice {
+                id: kept.id.to_string(),
+                name: kept.label.clone(),
+                state: kept.kind.name(),
+                chosen: kept.id.to_string() == form.credential,
             })
             .collect(),
         problem,
@@ -229,13 +244,17 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         .appliance
         .parse()
         .map_err(|_| ApiError::BadRequest("choose the appliance that shall scan".to_owned()))?;
+    let credentials: Vec<CredentialId> = match form.credential.as_str() {
+        "" => Vec::new(),
+        id => vec![id.parse().map_err(|error| bad(&error))?],
+    };
     Ok(NewScan {
-        credentials: Vec::new(),
+        credentials,
         appliance,
         targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
         exclude: Vec::new(),
         ports,
-        checks: Some(Checks::without_login()),
+        checks: None,
     })
 }
 

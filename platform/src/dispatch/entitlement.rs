@@ -230,7 +230,7 @@ fn explained(lack: Lack, of: Option<GrantId>) -> String {
         Lack::Grant(refusal) => format!("waiting for a grant: {refusal}{which}; {cure}"),
         Lack::UnsignedEnvelopes => format!(
             "waiting for a grant: the credential was sealed without the owner key, which the grant does not \
-             allow{which}; {cure} and `--unsigned-envelopes`, or seal the credential with `vedette credential seal`"
+             allow{which}; {cure} and `--accept-browser-sealed`, or seal the credential with `vedette credential seal`"
         ),
     }
 }

@@ -5,11 +5,13 @@ use hyper::{
     header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE},
 };
 use serde_json::json;
-use vedette_protocol::link::What;
+use vedette_crypto::{Signer, credential::CredentialKey};
+use vedette_protocol::{CredentialId, Timestamp, link::What};
 
 use super::{
     appliance::Appliance,
     house::{Answer, House, Operator, PASSWORD},
+    owner::{Owner, fingerprint, put_credential, put_grant, say},
     work::{event, finding, whole},
 };
 
@@ -110,6 +112,11 @@ async fn pages_want_a_login_and_the_first_one_sets_a_password() {
         "/appliances/x",
         "/scans/x",
         "/findings/x/y",
+        "/grants",
+        "/grants/x",
+        "/credentials",
+        "/credentials/new",
+        "/credentials/x",
     ] {
         let answer = browser.get(path).await;
         assert_eq!(
@@ -194,7 +201,7 @@ async fn a_scan_is_started_and_followed_and_its_findings_are_shown() {
     assert!(browser.page("/appliances").await.contains("online"));
     let id = appliance.id().to_string();
     let page = browser.page(&format!("/appliances/{id}")).await;
-    assert!(page.contains(&vedette_crypto::Signer::verifying_key(&appliance.key).fingerprint()));
+    assert!(page.contains(&appliance.key.verifying_key().fingerprint()));
 
     let bad = [
         ("csrf", csrf.as_str()),
@@ -300,6 +307,124 @@ async fn names_and_texts_are_escaped() {
         )
         .await;
     assert!(echoed.status == StatusCode::BAD_REQUEST && !echoed.text.contains("<script>"));
+}
+
+#[tokio::test]
+async fn the_owners_word_is_shown_and_credentials_are_chosen_switched_and_removed() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let browser = Browser::logged_in(&house).await;
+    let csrf = browser.csrf().await;
+    let mut appliance = Appliance::activated(&house).await;
+    let boot = appliance.boot(&house).await.unwrap();
+    let shown_at = format!("/appliances/{}", appliance.id());
+    assert!(
+        browser
+            .page(&shown_at)
+            .await
+            .contains("No owner key pinned: the platform decides")
+    );
+    assert!(
+        browser
+            .page("/grants")
+            .await
+            .contains("No appliance has an owner key pinned")
+    );
+    assert!(browser.page("/credentials").await.contains("No credential yet"));
+    assert!(
+        browser
+            .page("/credentials/new")
+            .await
+            .contains("No appliance has said yet")
+    );
+
+    let owner = Owner::of(&appliance);
+    say(&operator, &owner.pin(&appliance, 1)).await;
+    let key = owner.key.verifying_key();
+    let (vault, other) = (CredentialKey::generate(), CredentialKey::generate());
+    appliance
+        .say_keys(&house, &boot, vault.public(), Some(key))
+        .await
+        .unwrap();
+    for path in ["/appliances", &shown_at] {
+        assert!(browser.page(path).await.contains(&key.fingerprint()), "{path}");
+    }
+    assert!(browser.page("/grants").await.contains("scan nothing without one"));
+    let seal = browser.page("/credentials/new").await;
+    assert!(seal.contains("a platform that alters this page"));
+    assert!(seal.contains(&format!("data-fingerprint=\"{}\"", fingerprint(&appliance))));
+    // Whatever a browser does with the page: its secret's fields are never part of a form that is sent.
+    for id in ["secret", "key", "passphrase", "user"] {
+        let field = seal
+            .split('<')
+            .find(|tag| tag.contains(&format!(" id=\"{id}\"")))
+            .unwrap();
+        assert!(!field.contains("name="), "{field}");
+    }
+    appliance
+        .say_keys(&house, &boot, other.public(), Some(key))
+        .await
+        .unwrap();
+    assert!(
+        browser
+            .page(&shown_at)
+            .await
+            .contains("sealed to another key of this appliance")
+    );
+
+    let id = CredentialId::random();
+    let envelope = owner.credential(&appliance, id, 1, &[("192.0.2.1", 22)]);
+    put_credential(&operator, id, &owner.owned(&envelope)).await;
+    let path = format!("/credentials/{id}");
+    let page = browser.page(&path).await;
+    assert!(
+        page.contains("192.0.2.1 port 22: known by the key that it shows first"),
+        "{page}"
+    );
+    let started = [
+        ("csrf", csrf.as_str()),
+        ("appliance", &appliance.id().to_string()),
+        ("targets", "192.0.2.1"),
+        ("ports", "80"),
+        ("credential", &id.to_string()),
+    ];
+    assert!(browser.page("/scans").await.contains("Log in with"));
+    let started = browser.post("/scans", &started).await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.text);
+    appliance.serve(&house, &boot, 8).await;
+    let scan = browser.page(started.headers[LOCATION].to_str().unwrap()).await;
+    assert!(
+        scan.contains("waiting for a grant") && scan.contains(&id.to_string()),
+        "{scan}"
+    );
+
+    let mut grant = owner.grant(&appliance, "192.0.2.0/24");
+    grant.until = Timestamp(Timestamp::now().0 - 1);
+    put_grant(&operator, grant.id, &owner.sign(&grant)).await;
+    let page = browser.page(&format!("/grants/{}", grant.id)).await;
+    assert!(
+        page.contains("expired") && page.contains("1-65535") && page.contains("192.0.2.0/24"),
+        "{page}"
+    );
+
+    assert!(
+        browser
+            .page(&path)
+            .await
+            .contains("name=\"to\" value=\"disabled\"")
+    );
+    for (to, says) in [("disabled", "Enable"), ("enabled", "Disable")] {
+        let form = [("csrf", csrf.as_str()), ("to", to)];
+        let switched = browser.post(&format!("{path}/switch"), &form).await;
+        assert_eq!(switched.status, StatusCode::SEE_OTHER, "{}", switched.text);
+        assert!(browser.page(&path).await.contains(says));
+    }
+    let forged = browser.post(&format!("{path}/remove"), &[("csrf", "x")]).await;
+    assert_eq!(forged.status, StatusCode::BAD_REQUEST);
+    browser
+        .post(&format!("{path}/remove"), &[("csrf", csrf.as_str())])
+        .await;
+    assert_eq!(browser.get(&path).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -500,7 +500,8 @@ async fn a_credential_is_kept_versioned_labelled_disabled_and_removed_for_good()
         .await
         .problem(412, "changed");
 
-    let second = owner.owned(&owner.credential(&appliance, id, 2, &[("192.0.2.1", 22)]));
+    let envelope = owner.credential(&appliance, id, 2, &[("192.0.2.1", 22)]);
+    let second = owner.owned(&envelope);
     let rotated = put_credential(&operator, id, &second).await;
     assert_eq!(
         (rotated.status, &rotated.json()["version"]),
@@ -520,6 +521,10 @@ async fn a_credential_is_kept_versioned_labelled_disabled_and_removed_for_good()
             .problem(409, "conflict");
         assert!(detail.contains("seal version 3"), "{detail}");
     }
+    // Nobody takes the owner's signature off.
+    put_credential(&operator, id, &Sealing::Unsigned(envelope))
+        .await
+        .problem(409, "conflict");
     assert_eq!(operator.delete(&path).await.status, StatusCode::NO_CONTENT);
     operator.get(&path).await.problem(404, "not-found");
     operator.delete(&path).await.problem(404, "not-found");
