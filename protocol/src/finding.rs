@@ -15,7 +15,7 @@ mod text;
 pub use cpe::{Cpe, ParseCpeError};
 pub use evidence::{Evidence, TlsVersion};
 pub use kind::{Confidence, FindingType, Kind, PortState, Severity, Transport};
-pub use network::{DeviceKind, MacAddress, ParseMacError, Source};
+pub use network::{DeviceKind, LoginOutcome, MacAddress, ParseMacError, Source};
 pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
 pub use shown::ShownBy;
 pub use text::{Host, Label, UrlPath};

@@ -4,6 +4,7 @@
 //! what the replies mean (pure). [`engine`] runs them over a whole scan and closes the books.
 //! It knows no platform, resolves no name, listens nowhere and needs no privilege.
 //!
+//! [`login`] is how a worker that has a credential looks at a host from inside.
 //! [`worker`] is the appliance's way to run it, `vedette-scan` the terminal's.
 //! Read [`engine`] first. A new service is a file in `service/` and a line in [`service`]; a new check is
 //! a file in `audit/` and a line in `audit`. Everything that reads a stranger's bytes is in [`parse`].
@@ -20,6 +21,7 @@ mod fingerprints;
 pub mod identify;
 pub mod interpret;
 pub mod known;
+pub mod login;
 pub mod message;
 pub mod packet;
 pub mod parse;

@@ -4,7 +4,7 @@
 //! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
 //! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
 
-use std::{io, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{io, num::NonZeroU32, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
@@ -18,10 +18,16 @@ use vedette_protocol::{
     finding::{Coverage, Effort, Unanswered},
     scope::Resolved,
     target::HostName,
-    worker::{FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRequest, WorkerEvent, WorkerFailure},
+    vault::VaultRefusal,
+    worker::{
+        FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRefusal, ScopeRequest, WorkerEvent, WorkerFailure,
+    },
 };
 
-use crate::{Bounds, EngineError, Event, Means, Scan, Tell, engine};
+use crate::{
+    Bounds, EngineError, Event, Means, Scan, Tell, engine,
+    login::{self, Line, LoginError, receive_with_descriptor},
+};
 
 /// Where the keeper listens, and who it must be.
 #[derive(Debug, Clone)]
@@ -71,13 +77,19 @@ pub enum Failure {
     Keeper(#[source] FrameError),
     /// The keeper refused.
     #[error("the keeper refused")]
-    Refused(#[source] vedette_protocol::worker::ScopeRefusal),
+    Refused(#[source] ScopeRefusal),
     /// The keeper hung up: its permission is over.
     #[error("the keeper hung up before the job was done")]
     Withdrawn,
     /// The engine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// There was no logging in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// The keeper granted a login and gave no line to the vault.
+    #[error("the keeper gave no line to the vault")]
+    NoVault,
 }
 
 /// Does the one job that comes over `vedetted`.
@@ -93,7 +105,7 @@ pub async fn work(mut vedetted: UnixStream, keeper: &Keeper) -> Result<(), Worke
     let mut ending = match granted(order, keeper).await {
         Ok(grant) => {
             let nameless = without_address(&grant.job, &names);
-            scan(grant, hear, &mut speak)
+            carry_out(grant, hear, &mut speak)
                 .await?
                 .map(|report| report.and(nameless))
         }
@@ -113,6 +125,8 @@ struct Grant {
     scope: Scope,
     rate: Option<NonZeroU32>,
     keeper: UnixStream,
+    /// The line to the vault, for a job that logs in.
+    vault: Option<OwnedFd>,
 }
 
 async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
@@ -137,8 +151,13 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
         names: order.names,
     };
     send(&mut stream, &request).await.map_err(Failure::Keeper)?;
-    match receive(&mut stream, KEEPER).await.map_err(Failure::Keeper)? {
+    let answered = timeout(KEEPER, receive_with_descriptor(&mut stream)).await;
+    let (answer, vault) = answered
+        .map_err(|late| Failure::Keeper(io::Error::from(late).into()))?
+        .map_err(Failure::Keeper)?;
+    match answer {
         ScopeAnswer::Granted { job, scope, rate } => Ok(Grant {
+            vault,
             job: *job,
             scope,
             rate,
@@ -148,8 +167,8 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
     }
 }
 
-/// Scans, as long as both ends are there. The outer error is vedetted's silence, the inner one ours.
-async fn scan(
+/// Does the job, as long as both ends are there. The outer error is vedetted's silence, the inner one ours.
+async fn carry_out(
     grant: Grant,
     mut hear: impl AsyncRead + Unpin,
     speak: &mut (impl AsyncWrite + Unpin),
@@ -159,9 +178,49 @@ async fn scan(
         scope,
         rate,
         mut keeper,
+        vault,
     } = grant;
+    let work = async {
+        if job.login.is_some() {
+            visit_and_tell(&job, &scope, vault, speak).await
+        } else {
+            scan_and_tell(scan(job, scope, rate), speak).await
+        }
+    };
+    let (mut from_keeper, mut from_vedetted) = ([0], [0]);
+    tokio::select! {
+        biased;
+        // Neither has anything more to say: a byte breaks the protocol as an end does.
+        _ = keeper.read(&mut from_keeper) => Ok(Err(Failure::Withdrawn)),
+        _ = hear.read(&mut from_vedetted) => Err(WorkerError::Abandoned),
+        ended = work => ended.map_err(WorkerError::Vedetted),
+    }
+}
+
+/// Logs in, and tells what that brought. The outer error is that nobody listens.
+async fn visit_and_tell(
+    job: &Job,
+    scope: &Scope,
+    vault: Option<OwnedFd>,
+    speak: &mut (impl AsyncWrite + Unpin),
+) -> Result<Result<Report, Failure>, FrameError> {
+    let visited = async {
+        let line =
+            Line::new(vault.ok_or(Failure::NoVault)?).map_err(|error| LoginError::Vault(error.into()))?;
+        Ok::<_, Failure>(login::run(job, scope, line).await?)
+    };
+    match visited.await {
+        Ok((findings, report)) => {
+            send(speak, &WorkerEvent::Findings(findings)).await?;
+            Ok(Ok(report))
+        }
+        Err(failure) => Ok(Err(failure)),
+    }
+}
+
+fn scan(job: Job, scope: Scope, rate: Option<NonZeroU32>) -> Scan {
     let now = Timestamp::now();
-    let scan = Scan {
+    Scan {
         scope,
         checks: job.checks,
         now,
@@ -172,14 +231,6 @@ async fn scan(
             ..Bounds::of_this_process()
         },
         tell: Tell::OpenPorts,
-    };
-    let (mut from_keeper, mut from_vedetted) = ([0], [0]);
-    tokio::select! {
-        biased;
-        // Neither has anything more to say: a byte breaks the protocol as an end does.
-        _ = keeper.read(&mut from_keeper) => Ok(Err(Failure::Withdrawn)),
-        _ = hear.read(&mut from_vedetted) => Err(WorkerError::Abandoned),
-        ended = scan_and_tell(scan, speak) => ended.map_err(WorkerError::Vedetted),
     }
 }
 
@@ -275,6 +326,10 @@ fn told(failure: &Failure) -> WorkerFailure {
             WorkerFailure::NoKeeper
         }
         Failure::Engine(_) => WorkerFailure::Engine,
+        Failure::Login(LoginError::Refused(why)) => WorkerFailure::Refused(ScopeRefusal::Vault(*why)),
+        Failure::Login(LoginError::Vault(_) | LoginError::OutOfScope) | Failure::NoVault => {
+            WorkerFailure::Refused(ScopeRefusal::Vault(VaultRefusal::Closed))
+        }
     }
 }
 

@@ -138,7 +138,8 @@ impl House {
             user: "scanner".to_owned(),
             password: SecretText::new(Zeroizing::new("a password".to_owned())),
         };
-        let envelope = Envelope::seal(&header, &login, Suite::X25519, std::slice::from_ref(&self.keys)).unwrap();
+        let envelope =
+            Envelope::seal(&header, &login, Suite::X25519, std::slice::from_ref(&self.keys)).unwrap();
         let (Ok(job), Ok(grant), Ok(envelope)) = (
             Signed::seal(&job, &self.platform),
             Signed::seal(&grant, &self.owner),

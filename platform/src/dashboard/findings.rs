@@ -363,6 +363,18 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
         Evidence::TlsGroup { group } => vec![("Group", group.to_string())],
         Evidence::Feature { name, value } => vec![("Seen", format!("{name}: {value}"))],
         Evidence::Grade { grade } => vec![("Grade", grade.to_string())],
+        Evidence::Package {
+            name,
+            version,
+            architecture,
+        } => vec![(
+            "Package",
+            match architecture {
+                Some(architecture) => format!("{name} {version} ({architecture})"),
+                None => format!("{name} {version}"),
+            },
+        )],
+        Evidence::Login { outcome } => vec![("Login", outcome.to_string())],
         Evidence::Injected {
             shown_by,
             detail,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     cpe::Cpe,
-    network::{DeviceKind, MacAddress, Source},
+    network::{DeviceKind, LoginOutcome, MacAddress, Source},
     shown::ShownBy,
     text::{Host, Label, UrlPath},
 };
@@ -208,6 +208,20 @@ pub enum Evidence {
         detail: Option<Label>,
         /// Requests that the judgement rests on.
         requests: u32,
+    },
+    /// An installed package.
+    Package {
+        /// Its name.
+        name: Label,
+        /// Its version, as its package manager writes it.
+        version: Label,
+        /// The architecture that it is built for.
+        architecture: Option<Label>,
+    },
+    /// An attempt to log in.
+    Login {
+        /// What came of it.
+        outcome: LoginOutcome,
     },
 }
 

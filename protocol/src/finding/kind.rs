@@ -251,6 +251,9 @@ types! {
     HttpExposedDsStore = "http-exposed-ds-store", Weakness, Low, Some(538),
         "Folder index of macOS is exposed", "Delete .DS_Store, which names the files beside it, and deny access to dot files.";
     Device = "device", Host, Info, None, "Host", "";
+    HostInventory = "host-inventory", Host, Info, None, "Operating system and installed packages", "";
+    LoginFailed = "login-failed", Host, Info, None, "Logging in did not succeed",
+        "Seal a credential that the host accepts; where its key has changed, find out why before you seal for the new one.";
     AddressConflict = "address-conflict", Weakness, Medium, Some(290),
         "Two hosts claim the same address",
         "Find the second host by its link-layer address; if none should be there, somebody may be diverting traffic.";

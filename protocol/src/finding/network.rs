@@ -121,6 +121,26 @@ words! {
         HopLimit = "hop-limit",
         /// This machine's own routes.
         Route = "route",
+        /// The host itself, to somebody who had logged in.
+        Login = "login",
+    }
+}
+
+words! {
+    /// What came of trying to log in.
+    LoginOutcome {
+        /// The host let us in.
+        Accepted = "accepted",
+        /// The host refused the credential. It is not tried again in the same scan, so that no account is locked.
+        WrongCredential = "wrong-credential",
+        /// The host showed another key than the one that the credential was sealed for: it was given nothing.
+        WrongHostKey = "wrong-host-key",
+        /// The host does not offer this way to log in.
+        MethodNotOffered = "method-not-offered",
+        /// Nobody answered as this protocol demands.
+        NoAnswer = "no-answer",
+        /// The appliance's vault did not open the credential.
+        NotOpened = "not-opened",
     }
 }
 

@@ -10,6 +10,11 @@ use vedette_scanner::{
     causes::one_line,
     worker::{Keeper, WorkerError, work},
 };
+use vedette_sys::memory::WipingAllocator;
+
+// Credentials pass through here.
+#[global_allocator]
+static ALLOCATOR: WipingAllocator = WipingAllocator;
 
 /// The keeper runs as root.
 const KEEPER_UID: u32 = 0;

@@ -1,0 +1,136 @@
+//! Logging in: one job, one target, one credential, which the vault opens for it at the moment of use.
+//!
+//! The target is connected to first; only when it has shown the key by which the operator knows it is the vault asked
+//! for the credential ([`vault`]), so that a host with the right address and the wrong key is told nothing. A
+//! credential is tried once. What is learnt is read by [`inventory`] (pure) and leaves as a typed finding.
+
+mod inventory;
+mod ssh;
+mod vault;
+
+use std::{net::SocketAddr, time::Duration};
+
+use vedette_protocol::{
+    Finding, Job, Report, Scope,
+    credential::CredentialKind,
+    finding::FindingPlace,
+    finding::{Confidence, Coverage, Effort, Evidence, FindingType, Host, LoginOutcome, Unanswered},
+    vault::VaultRefusal,
+};
+
+pub(crate) use vault::{Line, receive_with_descriptor};
+
+pub use vault::LineError;
+
+use vault::Place;
+
+/// A job that logs in came to no end.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// The vault hung up, or said nothing usable.
+    #[error("talking to the vault")]
+    Vault(#[from] LineError),
+    /// The vault did not say where to log in.
+    #[error("the vault refused")]
+    Refused(#[source] VaultRefusal),
+    /// The vault named a place that is not in the job's scope.
+    #[error("the vault named a place outside the job's scope")]
+    OutOfScope,
+}
+
+/// What a login brought.
+enum Visit {
+    /// The host let us in.
+    In(inventory::Inventory),
+    /// It did not.
+    Out(LoginOutcome),
+}
+
+/// Logs in and takes the inventory of the host.
+///
+/// # Errors
+/// When the vault fails. That the host does not let us in is a finding.
+pub(crate) async fn run(
+    job: &Job,
+    scope: &Scope,
+    mut line: Line,
+) -> Result<(Vec<Finding>, Report), LoginError> {
+    let started = std::time::Instant::now();
+    let place = line.place().await?.map_err(LoginError::Refused)?;
+    if !scope.permits(place.endpoint.ip(), place.endpoint.port()) {
+        return Err(LoginError::OutOfScope);
+    }
+    let visit = match place.kind {
+        CredentialKind::SshPassword => ssh::visit(&place, &mut line).await?,
+        // Each needs a way to log in of its own; until there is one, nothing is opened for it.
+        CredentialKind::SshKey
+        | CredentialKind::HttpBasic
+        | CredentialKind::Bearer
+        | CredentialKind::Form
+        | CredentialKind::Cookie
+        | CredentialKind::ClientCertificate
+        | CredentialKind::SnmpCommunity
+        | CredentialKind::Database => Visit::Out(LoginOutcome::MethodNotOffered),
+    };
+    let target = named(job, scope, &place);
+    let effort = Effort {
+        seconds: started.elapsed().as_secs_f64(),
+        ..Effort::default()
+    };
+    Ok(told(target, place.endpoint, visit, effort))
+}
+
+/// The host as the operator asked for it.
+fn named(job: &Job, scope: &Scope, place: &Place) -> Host {
+    let address = place.endpoint.ip();
+    debug_assert!(job.login.is_some());
+    scope
+        .addresses()
+        .find(|(known, _)| *known == address)
+        .and_then(|(_, name)| name)
+        .map_or_else(|| address.into(), Host::from)
+}
+
+fn told(target: Host, endpoint: SocketAddr, visit: Visit, effort: Effort) -> (Vec<Finding>, Report) {
+    let coverage = Coverage {
+        hosts: 1,
+        ..Coverage::default()
+    };
+    let outcome = match &visit {
+        Visit::In(_) => LoginOutcome::Accepted,
+        Visit::Out(outcome) => *outcome,
+    };
+    let login = Evidence::Login { outcome };
+    let (finding, gaps) = match visit {
+        Visit::In(inventory) => {
+            let mut finding = Finding::new(
+                FindingType::HostInventory,
+                FindingPlace::host(target.clone()),
+                Confidence::Certain,
+            );
+            finding.evidence.push(login);
+            let cut = inventory.cut;
+            finding.evidence.extend(inventory.evidence());
+            // What did not fit is a gap, and said.
+            let gap = Unanswered { target, port: None };
+            (finding, if cut { vec![gap] } else { Vec::new() })
+        }
+        Visit::Out(_) => {
+            let place = FindingPlace::port(target.clone(), endpoint.port());
+            let mut finding = Finding::new(FindingType::LoginFailed, place, Confidence::Certain);
+            finding.evidence.push(login);
+            let gap = Unanswered {
+                target,
+                port: Some(endpoint.port()),
+            };
+            (finding, vec![gap])
+        }
+    };
+    (
+        vec![finding],
+        Report::close(effort, coverage, gaps.len() as u64, gaps),
+    )
+}
+
+/// For a connection, and for each answer of the host.
+const PATIENCE: Duration = Duration::from_secs(30);
