@@ -1,7 +1,8 @@
-//! The programs of the appliance: vedetted, vedette-keeper, vedette-console.
+//! The programs of the appliance: vedetted, vedette-keeper, vedette-vault, vedette-console.
 //!
 //! Each is a `main` over the module of its name. The keeper ([`keeper`]) holds keys, volumes and filters;
-//! vedetted ([`link`]) moves bytes between it, the platform and the workers and holds no key; the console
+//! the vault ([`vault`]) opens credentials;
+//! vedetted ([`link`]) moves bytes between keeper, platform and workers and holds no key; the console
 //! shows the status file. They meet in [`vedette_protocol`] and in [`conversation`].
 #![forbid(unsafe_code)]
 

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use crate::programs::workspace;
 
 /// The units whose sandboxes are tried.
-pub const UNITS: [&str; 5] = [
+pub const UNITS: [&str; 6] = [
     "vedetted",
     "vedette-keeper",
     "vedette-console",
+    "vedette-vault",
     "vedette-worker@",
     "systemd-networkd",
 ];

@@ -141,6 +141,10 @@ fn expected(unit: &str) -> Expected {
             allowed: &["PrivateNetwork", "RestrictAddressFamilies=inet"],
             facts: NO_CAPABILITY,
         },
+        "vedette-vault" => Expected {
+            allowed: &[],
+            facts: NO_CAPABILITY,
+        },
         "vedette-console" => Expected {
             allowed: &["SystemCallFilter=@keyring"],
             facts: NO_CAPABILITY,

@@ -8,7 +8,7 @@ use rustix::net::sockopt::socket_peercred;
 const LINK_UID: u32 = 900;
 
 /// The user of the vault.
-const VAULT_UID: u32 = 901;
+const VAULT_UID: u32 = 902;
 
 /// The users that systemd makes up, one for each worker.
 const WORKER_UIDS: RangeInclusive<u32> = 61_184..=65_519;
@@ -48,10 +48,10 @@ mod tests {
     #[test]
     fn nobody_else_is_spoken_with() {
         assert_eq!(Peer::by_uid(900), Some(Peer::Link));
-        assert_eq!(Peer::by_uid(901), Some(Peer::Vault));
+        assert_eq!(Peer::by_uid(902), Some(Peer::Vault));
         assert_eq!(Peer::by_uid(61_184), Some(Peer::Worker(61_184)));
         assert_eq!(Peer::by_uid(65_519), Some(Peer::Worker(65_519)));
-        for uid in [0, 899, 902, 998, 61_183, 65_520, 65_534, u32::MAX] {
+        for uid in [0, 899, 901, 903, 998, 61_183, 65_520, 65_534, u32::MAX] {
             assert_eq!(Peer::by_uid(uid), None);
         }
     }

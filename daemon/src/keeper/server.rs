@@ -79,10 +79,15 @@ impl Desk {
         }
     }
 
-    /// The vault is not answered but asked, when there is something to ask.
+    /// The vault is not answered but asked, when there is something to ask. There is one.
     fn speak_with_vault(&self, socket: UnixStream) -> Result<(), FrameError> {
         if let Self::Open(keeper) = self {
-            lock(keeper).vault = Some(Vault::new(socket));
+            let mut keeper = lock(keeper);
+            if keeper.vault.as_ref().is_none_or(Vault::is_gone) {
+                keeper.vault = Some(Vault::new(socket));
+            } else {
+                warn!("a second vault was turned away");
+            }
         }
         Ok(())
     }

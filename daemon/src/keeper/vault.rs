@@ -58,6 +58,11 @@ impl Vault {
         }
     }
 
+    /// Whether it has hung up.
+    pub fn is_gone(&self) -> bool {
+        self.line.is_over()
+    }
+
     /// Has the vault read its record under the keys `was`, or make one, and seal it under `is`.
     pub fn open(
         &mut self,

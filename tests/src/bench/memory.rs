@@ -67,7 +67,7 @@ fn held(console: &[Line]) -> BTreeMap<String, u64> {
         .collect()
 }
 
-const PROCESSES: [&str; 3] = ["vedetted", "vedette-keeper", "vedette-console"];
+const PROCESSES: [&str; 4] = ["vedetted", "vedette-keeper", "vedette-vault", "vedette-console"];
 const LIMIT: u64 = 20_000_000;
 const PROBE: &str = "probe memory ";
 /// What ends each round of the probe.
