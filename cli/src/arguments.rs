@@ -202,9 +202,14 @@ pub(crate) struct ScanStart {
     /// Which ports, as in 22,80,8000-8100; the platform's list unless given
     #[arg(long)]
     pub(crate) ports: Option<PortSet>,
-    /// Which check (ports, services, tls, http); may be repeated; all unless given
+    /// Which check (ports, services, tls, http, inventory); may be repeated; unless given, all but inventory, and with
+    /// credentials that too
     #[arg(long = "check")]
     pub(crate) checks: Vec<Check>,
+    /// A sealed credential to log in with at those of its places that are targets: its id, or the beginning of it, or
+    /// its label; may be repeated
+    #[arg(long = "credential", value_name = "CREDENTIAL")]
+    pub(crate) credentials: Vec<String>,
     /// Waits until it has ended, and shows how far it is
     #[arg(long)]
     pub(crate) wait: bool,

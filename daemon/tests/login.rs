@@ -3,19 +3,22 @@
 #![cfg(test)]
 
 use std::{
-    fs,
     io::Read,
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    os::{fd::AsFd, unix::net::UnixListener, unix::net::UnixStream},
-    path::Path,
-    process::{Child, Command, Stdio},
+    net::Ipv4Addr,
+    os::{
+        fd::AsFd,
+        unix::net::{UnixListener, UnixStream},
+    },
+    process::Command,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tempfile::TempDir;
-use vedette_crypto::share::{ApplianceShare, PlatformShare};
-use vedette_crypto::{Signer, SigningKey, hpke::Suite};
+use vedette_crypto::{
+    Signer, SigningKey,
+    hpke::Suite,
+    share::{ApplianceShare, PlatformShare},
+};
 use vedette_daemon::{
     conversation::{Conversation, FRAME_LIMIT},
     keeper::{owner::Name, records::RecordKeys, vault::Vault},
@@ -35,6 +38,7 @@ use vedette_protocol::{
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 use vedette_scanner::worker::{Keeper, work};
+use vedette_tests::login_host::{LoginHost, USER, free_port};
 use zeroize::Zeroizing;
 
 const ORG: OrgId = OrgId([1; 16]);
@@ -42,115 +46,27 @@ const APPLIANCE: ApplianceId = ApplianceId([2; 16]);
 const IDENTITY: Fingerprint = Fingerprint([3; 32]);
 const PASSWORD: &str = "correct horse battery staple";
 
-/// OpenSSH with an account of the test's own, over files that only it sees.
+/// A host on loopback, with the digest of its key.
 struct Sshd {
-    process: Child,
+    host: LoginHost,
     port: u16,
     host_key: Digest,
-    log: std::path::PathBuf,
-    _files: TempDir,
 }
 
 impl Sshd {
     fn start() -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let path = |name: &str| files.path().join(name);
-        let key = path("host_key");
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-N", "", "-t", "ed25519", "-f"])
-            .arg(&key)
-            .status();
-        assert!(made.unwrap().success());
-        let hash = Command::new("openssl")
-            .args(["passwd", "-6", PASSWORD])
-            .output()
-            .unwrap();
-        let hash = String::from_utf8(hash.stdout).unwrap();
-        let account = "scanner:x:4242:4242::/:/bin/sh\n";
-        fs::write(
-            path("passwd"),
-            fs::read_to_string("/etc/passwd").unwrap() + account,
-        )
-        .unwrap();
-        let shadow = format!("scanner:{}:19000:0:99999:7:::\n", hash.trim());
-        fs::write(
-            path("shadow"),
-            fs::read_to_string("/etc/shadow").unwrap() + &shadow,
-        )
-        .unwrap();
-        fs::write(
-            path("config"),
-            format!(
-                "UsePAM no\nPidFile none\nStrictModes no\nPasswordAuthentication yes\nLogLevel VERBOSE\nHostKey {}\n",
-                key.display()
-            ),
-        )
-        .unwrap();
-        fs::create_dir_all("/run/sshd").unwrap();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let dir = files.path().display();
-        let script = format!(
-            "mount --bind {dir}/passwd /etc/passwd && mount --bind {dir}/shadow /etc/shadow && \
-             exec /usr/sbin/sshd -D -e -p {port} -o ListenAddress=127.0.0.1 -f {dir}/config"
-        );
-        let log = path("log");
-        let mut process = Command::new("unshare")
-            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(
-                process.try_wait().unwrap().is_none(),
-                "{}",
-                fs::read_to_string(&log).unwrap()
-            );
-            assert!(Instant::now() < deadline, "sshd did not start");
-            thread::sleep(Duration::from_millis(20));
-        }
-        Self {
-            process,
-            port,
-            host_key: fingerprint(&key.with_extension("pub")),
-            log,
-            _files: files,
-        }
+        use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+        let address = Ipv4Addr::LOCALHOST.into();
+        let port = free_port(address).unwrap();
+        let host = LoginHost::start((address, port).into(), PASSWORD).unwrap();
+        let digest = host.host_key().strip_prefix("SHA256:").unwrap();
+        let host_key = Digest(STANDARD_NO_PAD.decode(digest).unwrap().try_into().unwrap());
+        Self { host, port, host_key }
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
+        self.host.log().unwrap()
     }
-}
-
-impl Drop for Sshd {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// What `ssh-keygen -l` prints of a public key, as the digest that it is.
-fn fingerprint(public: &Path) -> Digest {
-    use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-    let printed = Command::new("ssh-keygen")
-        .args(["-l", "-f"])
-        .arg(public)
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(printed.stdout).unwrap();
-    let digest = printed
-        .split(' ')
-        .nth(1)
-        .and_then(|word| word.strip_prefix("SHA256:"))
-        .unwrap();
-    Digest(STANDARD_NO_PAD.decode(digest).unwrap().try_into().unwrap())
 }
 
 /// Runs a job that logs in, with this password and this trust, through vault and worker.
@@ -192,7 +108,7 @@ fn visit(sshd: &Sshd, password: &str, trust: Trust) -> (Vec<Finding>, Outcome) {
         appliances: vec![IDENTITY],
     };
     let login = Login::SshPassword {
-        user: "scanner".to_owned(),
+        user: USER.to_owned(),
         password: SecretText::new(Zeroizing::new(password.to_owned())),
     };
     let envelope = Envelope::seal(&header, &login, Suite::XWing, &[opened.keys]).unwrap();
@@ -325,5 +241,5 @@ fn a_host_with_another_key_is_told_nothing() {
     assert_eq!(outcome(&findings), LoginOutcome::WrongHostKey);
     assert_eq!(ended, Outcome::Partial);
     let log = sshd.log();
-    assert!(!log.contains("password") && !log.contains("scanner"), "{log}");
+    assert!(!log.contains("password") && !log.contains(USER), "{log}");
 }

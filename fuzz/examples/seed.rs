@@ -1,25 +1,36 @@
 //! Writes one valid input for each target that takes encoded types into `corpus/NAME/valid`.
 
-use std::{fs, path::Path};
+use std::{fs, net::IpAddr, num::NonZeroU32, path::Path};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Serialize;
-use vedette_crypto::{Signer, SigningKey, hpke::OpeningKey};
+use vedette_crypto::{
+    Signer, SigningKey,
+    credential::CredentialKey,
+    hpke::{OpeningKey, Suite},
+};
 use vedette_platform::ca::{self, Authority};
 use vedette_protocol::{
-    ApplianceId, BootId, Digest, Finding, ImageId, Job, JobId, Nonce, OrgId, PortSet, ScanId, Signed,
-    Timestamp,
+    ApplianceId, Assignment, BootId, CredentialId, Digest, Envelope, Finding, Fingerprint, Grant, GrantId,
+    ImageId, Job, JobId, Nonce, OrgId, PortSet, ScanId, Signed, Timestamp,
     codec::{Frame, encode},
+    credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
+    envelope::Sealing,
     finding::{Confidence, Coverage, Effort, FindingPlace, FindingType, Report},
+    grant::Envelopes,
     job::Checks,
     keeper::{Compose, KeeperAnswer, KeeperRequest, Standing},
     link,
+    owner::{ApplianceKeys, Epoch, NewEpoch, OwnerWord},
     scope::{Resolved, Scope},
     status::{State, Status},
+    target::Span,
+    vault::{LoginAnswer, LoginRequest, Shown, VaultAnswer, VaultRequest},
     worker::{Order, Progress, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 use vedette_scanner::packet::{Arp, Ends, Ethernet, Icmp, Icmpv6, Mac, Tag, Tcp, Udp, ethernet, ip};
+use zeroize::Zeroizing;
 
 fn main() {
     let key = SigningKey::generate();
@@ -175,6 +186,7 @@ fn main() {
             outcome,
         },
     );
+    credentials(&job, &signed, &key);
     write("signed_job", &signed.to_bytes());
     encoded("job", &job);
     write("finding_json", &serde_json::to_vec(&finding).expect("plain data"));
@@ -278,6 +290,117 @@ fn packets() {
     }
     let arp = Arp::request(own, [192, 0, 2, 1].into(), [192, 0, 2, 2].into());
     write_as("scan_frame", "arp", &arp.frame());
+}
+
+/// What owner, vault and worker say of credentials.
+fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
+    let vault_key = CredentialKey::generate();
+    let identity = Fingerprint([6; 32]);
+    let trust = Trust::SshHostKey(Digest([5; 32]));
+    let header = Header {
+        vedette: HEADER_VERSION,
+        org: job.org,
+        credential: CredentialId([8; 16]),
+        version: 1,
+        kind: CredentialKind::SshPassword,
+        places: vec![Place {
+            host: "192.0.2.7".parse().expect("a target"),
+            port: 22,
+            trust,
+        }],
+        appliances: vec![identity],
+    };
+    let login = Login::SshPassword {
+        user: "scanner".into(),
+        password: SecretText::new(Zeroizing::new("a password".into())),
+    };
+    let recipients = [vault_key.public().clone()];
+    let envelope = Envelope::seal(&header, &login, Suite::X25519, &recipients).expect("it fits");
+    let grant = Grant {
+        id: GrantId([9; 16]),
+        org: job.org,
+        appliances: vec![identity],
+        epoch: Epoch(1),
+        targets: vec![Span::one([192, 0, 2, 7].into())],
+        exclude: vec![],
+        ports: job.ports.clone(),
+        checks: job.checks.clone(),
+        rate: NonZeroU32::new(1000),
+        windows: vec!["mon-fri 22:00-05:00".parse().expect("a window")],
+        from: Timestamp(0),
+        until: Timestamp(1_800_000_000),
+        credentials: vec![CredentialUse {
+            id: header.credential,
+            version: 1,
+        }],
+        envelopes: Envelopes::Signed,
+    };
+    let word = NewEpoch {
+        org: job.org,
+        epoch: Epoch(2),
+    };
+    let (Ok(owned), Ok(word)) = (Signed::seal(&envelope, key), Signed::seal(&word, key));
+    let Ok(granted) = Signed::seal(&grant, key);
+    write("login", &login.to_sealed_form());
+    encoded("envelope", &envelope);
+    encoded("grant", &grant);
+    encoded("owner_word", &OwnerWord::NewEpoch(word));
+    let keys = ApplianceKeys {
+        appliance: job.appliance,
+        org: job.org,
+        credential: vault_key.public().clone(),
+        owner: Some(key.verifying_key()),
+        proof: Some([3; 32]),
+    };
+    let Ok(keys) = Signed::seal(&keys, key);
+    encoded(
+        "link_keys",
+        &link::KeysRequest {
+            nonce: Nonce([7; 32]),
+            appliance: job.appliance,
+            boot: BootId([8; 32]),
+            keys,
+        },
+    );
+    let assignment = Assignment {
+        job: signed.clone(),
+        grant: Some(granted),
+        credential: Some(Sealing::Owned(owned)),
+    };
+    frame(
+        "vault_request",
+        &VaultRequest::Serve {
+            assignment: Box::new(assignment),
+            names: vec![],
+            epoch: Epoch(1),
+            now: Timestamp(1_800_000_000),
+        },
+    );
+    frame(
+        "vault_answer",
+        &VaultAnswer::Open {
+            keys: vault_key.public().clone(),
+            record: Some(vec![0; 92]),
+        },
+    );
+    let target = IpAddr::from([192, 0, 2, 7]);
+    frame(
+        "login_request",
+        &LoginRequest::Open {
+            target,
+            port: 22,
+            shown: Shown::SshHostKey(Digest([5; 32])),
+        },
+    );
+    frame(
+        "login_answer",
+        &LoginAnswer::Place {
+            kind: CredentialKind::SshPassword,
+            target,
+            port: 22,
+            trust,
+        },
+    );
 }
 
 fn frame<T: Serialize>(target: &str, message: &T) {

@@ -9,11 +9,12 @@ use std::path::Path;
 
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
-    Finding, ImageConfig, Job, PortSet, Signed, Target, codec,
+    Envelope, Finding, Grant, ImageConfig, Job, PortSet, Signed, Target, codec,
+    credential::{CredentialKind, Login},
     image::{PlatformPins, PlatformUrl},
-    keeper, link,
+    keeper, link, owner,
     status::Status,
-    worker,
+    vault, worker,
 };
 use vedette_scanner::{
     parse,
@@ -56,6 +57,30 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(frame::<worker::WorkerEvent>(bytes)),
     },
     FuzzTarget {
+        name: "vault_request",
+        parse: |bytes| drop(frame::<vault::VaultRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "vault_answer",
+        parse: |bytes| drop(frame::<vault::VaultAnswer>(bytes)),
+    },
+    FuzzTarget {
+        name: "login_request",
+        parse: |bytes| drop(frame::<vault::LoginRequest>(bytes)),
+    },
+    FuzzTarget {
+        name: "login_answer",
+        parse: |bytes| drop(frame::<vault::LoginAnswer>(bytes)),
+    },
+    FuzzTarget {
+        name: "login",
+        parse: |bytes| {
+            for kind in CredentialKind::ALL {
+                drop(Login::from_sealed_form(kind, bytes));
+            }
+        },
+    },
+    FuzzTarget {
         name: "status",
         parse: |bytes| drop(Status::from_json(bytes)),
     },
@@ -79,6 +104,23 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget {
         name: "link_poll_answer",
         parse: |bytes| drop(codec::decode::<link::Answer<link::PollOutcome>>(bytes)),
+    },
+    FuzzTarget {
+        name: "link_keys",
+        parse: |bytes| drop(codec::decode::<link::KeysRequest>(bytes)),
+    },
+    // The operator's own word.
+    FuzzTarget {
+        name: "envelope",
+        parse: |bytes| drop(codec::decode::<Envelope>(bytes).map(|envelope| envelope.header())),
+    },
+    FuzzTarget {
+        name: "grant",
+        parse: |bytes| drop(codec::decode::<Grant>(bytes)),
+    },
+    FuzzTarget {
+        name: "owner_word",
+        parse: |bytes| drop(codec::decode::<owner::OwnerWord>(bytes)),
     },
     FuzzTarget {
         name: "signed_job",

@@ -11,6 +11,7 @@ pub mod appliance;
 pub mod bench;
 pub mod image;
 pub mod lab;
+pub mod login_host;
 pub mod memory;
 pub mod operator;
 pub mod partition;

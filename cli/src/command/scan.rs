@@ -5,7 +5,8 @@ mod progress;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use vedette_protocol::api::{NewScan, Scan, ScanState};
+use vedette_protocol::CredentialId;
+use vedette_protocol::api::{KeptCredential, NewScan, Scan, ScanState};
 use vedette_protocol::job::{Check, Checks};
 use vedette_protocol::target::Targets;
 
@@ -37,8 +38,30 @@ pub(super) async fn find(platform: &Platform, given: &str) -> Result<Scan> {
     choose("scan", given, &scans, |scan| scan.id.to_string(), |_| None).cloned()
 }
 
+/// The credentials that are meant.
+async fn meant(platform: &Platform, given: &[String]) -> Result<Vec<CredentialId>> {
+    if given.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kept: Vec<KeptCredential> = platform.list("/credentials").await?;
+    given
+        .iter()
+        .map(|given| {
+            let chosen = choose(
+                "credential",
+                given,
+                &kept,
+                |one| one.id.to_string(),
+                |one| Some(&one.label),
+            );
+            chosen.map(|one| one.id)
+        })
+        .collect()
+}
+
 async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outcome> {
     let appliance = appliance::find(platform, &asked.appliance).await?;
+    let credentials = meant(platform, &asked.credentials).await?;
     let new = NewScan {
         appliance: appliance.id,
         targets: Targets::try_from(asked.targets)?,
@@ -49,7 +72,7 @@ async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outc
         } else {
             Some(Checks::try_from(asked.checks)?)
         },
-        credentials: Vec::new(),
+        credentials,
     };
     let mut scan: Scan = platform.post("/scans", &new).await?;
     if asked.wait {

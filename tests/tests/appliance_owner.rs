@@ -1,0 +1,268 @@
+//! The operator's own authority, on a booted appliance: an owner key that is confirmed, a grant without which nothing
+//! runs, a credential that the platform carries and cannot read.
+
+#![cfg(test)]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use vedette_protocol::api::{Scan, ScanState, StoredFinding};
+use vedette_protocol::finding::{Evidence, FindingType, LoginOutcome, PortState};
+use vedette_tests::lab::{StatusLine, Target};
+use vedette_tests::login_host::{LoginHost, USER};
+use vedette_tests::operator::Operator;
+use vedette_tests::road::Road;
+
+/// Stands nowhere but in this test, so that whoever holds it was told.
+const PASSWORD: &str = "Zq7-canary-Vh2mP9-tR4x";
+
+#[test]
+fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
+    let road = Road::open(&[Target::GoodWeb, Target::BadWeb]).unwrap();
+    let address = road.lab.admit_server(1).unwrap();
+    let endpoint = SocketAddr::new(address.into(), 22);
+    let host = road
+        .lab
+        .inside(|| LoginHost::start(endpoint, PASSWORD))
+        .unwrap()
+        .unwrap();
+    let mut serving = road.appliance("office").unwrap();
+    assert_eq!(serving.status.owner, None);
+    let owner = Owner::new(&road.operator, &road.lab.dir().join("owner"));
+    owner.run(&["owner", "init"]);
+
+    // The operator types off what the console shows; a wrong one is refused.
+    let id = serving.appliance.id.to_string();
+    let fingerprint = serving.status.fingerprint.clone().unwrap();
+    let wrong = fingerprint.chars().rev().collect::<String>();
+    let refused = owner.try_run(&["appliance", "confirm", &id, "--fingerprint", &wrong]);
+    assert!(refused.is_err(), "{refused:?}");
+    owner.until(&["appliance", "confirm", &id, "--fingerprint", &fingerprint]);
+    let shown = serving
+        .machine
+        .wait_for_line("the owner's key on the console", WHILE, |line| {
+            StatusLine::parse(&line.text).is_some_and(|status| status.owner.is_some())
+        })
+        .unwrap();
+    let shown = StatusLine::parse(&shown.text).unwrap().owner.unwrap();
+    assert!(owner.run(&["owner", "show"]).contains(&shown), "{shown}");
+
+    // Without a grant nothing runs; with one for another host neither.
+    let web = road.lab.address(Target::GoodWeb).to_string();
+    let scan: Scan = road
+        .operator
+        .ask(&[
+            "scan",
+            "start",
+            "--appliance",
+            &id,
+            "--target",
+            &web,
+            "--ports",
+            "80",
+        ])
+        .unwrap();
+    let other = road.lab.address(Target::BadWeb).to_string();
+    let checks = "ports,services,tls,http";
+    let sign = |target: &str| {
+        owner.run(&[
+            "grant",
+            "sign",
+            "--appliance",
+            &id,
+            "--targets",
+            target,
+            "--ports",
+            "80",
+            "--checks",
+            checks,
+        ]);
+    };
+    sign(&other);
+    std::thread::sleep(Duration::from_secs(10));
+    let waiting = seen(&road, &scan);
+    assert_eq!(waiting.state, ScanState::Queued, "{waiting:?}");
+    assert!(
+        waiting
+            .waiting
+            .as_deref()
+            .is_some_and(|why| why.contains("grant")),
+        "{waiting:?}"
+    );
+    sign(&web);
+    let ended = ended(&road, &scan);
+    assert_eq!(ended.state, ScanState::Complete, "{ended:?}");
+    let open = |finding: &StoredFinding| finding.finding.state == Some(PortState::Open);
+    assert!(findings(&road, &ended).iter().any(open));
+
+    // A credential goes through the platform to the vault, and nobody in between can read it.
+    let secret = road.lab.dir().join("secret");
+    std::fs::write(&secret, PASSWORD).unwrap();
+    let place = endpoint.to_string();
+    owner.run(&[
+        "credential",
+        "seal",
+        "--kind",
+        "ssh-password",
+        "--target",
+        &place,
+        "--host-key",
+        host.host_key(),
+        "--appliance",
+        &id,
+        "--label",
+        "linux",
+        "--user",
+        USER,
+        "--secret-file",
+        &text(&secret),
+    ]);
+    let ssh = address.to_string();
+    owner.run(&[
+        "grant",
+        "sign",
+        "--appliance",
+        &id,
+        "--targets",
+        &ssh,
+        "--ports",
+        "22",
+        "--checks",
+        "inventory",
+        "--credential",
+        "linux",
+    ]);
+    let scan: Scan = road
+        .operator
+        .ask(&[
+            "scan",
+            "start",
+            "--appliance",
+            &id,
+            "--target",
+            &ssh,
+            "--ports",
+            "22",
+            "--check",
+            "inventory",
+            "--credential",
+            "linux",
+            "--wait",
+        ])
+        .unwrap();
+    assert_eq!(
+        scan.state,
+        ScanState::Complete,
+        "{scan:?} {}",
+        host.log().unwrap()
+    );
+    let found = findings(&road, &scan);
+    let inventory = found
+        .iter()
+        .find(|stored| stored.finding.type_ == FindingType::HostInventory)
+        .unwrap_or_else(|| panic!("{found:?}"));
+    let accepted = Evidence::Login {
+        outcome: LoginOutcome::Accepted,
+    };
+    assert!(inventory.finding.evidence.contains(&accepted));
+    let packages = inventory
+        .finding
+        .evidence
+        .iter()
+        .filter(|fact| matches!(fact, Evidence::Package { .. }));
+    assert!(packages.count() > 50);
+    assert_eq!(
+        holders(&road.lab.dir().join("platform"), PASSWORD),
+        Vec::<PathBuf>::new()
+    );
+    // The search is not blind.
+    assert!(!holders(road.lab.dir(), PASSWORD).is_empty());
+}
+
+/// An operator with an owner key.
+struct Owner<'a> {
+    operator: &'a Operator,
+    dir: PathBuf,
+    passphrase: PathBuf,
+}
+
+impl<'a> Owner<'a> {
+    fn new(operator: &'a Operator, dir: &Path) -> Self {
+        let passphrase = dir.with_extension("passphrase");
+        std::fs::write(&passphrase, "a passphrase of some length\n").unwrap();
+        Self {
+            operator,
+            dir: dir.to_owned(),
+            passphrase,
+        }
+    }
+
+    fn try_run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let (dir, passphrase) = (text(&self.dir), text(&self.passphrase));
+        let access = ["--owner-dir", &dir, "--passphrase-file", &passphrase];
+        self.operator.run(&[arguments, &access].concat())
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        self.try_run(arguments).unwrap()
+    }
+
+    /// Again, until the platform knows enough.
+    fn until(&self, arguments: &[&str]) {
+        let end = Instant::now() + WHILE;
+        while let Err(error) = self.try_run(arguments) {
+            assert!(Instant::now() < end, "{error:#}");
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn seen(road: &Road, scan: &Scan) -> Scan {
+    road.operator
+        .ask(&["scan", "show", &scan.id.to_string()])
+        .unwrap()
+}
+
+fn ended(road: &Road, scan: &Scan) -> Scan {
+    let end = Instant::now() + WHILE;
+    loop {
+        let scan = seen(road, scan);
+        match scan.state {
+            ScanState::Queued | ScanState::Running => {
+                assert!(Instant::now() < end, "{scan:?}");
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            ScanState::Complete | ScanState::Partial | ScanState::Failed => return scan,
+        }
+    }
+}
+
+fn findings(road: &Road, scan: &Scan) -> Vec<StoredFinding> {
+    road.operator
+        .ask(&["finding", "list", "--scan", &scan.id.to_string()])
+        .unwrap()
+}
+
+/// The files below a folder in which a text stands.
+fn holders(dir: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(holders(&entry.path(), text));
+        } else if kind.is_file() && entry.metadata().unwrap().len() < 64 << 20 {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+const WHILE: Duration = Duration::from_secs(120);
