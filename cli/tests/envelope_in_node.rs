@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use base64::Engine;
@@ -27,10 +27,12 @@ struct FromNode {
 
 #[test]
 fn rust_and_node_open_what_the_other_sealed() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/vectors/envelope.json");
+    let file = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    let vectors = file("../docs/vectors/envelope.json");
     let output = Command::new("node")
-        .arg(installed().join("envelope.mjs"))
+        .arg(file("tests/envelope.mjs"))
         .arg(&vectors)
+        .arg(file("../platform/assets/hpke/hpke.js"))
         .output()
         .expect("running node; see tests/packages");
     assert!(
@@ -70,39 +72,4 @@ fn rust_and_node_open_what_the_other_sealed() {
 
 fn bytes(text: &str) -> Vec<u8> {
     STANDARD.decode(text).unwrap()
-}
-
-/// The script with the packages that its lock names, in a folder of the build.
-fn installed() -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node");
-    let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
-    fs::create_dir_all(&to).unwrap();
-    for file in ["envelope.mjs", "package.json", "package-lock.json"] {
-        fs::copy(from.join(file), to.join(file)).unwrap();
-    }
-    // Says which lock was installed to its end.
-    let (lock, done) = (
-        fs::read(from.join("package-lock.json")).unwrap(),
-        to.join("installed"),
-    );
-    if fs::read(&done).ok().as_ref() != Some(&lock) {
-        let status = Command::new("npm")
-            .args([
-                "ci",
-                "--ignore-scripts",
-                "--no-audit",
-                "--no-fund",
-                "--loglevel=error",
-            ])
-            .current_dir(&to)
-            .status()
-            .expect("running npm; see tests/packages");
-        assert!(
-            status.success(),
-            "npm could not install what {} locks",
-            from.display()
-        );
-        fs::write(&done, lock).unwrap();
-    }
-    to
 }

@@ -1,13 +1,18 @@
-// The envelope, by another implementation: opens the published vectors with @hpke/core, verifies their signatures, and
+// The envelope, by another implementation: opens the published vectors with @hpke/core, as the dashboard
+// bundles it, verifies their signatures, and
 // seals each content anew, for Rust to open. Prints what it sealed as JSON; ends with an error at the first difference.
 //
-// node envelope.mjs FILE
+// node envelope.mjs VECTORS BUNDLE
 
 import assert from "node:assert/strict";
-import { createHash, createPublicKey, verify } from "node:crypto";
+import { createHash, createPublicKey, verify, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
-import { XWing } from "@hpke/hybridkem-x-wing";
+import { pathToFileURL } from "node:url";
+
+// Node 18 has it under another name.
+globalThis.crypto ??= webcrypto;
+const bundle = await import(pathToFileURL(process.argv[3]));
+const { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256, XWing } = bundle;
 
 const vectors = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const suites = {
