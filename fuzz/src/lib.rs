@@ -66,11 +66,11 @@ pub const TARGETS: &[FuzzTarget] = &[
     },
     FuzzTarget {
         name: "login_request",
-        parse: |bytes| drop(frame::<vault::LoginRequest>(bytes)),
+        parse: |bytes| _ = frame::<vault::LoginRequest>(bytes),
     },
     FuzzTarget {
         name: "login_answer",
-        parse: |bytes| drop(frame::<vault::LoginAnswer>(bytes)),
+        parse: |bytes| _ = frame::<vault::LoginAnswer>(bytes),
     },
     FuzzTarget {
         name: "login",
