@@ -320,6 +320,7 @@ impl Keeper {
             marks: marks.seal(&are.marks),
         };
         self.store.keep_records(&records).map_err(state)?;
+        self.course.rebind_records(are.owner);
         self.store.forget_words().map_err(state)?;
         self.course.know(ownership);
         self.marks = Some(KeptMarks {

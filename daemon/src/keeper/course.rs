@@ -180,6 +180,12 @@ impl Course {
         self.ownership = ownership;
     }
 
+    /// The records are sealed under this owner key now.
+    pub fn rebind_records(&mut self, owner: Option<VerifyingKey>) {
+        self.owned.records = owner;
+        self.owned.words.clear();
+    }
+
     /// Takes the key to which credentials are sealed.
     pub fn know_credential_key(&mut self, key: CredentialPublicKey) {
         self.credential = Some(key);
