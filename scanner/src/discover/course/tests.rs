@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    sweep::{MISS_GOAL, MOST_PASSES},
+    *,
+};
 use proptest::prelude::*;
 use vedette_protocol::{
     finding::{FindingType, MacAddress, Outcome},
@@ -7,7 +10,7 @@ use vedette_protocol::{
 
 use crate::{
     discover::local::{Link, Route},
-    packet::{self, Body, arp::Operation},
+    packet::{self, Arp, Body, Mac, arp::Operation},
 };
 
 const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
