@@ -59,6 +59,17 @@ impl Test {
         ]
     }
 
+    /// It is to one of so many ports from the first on, by a protocol whose header begins with its ports; as
+    /// alternatives for both families.
+    pub fn to_ports(protocol: u8, first: u16, ports: u16) -> Vec<Vec<Self>> {
+        let last = first + (ports - 1);
+        let behind = [Self::WITH_TRANSPORT_HEADER, Self::BehindIpv4(2, first, last)];
+        vec![
+            [&Self::ipv4(protocol)[..], &behind].concat(),
+            [&Self::ipv6(protocol)[..], &[Self::Between(56, first, last)]].concat(),
+        ]
+    }
+
     /// The program that goes on when the test holds, and jumps to `otherwise` instructions behind its end when not.
     fn compile(self, otherwise: u8, program: &mut Vec<Instruction>) {
         match self {

@@ -121,15 +121,7 @@ impl Question for Datagram {
     }
 
     fn filter(&self) -> Vec<Vec<Test>> {
-        let (first, last) = (self.first, self.first + (self.ports - 1));
-        vec![
-            [
-                &Test::ipv4(ip::UDP)[..],
-                &[Test::WITH_TRANSPORT_HEADER, Test::BehindIpv4(2, first, last)],
-            ]
-            .concat(),
-            [&Test::ipv6(ip::UDP)[..], &[Test::Between(56, first, last)]].concat(),
-        ]
+        Test::to_ports(ip::UDP, self.first, self.ports)
     }
 
     fn refusals(&self) -> Refusals {

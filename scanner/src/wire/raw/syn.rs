@@ -133,15 +133,7 @@ impl Question for Syn {
     }
 
     fn filter(&self) -> Vec<Vec<Test>> {
-        let (first, last) = (self.first, self.first + (self.ports - 1));
-        vec![
-            [
-                &Test::ipv4(ip::TCP)[..],
-                &[Test::WITH_TRANSPORT_HEADER, Test::BehindIpv4(2, first, last)],
-            ]
-            .concat(),
-            [&Test::ipv6(ip::TCP)[..], &[Test::Between(56, first, last)]].concat(),
-        ]
+        Test::to_ports(ip::TCP, self.first, self.ports)
     }
 
     fn refusals(&self) -> Refusals {
