@@ -118,6 +118,28 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
         "--secret-file",
         &text(&secret),
     ]);
+
+    // Two boots later the owner is the same and so is the vault's key: in the first its record is sealed anew, bound to
+    // the owner, in the second it is opened as it was left.
+    for _ in 0..2 {
+        drop(serving.machine);
+        let (machine, status) = road.boot_to_serving(&serving.disk).unwrap();
+        serving.machine = machine;
+        let owner = match status.owner {
+            Some(owner) => owner,
+            None => {
+                let is_told = |line: &str| StatusLine::parse(line).and_then(|status| status.owner);
+                let line = serving
+                    .machine
+                    .wait_for_line("the owner's key again", WHILE, |line| {
+                        is_told(&line.text).is_some()
+                    })
+                    .unwrap();
+                is_told(&line.text).unwrap()
+            }
+        };
+        assert_eq!(owner, shown);
+    }
     let ssh = address.to_string();
     owner.run(&[
         "grant",
