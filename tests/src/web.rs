@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -28,6 +28,7 @@ pub const CLASSES: &[&str] = &[
 #[derive(Debug)]
 pub struct Fixture {
     process: Child,
+    output: BufReader<ChildStdout>,
     description: Description,
 }
 
@@ -35,6 +36,16 @@ pub struct Fixture {
 struct Description {
     port: u16,
     cases: Vec<Case>,
+    pages: BTreeSet<String>,
+}
+
+/// What came to a fixture while it was served.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct Traffic {
+    /// Requests, whatever was answered.
+    pub requests: u64,
+    /// Paths that were answered with a page.
+    pub shown: BTreeSet<String>,
 }
 
 /// One input, and whether it is weak.
@@ -87,14 +98,31 @@ impl Fixture {
             .spawn()
             .context("starting /usr/bin/python3 for the web fixtures")?;
         let mut line = String::new();
-        let output = process.stdout.take().context("the fixture's output")?;
-        BufReader::new(output).read_line(&mut line)?;
+        let mut output = BufReader::new(process.stdout.take().context("the fixture's output")?);
+        output.read_line(&mut line)?;
         ensure!(
             !line.is_empty(),
             "the fixture of {class} did not come up; what is missing of tests/packages?"
         );
         let description = serde_json::from_str(&line).context("what the fixture says of itself")?;
-        Ok(Self { process, description })
+        Ok(Self {
+            process,
+            output,
+            description,
+        })
+    }
+
+    /// The site for crawlers: one page for each way in which a page can lead to another.
+    pub fn crawl() -> Result<Self> {
+        Self::start("crawl", Amount::All)
+    }
+
+    /// Ends it, and says what came to it.
+    pub fn end(mut self) -> Result<Traffic> {
+        drop(self.process.stdin.take());
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        serde_json::from_str(&line).context("what the fixture says of the requests to it")
     }
 
     /// Where it is served.
@@ -105,6 +133,11 @@ impl Fixture {
     /// Its cases.
     pub fn cases(&self) -> &[Case] {
         &self.description.cases
+    }
+
+    /// The pages that a crawler can reach, if it is the site for crawlers.
+    pub fn pages(&self) -> &BTreeSet<String> {
+        &self.description.pages
     }
 
     /// The reckoning: `accused` are pairs of a path and a parameter (`place:name`, or the name alone).

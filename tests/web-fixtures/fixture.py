@@ -10,6 +10,7 @@ import http.server
 import itertools
 import json
 import socket
+import threading
 import time
 import urllib.parse
 
@@ -127,6 +128,19 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
     daemon_threads = True
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.lock = threading.Lock()
+        self.requests = 0
+        self.shown = set()
+
+    def count(self, path, status):
+        """What scanners are measured by: each request, and each page that was shown."""
+        with self.lock:
+            self.requests += 1
+            if status == 200:
+                self.shown.add(path)
+
     def server_bind(self):
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().server_bind()
@@ -169,6 +183,7 @@ def server(cases, pages=None):
                 shown = self.route(path, request)
             except Exception as error:  # an application that hides its errors
                 shown = page("Error", "Something went wrong.", 500)
+            self.server.count(path, shown.status)
             data = shown.body if isinstance(shown.body, bytes) else shown.body.encode("utf-8", "replace")
             self.send_response(shown.status)
             for name, value in shown.headers:
@@ -200,7 +215,7 @@ def server(cases, pages=None):
         links = [lead(case) for case in cases] + [f'<a href="{path}">{path[1:]}</a>' for path in pages if path != "/"]
         return page("Fixture", "A shop for testing scanners.<ul>" + "".join(f"<li>{link}</li>" for link in links) + "</ul>")
 
-    pages["/"] = index
+    pages.setdefault("/", index)
     return Server(("127.0.0.1", 0), Handler)
 
 

@@ -1,6 +1,9 @@
-"""Serves the cases of one class until its standard input ends.
+"""Serves the cases of one class, or the site for crawlers, until its standard input ends.
 
-    serve.py CLASS        prints one line of JSON: the port and what the cases are
+    serve.py CLASS [--few]    prints a line of JSON: the port, and what the cases are
+    serve.py crawl            the same, with the pages that there are to find
+
+When its input ends it prints another: how many requests there were, and which pages were shown.
 """
 import importlib
 import json
@@ -22,7 +25,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="vedette-web-")
     backends = Backends(folder)
     try:
-        module = importlib.import_module("classes." + name)
+        module = importlib.import_module(name if name == "crawl" else "classes." + name)
         cases = module.cases(backends)
         if few:
             cases = [case for case in cases if getattr(module, "in_few", lambda _: True)(case)]
@@ -32,8 +35,11 @@ def main():
             {"name": case.name, "vulnerable": case.vulnerable, "place": case.place, "parameter": case.parameter}
             for case in cases
         ]
-        print(json.dumps({"port": served.server_address[1], "cases": description}), flush=True)
+        reachable = getattr(module, "REACHABLE", [])
+        print(json.dumps({"port": served.server_address[1], "cases": description, "pages": reachable}), flush=True)
         sys.stdin.read()
+        with served.lock:
+            print(json.dumps({"requests": served.requests, "shown": sorted(served.shown)}), flush=True)
     finally:
         backends.close()
         shutil.rmtree(folder, ignore_errors=True)
