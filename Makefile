@@ -11,8 +11,9 @@ export PATH := $(TOOLS)/bin:$(PATH)
 
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
+WAPITI_VERSION := 3.2.3
 
-.PHONY: help demo demo-down test bench bench-network fuzz fresh root packages tools lint deny
+.PHONY: help demo demo-down test bench bench-network bench-web fuzz fresh root packages tools wapiti lint deny
 
 help:
 	@echo 'make demo       build the image, boot it, scan a lab, show the findings (KEEP=1 leaves it running)'
@@ -20,6 +21,7 @@ help:
 	@echo 'make test       all tests; what CI runs'
 	@echo 'make bench      the figures, each beside its peer in the same run'
 	@echo 'make bench-network  the network engine alone, beside nmap and masscan'
+	@echo 'make bench-web  the web engine alone, beside wapiti'
 	@echo 'make fuzz       fuzz one parser: make fuzz TARGET=NAME SECONDS_TO_RUN=60'
 	@echo 'make fresh      the two commands in a clean Debian root'
 
@@ -32,13 +34,16 @@ demo-down: root
 test: root packages tools lint deny
 	cargo nextest run --workspace --no-fail-fast
 
-bench: root packages
+bench: root packages wapiti
 	cargo run --quiet --bin vedette-bench
 
 # The peers of the port scan beside that of `make test`.
 bench-network: root packages
 	dpkg -s masscan arp-scan > /dev/null 2>&1 || { apt-get update -q && apt-get install -q -y masscan arp-scan; } > /dev/null
 	cargo run --quiet --bin vedette-bench network
+
+bench-web: root packages wapiti
+	cargo run --quiet --bin vedette-bench web
 
 fuzz: root tools
 	@test -n '$(TARGET)' || { echo 'name a parser: make fuzz TARGET=NAME, one of:'; ls fuzz/corpus; exit 2; }
@@ -78,3 +83,12 @@ packages: root
 tools:
 	@command -v cargo-nextest > /dev/null || cargo install cargo-nextest --locked --version $(NEXTEST_VERSION) --root '$(TOOLS)'
 	@command -v cargo-deny > /dev/null || cargo install cargo-deny --locked --version $(DENY_VERSION) --no-default-features --root '$(TOOLS)'
+
+# From PyPI, in an environment of its own.
+wapiti: packages
+	@test -x '$(TOOLS)/wapiti-$(WAPITI_VERSION)/bin/wapiti' || { \
+	    rm -rf '$(TOOLS)/wapiti-$(WAPITI_VERSION)'; \
+	    /usr/bin/python3 -m venv '$(TOOLS)/wapiti-$(WAPITI_VERSION)'; \
+	    '$(TOOLS)/wapiti-$(WAPITI_VERSION)/bin/pip' install --quiet --disable-pip-version-check 'wapiti3==$(WAPITI_VERSION)'; }
+	@mkdir -p '$(TOOLS)/bin'
+	@ln -sfn '../wapiti-$(WAPITI_VERSION)/bin/wapiti' '$(TOOLS)/bin/wapiti'

@@ -19,6 +19,7 @@ mod resident;
 mod scan;
 mod services;
 mod tls;
+mod web;
 
 use anyhow::{Context, Result};
 
@@ -37,6 +38,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("tls", tls::measure),
     ("network", network::measure),
     ("services", services::measure),
+    ("web", web::measure),
 ];
 
 /// Whether there is a figure for everything that was asked for.

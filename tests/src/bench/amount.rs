@@ -62,6 +62,28 @@ impl Amount {
         }
     }
 
+    pub(super) fn inputs(count: usize) -> Self {
+        Self {
+            unit: "inputs",
+            value: count as f64,
+        }
+    }
+
+    pub(super) fn pages(count: usize) -> Self {
+        Self {
+            unit: "pages",
+            value: count as f64,
+        }
+    }
+
+    /// On the average.
+    pub(super) fn requests(value: f64) -> Self {
+        Self {
+            unit: "requests",
+            value,
+        }
+    }
+
     /// Ports that are to be expected, on the average of many runs.
     pub(super) fn expected_ports(value: f64) -> Self {
         Self { unit: "ports", value }

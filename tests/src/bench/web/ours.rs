@@ -1,0 +1,78 @@
+//! vedette-scan, as a user runs it.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use super::{Accusation, Said};
+use crate::programs::Programs;
+
+/// How the names of a class's findings begin.
+pub(super) fn finding(class: &str) -> &'static str {
+    FINDINGS
+        .iter()
+        .find(|(name, _)| *name == class)
+        .map_or("web-", |(_, finding)| finding)
+}
+
+pub(super) fn scan(programs: &Programs, url: &str, classes: Option<&str>) -> Result<Said> {
+    let mut command = programs.command("vedette-scan");
+    command.args(["web", "--json", "--url", url]);
+    if let Some(classes) = classes {
+        command.args(["--classes", classes]);
+    }
+    let output = command.output().context("running vedette-scan")?;
+    // 3: something was left undone, and the score will show it.
+    if !matches!(output.status.code(), Some(0 | 3)) {
+        bail!("vedette-scan failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    said(&String::from_utf8(output.stdout)?)
+}
+
+/// A line of the output, as far as it matters here.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Line {
+    Weakness {
+        #[serde(rename = "type")]
+        type_: String,
+        #[serde(default)]
+        url: String,
+        #[serde(default)]
+        parameter: String,
+    },
+    Report {
+        inputs: u64,
+    },
+}
+
+fn said(output: &str) -> Result<Said> {
+    let mut said = Said::default();
+    for line in output.lines() {
+        match serde_json::from_str(line).with_context(|| format!("vedette-scan said {line:?}"))? {
+            Line::Weakness {
+                type_,
+                url,
+                parameter,
+            } => said.accused.push(Accusation {
+                type_,
+                path: url,
+                parameter,
+            }),
+            Line::Report { inputs } => said.inputs = Some(inputs),
+        }
+    }
+    said.inputs.context("vedette-scan told no end")?;
+    Ok(said)
+}
+
+const FINDINGS: &[(&str, &str)] = &[
+    ("sql", "web-sql-"),
+    ("xss", "web-xss-"),
+    ("command", "web-command-"),
+    ("traversal", "web-path-traversal"),
+    ("redirect", "web-open-redirect"),
+    ("ldap", "web-ldap-"),
+    ("xpath", "web-xpath-"),
+    ("xxe", "web-xxe"),
+    ("ssrf", "web-ssrf"),
+];
