@@ -6,6 +6,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use vedette_crypto::login_key::{LoginKey, LoginKeyError};
 use vedette_protocol::credential::{CredentialKind, LOGIN_LIMIT, Login, SecretText};
 use zeroize::Zeroizing;
 
@@ -125,6 +126,15 @@ fn ssh_key(user: String, source: &Source, passphrase: &Source) -> Result<Login> 
         (Lock::Open, Source::Terminal) => None,
         (Lock::Open, _) => bail!("the SSH key has no passphrase; leave the one given out"),
     };
+    // Better here and now than at the appliance, tonight.
+    match LoginKey::read(&key, passphrase.as_ref().map(|text| text.as_str())) {
+        Ok(_) => {}
+        Err(LoginKeyError::Passphrase) => bail!("{source} does not open under that passphrase"),
+        Err(LoginKeyError::Unfit) => bail!(
+            "{source} is no key that the vault signs with: Ed25519, ECDSA on P-256 or P-384, or RSA of 2048 to 4096 \
+             bits; an older form becomes OpenSSH's own by `ssh-keygen -p -f KEY`, on a copy of it"
+        ),
+    }
     Ok(Login::SshKey {
         user,
         key: SecretText::new(key),

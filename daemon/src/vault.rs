@@ -2,12 +2,14 @@
 //!
 //! It has no network, no capabilities and no files. It connects to the keeper and is asked from then on ([`serve`]);
 //! when that line ends, so does it, and with it every key that it held. What it judges is in [`desk`] (pure); a worker
-//! is spoken with in [`counter`], on a thread of its own over a line that the keeper made. What must stay true: a
-//! credential is opened once for a job, for the one place that job, grant and envelope all name, after the host there
-//! has shown the key that the envelope demands.
+//! is spoken with in [`counter`], on a thread of its own over a line that the keeper made; a private key stays, and signs
+//! as an [`agent`]. What must stay true: a credential is opened once for a job, for the one place that job, grant and
+//! envelope all name, after the host there has shown the key that the envelope demands.
 
+pub mod agent;
 pub mod counter;
 pub mod desk;
+pub mod userauth;
 
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},

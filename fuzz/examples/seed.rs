@@ -2,7 +2,10 @@
 
 use std::{fs, net::IpAddr, num::NonZeroU32, path::Path};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Serialize;
 use vedette_crypto::{
@@ -401,6 +404,19 @@ fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
             trust,
         },
     );
+    // RFC 4252, section 7.
+    let string = |part: &[u8]| [&[0, 0, 0, u8::try_from(part.len()).expect("short")], part].concat();
+    let request = [b"scanner".as_slice(), b"ssh-connection", b"publickey"]
+        .map(string)
+        .concat();
+    let key = [b"ssh-ed25519".as_slice(), &[7; 51]].map(string).concat();
+    write(
+        "ssh_userauth",
+        &[&string(&[7; 32]), &[50][..], &request, &[1], &key].concat(),
+    );
+    let pem = vedette_crypto::sign::Pkcs8::generate().with(|der| STANDARD.encode(der));
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
+    write("login_key", pem.as_bytes());
 }
 
 fn frame<T: Serialize>(target: &str, message: &T) {

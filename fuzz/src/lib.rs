@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use vedette_crypto::login_key::LoginKey;
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
     Envelope, Finding, Grant, ImageConfig, Job, PortSet, Signed, Target, codec,
@@ -79,6 +80,14 @@ pub const TARGETS: &[FuzzTarget] = &[
                 drop(Login::from_sealed_form(kind, bytes));
             }
         },
+    },
+    FuzzTarget {
+        name: "ssh_userauth",
+        parse: |bytes| _ = vedette_daemon::vault::userauth::Userauth::read(bytes),
+    },
+    FuzzTarget {
+        name: "login_key",
+        parse: |bytes| text(bytes, |text| drop(LoginKey::read(text, None))),
     },
     FuzzTarget {
         name: "status",

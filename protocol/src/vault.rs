@@ -111,17 +111,23 @@ pub enum VaultRefusal {
     /// It was given already: a credential is opened once for a job.
     #[error("the credential was already given to this job")]
     Given,
-    /// A private key does not leave the vault, and this version of it signs with none.
+    /// The private key is of a type, size or form that the vault does not sign with.
     #[error(
-        "private keys stay in the vault, and this version of it does not sign with them yet; seal a password"
+        "the private key is not one that the vault signs with; seal Ed25519, ECDSA on P-256 or P-384, or RSA of 2048 to 4096 bits"
     )]
-    KeyStays,
+    UnfitKey,
     /// The kernel gives no secret memory.
     #[error("there is no secret memory to hand the credential over in")]
     Memory,
     /// More workers ask than it serves.
     #[error("the vault serves as many workers as it can")]
     Busy,
+    /// The private key is encrypted, and does not open.
+    #[error("the private key does not open under the passphrase that was sealed with it; seal it anew")]
+    Passphrase,
+    /// A private key signs the one login that it is held for, and nothing else.
+    #[error("these bytes are not what is signed to log in there as this user with this key")]
+    NotThisLogin,
 }
 
 /// Worker to vault.
@@ -129,7 +135,8 @@ pub enum VaultRefusal {
 pub enum LoginRequest {
     /// Where may I log in, and how is the host known? Answered by [`LoginAnswer::Place`].
     Place,
-    /// I am connected there, and the host showed this. Answered by [`LoginAnswer::Secret`], once.
+    /// I am connected there, and the host showed this. Answered, once, by [`LoginAnswer::Secret`], or by
+    /// [`LoginAnswer::SshKey`] where a private key stays in the vault.
     Open {
         /// The target.
         target: IpAddr,
@@ -138,6 +145,9 @@ pub enum LoginRequest {
         /// What the host showed.
         shown: Shown,
     },
+    /// The host wants this signed: what RFC 4252, section 7 has a client sign. Answered by
+    /// [`LoginAnswer::Signature`], once; a request that is refused was the one, too.
+    SignSsh(Vec<u8>),
 }
 
 /// By what a host makes itself known.
@@ -170,4 +180,13 @@ pub enum LoginAnswer {
     Secret(u32),
     /// No, and why.
     Refused(VaultRefusal),
+    /// To [`LoginRequest::Open`], for a private key of SSH: it stays, and signs one login.
+    SshKey {
+        /// As whom to log in.
+        user: String,
+        /// The public half (RFC 4253, section 6.6).
+        public: Vec<u8>,
+    },
+    /// The signature, in the form of the protocol that it was asked for in.
+    Signature(Vec<u8>),
 }

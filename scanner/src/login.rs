@@ -61,10 +61,9 @@ pub(crate) async fn run(
         return Err(LoginError::OutOfScope);
     }
     let visit = match place.kind {
-        CredentialKind::SshPassword => ssh::visit(&place, &mut line).await?,
+        CredentialKind::SshPassword | CredentialKind::SshKey => ssh::visit(&place, &mut line).await?,
         // Each needs a way to log in of its own; until there is one, nothing is opened for it.
-        CredentialKind::SshKey
-        | CredentialKind::HttpBasic
+        CredentialKind::HttpBasic
         | CredentialKind::Bearer
         | CredentialKind::Form
         | CredentialKind::Cookie
@@ -78,6 +77,26 @@ pub(crate) async fn run(
         ..Effort::default()
     };
     Ok(told(target, place.endpoint, visit, effort))
+}
+
+/// Why the host was told nothing, as a finding says it.
+fn not_opened(refusal: VaultRefusal) -> LoginOutcome {
+    match refusal {
+        VaultRefusal::WrongHost => LoginOutcome::WrongHostKey,
+        VaultRefusal::Passphrase => LoginOutcome::WrongPassphrase,
+        VaultRefusal::UnfitKey => LoginOutcome::UnfitKey,
+        VaultRefusal::Closed
+        | VaultRefusal::Order
+        | VaultRefusal::Record
+        | VaultRefusal::Job
+        | VaultRefusal::NoLogin
+        | VaultRefusal::Grant(_)
+        | VaultRefusal::Envelope(_)
+        | VaultRefusal::Given
+        | VaultRefusal::Memory
+        | VaultRefusal::Busy
+        | VaultRefusal::NotThisLogin => LoginOutcome::NotOpened,
+    }
 }
 
 /// The host as the operator asked for it.

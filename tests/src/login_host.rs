@@ -44,9 +44,14 @@ impl LoginHost {
         with_line("passwd", format!("{USER}:x:4242:4242::/:/bin/sh\n")).context("making account files")?;
         with_line("shadow", format!("{USER}:{}:19000:0:99999:7:::\n", hash.trim()))
             .context("making account files")?;
+        fs::write(dir.join("authorized_keys"), "").context("making account files")?;
+        // The account itself cannot look into the folder of a test.
         let config = format!(
-            "UsePAM no\nPidFile none\nStrictModes no\nPasswordAuthentication yes\nLogLevel VERBOSE\nHostKey {}\n",
-            key.display()
+            "UsePAM no\nPidFile none\nStrictModes no\nPasswordAuthentication yes\nLogLevel VERBOSE\nHostKey {key}\n\
+             AuthorizedKeysFile none\nAuthorizedKeysCommand /bin/cat {dir}/authorized_keys\n\
+             AuthorizedKeysCommandUser root\n",
+            key = key.display(),
+            dir = dir.display(),
         );
         fs::write(dir.join("config"), config).context("configuring sshd")?;
         // It will not start without the folder that it confines its children to.
@@ -94,6 +99,13 @@ impl LoginHost {
     /// Its host key as `ssh-keygen -l` prints it: `SHA256:` and base64.
     pub fn host_key(&self) -> &str {
         &self.host_key
+    }
+
+    /// Lets [`USER`] log in with another key, given as in authorized_keys(5).
+    pub fn authorize(&self, public_key: &str) -> Result<()> {
+        let path = self.files.path().join("authorized_keys");
+        let known = read(&path)?;
+        fs::write(&path, format!("{known}{}\n", public_key.trim())).context("authorizing a key")
     }
 
     /// What it has logged.

@@ -250,6 +250,25 @@ fn an_ssh_key_goes_with_its_passphrase() {
         "has no passphrase",
     );
     refused(&format!("{plain}.pub"), &[], "is it the public half?");
+    let wrong = desk.write("wrong-passphrase", "another\n");
+    refused(
+        &locked,
+        &["--key-passphrase-file", &wrong],
+        "locked does not open under that passphrase",
+    );
+    let older = desk.path("older");
+    let made = Command::new("ssh-keygen")
+        .args([
+            "-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", &older,
+        ])
+        .status();
+    assert!(made.unwrap().success());
+    refused(&older, &[], "ssh-keygen -p -f KEY");
+    let rewritten = Command::new("ssh-keygen")
+        .args(["-q", "-p", "-P", "", "-N", "", "-f", &older])
+        .output();
+    assert!(rewritten.unwrap().status.success());
+    keyed(&older, &[], &desk.path("three"));
 }
 
 #[test]

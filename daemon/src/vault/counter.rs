@@ -1,7 +1,10 @@
 //! The vault's end of its line to one worker.
 
 use std::{
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     time::{Duration, Instant},
 };
 
@@ -13,11 +16,34 @@ use vedette_protocol::{
 };
 use vedette_sys::secretmem;
 
-use super::desk::Case;
+use super::{agent::SshAgent, desk::Case};
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
 
 /// A worker asks within this, or not at all.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A key that was opened for a worker is held for it so long.
+const HOLDING: Duration = Duration::from_secs(60);
+
+/// What became of the credential. Each is followed by the next, and by no other.
+enum Drawer {
+    Closed,
+    /// The worker may have one signature.
+    Holding(SshAgent),
+    Empty,
+}
+
+/// What is said to a worker.
+struct Said {
+    answer: LoginAnswer,
+    memory: Option<OwnedFd>,
+}
+
+impl From<LoginAnswer> for Said {
+    fn from(answer: LoginAnswer) -> Self {
+        Self { answer, memory: None }
+    }
+}
 
 /// Answers a worker, until it hangs up.
 ///
@@ -25,42 +51,85 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// When it says what cannot be read.
 pub fn serve(case: Case, worker: UnixStream) -> Result<(), FrameError> {
     let mut line = Conversation::new(worker);
-    let mut given = false;
-    let end = Instant::now() + PATIENCE;
+    let mut drawer = Drawer::Closed;
+    let mut end = Instant::now() + PATIENCE;
     loop {
         if line.wait(Some(end.saturating_duration_since(Instant::now())))? == Waited::Over {
             return Ok(());
         }
         let request: LoginRequest = line.receive(FRAME_LIMIT)?;
-        let opened = match request {
-            LoginRequest::Place => {
-                line.send(&case.place(), FRAME_LIMIT)?;
-                continue;
-            }
-            LoginRequest::Open { .. } if given => Err(VaultRefusal::Given),
-            LoginRequest::Open { target, port, shown } => case.open(target, port, shown),
-        };
-        match opened.and_then(|login| hand_over(&login)) {
-            Ok((memory, length)) => {
-                given = true;
-                info!(job = %case.job.id, target = %case.target, "credential opened");
-                let answer = LoginAnswer::Secret(length);
-                line.send_with_descriptor(&answer, memory.as_fd(), FRAME_LIMIT)?;
-            }
-            Err(refusal) => {
-                warn!(job = %case.job.id, target = %case.target, %refusal, "credential refused");
-                line.send(&LoginAnswer::Refused(refusal), FRAME_LIMIT)?;
-            }
+        let was_closed = matches!(drawer, Drawer::Closed);
+        let said = answer(&case, &mut drawer, request).unwrap_or_else(|refusal| {
+            warn!(job = %case.job.id, target = %case.target, %refusal, "credential refused");
+            LoginAnswer::Refused(refusal).into()
+        });
+        if was_closed && matches!(drawer, Drawer::Holding(_)) {
+            end = Instant::now() + HOLDING;
+        }
+        match said.memory {
+            Some(memory) => line.send_with_descriptor(&said.answer, memory.as_fd(), FRAME_LIMIT)?,
+            None => line.send(&said.answer, FRAME_LIMIT)?,
         }
     }
 }
 
-fn hand_over(login: &Login) -> Result<(std::os::fd::OwnedFd, u32), VaultRefusal> {
-    if !login.kind().shows_secret() {
-        return Err(VaultRefusal::KeyStays);
+fn answer(case: &Case, drawer: &mut Drawer, request: LoginRequest) -> Result<Said, VaultRefusal> {
+    match request {
+        LoginRequest::Place => Ok(case.place().into()),
+        LoginRequest::Open { target, port, shown } => {
+            let Drawer::Closed = drawer else {
+                return Err(VaultRefusal::Given);
+            };
+            let login = case.open(target, port, shown)?;
+            // It was opened, whatever comes of it: nobody has a passphrase tried again and again.
+            *drawer = Drawer::Empty;
+            let (said, next) = hand_over(login)?;
+            info!(job = %case.job.id, target = %case.target, "credential opened");
+            *drawer = next;
+            Ok(said)
+        }
+        LoginRequest::SignSsh(bytes) => match std::mem::replace(drawer, Drawer::Empty) {
+            Drawer::Holding(agent) => {
+                let signature = agent.sign(&bytes)?;
+                info!(job = %case.job.id, target = %case.target, "login signed");
+                Ok(LoginAnswer::Signature(signature).into())
+            }
+            Drawer::Empty => Err(VaultRefusal::Given),
+            Drawer::Closed => {
+                *drawer = Drawer::Closed;
+                Err(VaultRefusal::Order)
+            }
+        },
     }
-    let content = login.to_sealed_form();
-    let memory = secretmem::create(&content).map_err(|_| VaultRefusal::Memory)?;
-    let length = u32::try_from(content.len()).map_err(|_| VaultRefusal::Memory)?;
-    Ok((memory, length))
+}
+
+/// A secret goes to the worker, a private key stays here.
+fn hand_over(login: Login) -> Result<(Said, Drawer), VaultRefusal> {
+    match login {
+        Login::SshKey {
+            user,
+            key,
+            passphrase,
+        } => {
+            let agent = SshAgent::new(user, &key, passphrase.as_ref())?;
+            Ok((agent.public().into(), Drawer::Holding(agent)))
+        }
+        Login::ClientCertificate { .. } => Err(VaultRefusal::UnfitKey),
+        Login::SshPassword { .. }
+        | Login::HttpBasic { .. }
+        | Login::Bearer { .. }
+        | Login::Form { .. }
+        | Login::Cookie { .. }
+        | Login::SnmpCommunity { .. }
+        | Login::Database { .. } => {
+            let content = login.to_sealed_form();
+            let memory = secretmem::create(&content).map_err(|_| VaultRefusal::Memory)?;
+            let length = u32::try_from(content.len()).map_err(|_| VaultRefusal::Memory)?;
+            let said = Said {
+                answer: LoginAnswer::Secret(length),
+                memory: Some(memory),
+            };
+            Ok((said, Drawer::Empty))
+        }
+    }
 }

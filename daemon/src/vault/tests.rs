@@ -1,6 +1,6 @@
 use std::{io, thread::JoinHandle};
 
-use vedette_crypto::{Signer, SigningKey, hpke::Suite};
+use vedette_crypto::{Signer, SigningKey, hpke::Suite, sign::Pkcs8};
 use vedette_protocol::{
     ApplianceId, Assignment, CredentialId, Digest, Envelope, Fingerprint, Job, JobId, OrgId, ScanId, Signed,
     Timestamp,
@@ -90,6 +90,18 @@ impl House {
     }
 
     fn assignment(&self, change: impl FnOnce(&mut Job, &mut Header, &mut Grant)) -> Assignment {
+        let login = Login::SshPassword {
+            user: "scanner".to_owned(),
+            password: secret("a password"),
+        };
+        self.assignment_with(&login, change)
+    }
+
+    fn assignment_with(
+        &self,
+        login: &Login,
+        change: impl FnOnce(&mut Job, &mut Header, &mut Grant),
+    ) -> Assignment {
         let target: Target = "192.0.2.7".parse().unwrap();
         let mut job = Job {
             id: JobId([6; 16]),
@@ -109,7 +121,7 @@ impl House {
             org: ORG,
             credential: CREDENTIAL.id,
             version: CREDENTIAL.version,
-            kind: CredentialKind::SshPassword,
+            kind: login.kind(),
             places: vec![Place {
                 host: target,
                 port: 22,
@@ -134,12 +146,8 @@ impl House {
             envelopes: Envelopes::Signed,
         };
         change(&mut job, &mut header, &mut grant);
-        let login = Login::SshPassword {
-            user: "scanner".to_owned(),
-            password: SecretText::new(Zeroizing::new("a password".to_owned())),
-        };
         let envelope =
-            Envelope::seal(&header, &login, Suite::X25519, std::slice::from_ref(&self.keys)).unwrap();
+            Envelope::seal(&header, login, Suite::X25519, std::slice::from_ref(&self.keys)).unwrap();
         let (Ok(job), Ok(grant), Ok(envelope)) = (
             Signed::seal(&job, &self.platform),
             Signed::seal(&grant, &self.owner),
@@ -172,6 +180,10 @@ impl House {
         let assignment = self.assignment(change);
         self.serve(assignment).map(|_| "served").unwrap_err()
     }
+}
+
+fn secret(text: &str) -> SecretText {
+    SecretText::new(Zeroizing::new(text.to_owned()))
 }
 
 fn open(worker: &mut Conversation, target: &str, shown: Shown) -> (LoginAnswer, Option<OwnedFd>) {
@@ -231,6 +243,133 @@ fn a_credential_is_given_once_and_only_for_the_host_that_shows_its_key() {
     let (again, memory) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY));
     assert_eq!(again, LoginAnswer::Refused(VaultRefusal::Given));
     assert!(memory.is_none());
+}
+
+/// A private key in PEM.
+fn fresh_key() -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let body = Pkcs8::generate().with(|der| STANDARD.encode(der));
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+/// What a client of SSH signs (RFC 4252, section 7).
+fn userauth(user: &str, algorithm: &str, public: &[u8]) -> Vec<u8> {
+    let string = |part: &[u8]| [&u32::try_from(part.len()).unwrap().to_be_bytes(), part].concat();
+    let session = string(&[7; 32]);
+    let request = [user.as_bytes(), b"ssh-connection", b"publickey"]
+        .map(string)
+        .concat();
+    let key = [string(algorithm.as_bytes()), string(public)].concat();
+    [session, vec![50], request, vec![1], key].concat()
+}
+
+/// A worker to which a key is held, with the key's public half.
+fn holding(house: &mut House, pem: &str) -> (Conversation, Vec<u8>) {
+    let login = Login::SshKey {
+        user: "scanner".to_owned(),
+        key: secret(pem),
+        passphrase: None,
+    };
+    let assignment = house.assignment_with(&login, |_, _, _| ());
+    let mut worker = house.serve(assignment).unwrap();
+    let (answer, memory) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY));
+    let LoginAnswer::SshKey { user, public } = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(user, "scanner");
+    assert!(memory.is_none(), "a private key does not leave");
+    (worker, public)
+}
+
+fn sign(worker: &mut Conversation, bytes: Vec<u8>) -> LoginAnswer {
+    worker.send(&LoginRequest::SignSsh(bytes), FRAME_LIMIT).unwrap();
+    let (answer, memory) = worker.receive_with_descriptor(FRAME_LIMIT).unwrap();
+    assert!(memory.is_none());
+    answer
+}
+
+#[test]
+fn a_private_key_signs_one_login_of_its_user_and_nothing_else() {
+    let mut house = House::open();
+    let pem = fresh_key();
+    let (mut worker, public) = holding(&mut house, &pem);
+    let good = userauth("scanner", "ssh-ed25519", &public);
+    let LoginAnswer::Signature(signature) = sign(&mut worker, good.clone()) else {
+        panic!("this is the login");
+    };
+    let raw = signature
+        .strip_prefix(b"\0\0\0\x0bssh-ed25519\0\0\0\x40")
+        .unwrap();
+    let key: [u8; 32] = public[public.len() - 32..].try_into().unwrap();
+    let key = vedette_crypto::VerifyingKey::from_bytes(key);
+    assert_eq!(key.verify(&good, raw), Ok(()));
+    let given = LoginAnswer::Refused(VaultRefusal::Given);
+    assert_eq!(sign(&mut worker, good.clone()), given, "a second signature");
+    let (again, memory) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY));
+    assert!(again == given && memory.is_none(), "{again:?}");
+
+    let (_, other) = holding(&mut house, &fresh_key());
+    for (wrong, what) in [
+        (userauth("root", "ssh-ed25519", &public), "another user"),
+        (userauth("scanner", "rsa-sha2-512", &public), "another algorithm"),
+        (userauth("scanner", "ssh-ed25519", &other), "another key"),
+        (good[..good.len() - 1].to_vec(), "less"),
+        ([good.as_slice(), b"\0"].concat(), "more"),
+        (b"anything".to_vec(), "other bytes"),
+        (vec![], "nothing"),
+    ] {
+        let (mut worker, held) = holding(&mut house, &pem);
+        assert_eq!(held, public);
+        let refused = sign(&mut worker, wrong);
+        assert_eq!(
+            refused,
+            LoginAnswer::Refused(VaultRefusal::NotThisLogin),
+            "{what}"
+        );
+        // Whoever asked for that is asked no more: the key is gone.
+        assert_eq!(sign(&mut worker, good.clone()), given, "{what}");
+    }
+}
+
+#[test]
+fn nothing_is_signed_before_the_host_has_shown_its_key() {
+    let mut house = House::open();
+    let pem = fresh_key();
+    let (_, public) = holding(&mut house, &pem);
+    let login = Login::SshKey {
+        user: "scanner".to_owned(),
+        key: secret(&pem),
+        passphrase: None,
+    };
+    let assignment = house.assignment_with(&login, |_, _, _| ());
+    let mut worker = house.serve(assignment).unwrap();
+    let asked = userauth("scanner", "ssh-ed25519", &public);
+    let order = LoginAnswer::Refused(VaultRefusal::Order);
+    assert_eq!(sign(&mut worker, asked.clone()), order);
+    let (answer, _) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(Digest([6; 32])));
+    assert_eq!(answer, LoginAnswer::Refused(VaultRefusal::WrongHost));
+    assert_eq!(sign(&mut worker, asked), order);
+}
+
+#[test]
+fn a_key_that_does_not_open_is_named_and_not_tried_again() {
+    let mut house = House::open();
+    let login = |key: &str, passphrase: Option<&str>| Login::SshKey {
+        user: "scanner".to_owned(),
+        key: secret(key),
+        passphrase: passphrase.map(secret),
+    };
+    for (login, refusal) in [
+        (login("no key", None), VaultRefusal::UnfitKey),
+        (login(&fresh_key(), Some("a passphrase")), VaultRefusal::UnfitKey),
+    ] {
+        let assignment = house.assignment_with(&login, |_, _, _| ());
+        let mut worker = house.serve(assignment).unwrap();
+        for expected in [refusal, VaultRefusal::Given] {
+            let (answer, memory) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY));
+            assert!(answer == LoginAnswer::Refused(expected) && memory.is_none());
+        }
+    }
 }
 
 #[test]

@@ -141,6 +141,10 @@ words! {
         NoAnswer = "no-answer",
         /// The appliance's vault did not open the credential.
         NotOpened = "not-opened",
+        /// The private key does not open under the passphrase that was sealed with it: the host was told nothing.
+        WrongPassphrase = "wrong-passphrase",
+        /// The private key is of a type or size that the vault does not sign with: the host was told nothing.
+        UnfitKey = "unfit-key",
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use russh::{
-    ChannelMsg,
+    ChannelMsg, MethodKind, Signer,
     client::{self, AuthResult, Handle, Handler},
-    keys::{PublicKeyBase64, PublicKeyOrCertificate},
+    keys::{HashAlg, PublicKey, PublicKeyBase64, PublicKeyOrCertificate, agent::AgentIdentity},
 };
 use tokio::{net::TcpStream, time::timeout};
 use vedette_protocol::{
@@ -21,7 +21,8 @@ use vedette_protocol::{
 use super::{
     LoginError, PATIENCE, Visit,
     inventory::{COMMANDS, Inventory},
-    vault::{Line, Place},
+    not_opened,
+    vault::{Line, LineError, Opened, Place},
 };
 
 /// Connects, has the vault judge the host's key, logs in, and asks.
@@ -48,12 +49,19 @@ pub(super) async fn visit(place: &Place, line: &mut Line) -> Result<Visit, Login
         }
         _ => return Ok(Visit::Out(LoginOutcome::NoAnswer)),
     };
-    let login = match line.open(place, Shown::SshHostKey(shown)).await? {
-        Ok(login) => login,
-        Err(VaultRefusal::WrongHost) => return Ok(Visit::Out(LoginOutcome::WrongHostKey)),
-        Err(_) => return Ok(Visit::Out(LoginOutcome::NotOpened)),
+    let opened = match line.open(place, Shown::SshHostKey(shown)).await? {
+        Ok(opened) => opened,
+        Err(refusal) => return Ok(Visit::Out(not_opened(refusal))),
     };
-    Ok(logged_in(session, login).await)
+    let mut session = session;
+    let outcome = match opened {
+        Opened::Secret(login) => with_password(&mut session, login).await,
+        Opened::SshKey { user, public } => with_key(&mut session, user, &public, line).await?,
+    };
+    Ok(match outcome {
+        LoginOutcome::Accepted => Visit::In(taken(session).await),
+        outcome => Visit::Out(outcome),
+    })
 }
 
 /// Judges the host's key before anything else is said.
@@ -85,28 +93,112 @@ fn is_trusted(trust: Trust, shown: Digest) -> bool {
     }
 }
 
-async fn logged_in(mut session: Handle<Gate>, login: Login) -> Visit {
+async fn with_password(session: &mut Handle<Gate>, login: Login) -> LoginOutcome {
     let Login::SshPassword { user, password } = &login else {
-        return Visit::Out(LoginOutcome::MethodNotOffered);
+        return LoginOutcome::MethodNotOffered;
     };
     // The library wants a copy of its own; the allocator wipes it, and the process ends with the job.
     let password = password.with(str::to_owned);
     let tried = timeout(PATIENCE, session.authenticate_password(user.as_str(), password)).await;
-    drop(login);
-    match tried {
-        Ok(Ok(AuthResult::Success)) => {}
-        Ok(Ok(AuthResult::Failure {
-            remaining_methods, ..
-        })) => {
-            let offered = remaining_methods.contains(&russh::MethodKind::Password);
-            return Visit::Out(if offered {
-                LoginOutcome::WrongCredential
-            } else {
-                LoginOutcome::MethodNotOffered
-            });
+    tried
+        .ok()
+        .and_then(Result::ok)
+        .map_or(LoginOutcome::NoAnswer, |result| {
+            judged(&result, MethodKind::Password)
+        })
+}
+
+/// The private key stays in the vault: the host is asked whether it would do, and if so the vault signs.
+async fn with_key(
+    session: &mut Handle<Gate>,
+    user: String,
+    public: &[u8],
+    line: &mut Line,
+) -> Result<LoginOutcome, LoginError> {
+    let Ok(key) = PublicKey::from_bytes(public) else {
+        return Err(LineError::Unexpected.into());
+    };
+    let hash = if key.algorithm().is_rsa() {
+        match timeout(PATIENCE, session.best_supported_rsa_hash()).await {
+            Ok(Ok(Some(Some(hash)))) => Some(hash),
+            // A host that does not say so may still know the better one.
+            Ok(Ok(None)) => Some(HashAlg::Sha512),
+            // SHA-1 is signed for nobody.
+            Ok(Ok(Some(None))) => return Ok(LoginOutcome::MethodNotOffered),
+            Ok(Err(_)) | Err(_) => return Ok(LoginOutcome::NoAnswer),
         }
-        Ok(Err(_)) | Err(_) => return Visit::Out(LoginOutcome::NoAnswer),
+    } else {
+        None
+    };
+    let mut signer = VaultSigner { line };
+    let tried = session.authenticate_publickey_with(user, key, hash, &mut signer);
+    match timeout(PATIENCE, tried).await {
+        Ok(Ok(result)) => Ok(judged(&result, MethodKind::PublicKey)),
+        Ok(Err(SignError::Line(error))) => Err(error.into()),
+        Ok(Err(SignError::Refused(refusal))) => Ok(not_opened(refusal)),
+        Ok(Err(SignError::Session(_))) | Err(_) => Ok(LoginOutcome::NoAnswer),
     }
+}
+
+/// Has the vault sign.
+struct VaultSigner<'a> {
+    line: &'a mut Line,
+}
+
+/// There is no signature.
+enum SignError {
+    Line(LineError),
+    Refused(VaultRefusal),
+    Session(russh::SendError),
+}
+
+impl From<russh::SendError> for SignError {
+    fn from(error: russh::SendError) -> Self {
+        Self::Session(error)
+    }
+}
+
+impl Signer for VaultSigner<'_> {
+    type Error = SignError;
+
+    /// The library wants what was signed with the signature behind it.
+    async fn auth_sign(
+        &mut self,
+        _: &AgentIdentity,
+        _: Option<HashAlg>,
+        mut signed: Vec<u8>,
+    ) -> Result<Vec<u8>, SignError> {
+        let answer = self
+            .line
+            .sign_ssh(signed.clone())
+            .await
+            .map_err(SignError::Line)?;
+        let signature = answer.map_err(SignError::Refused)?;
+        let length = u32::try_from(signature.len()).map_err(|_| SignError::Line(LineError::Unexpected))?;
+        signed.extend_from_slice(&length.to_be_bytes());
+        signed.extend_from_slice(&signature);
+        Ok(signed)
+    }
+}
+
+/// What the host's answer to one try by this method means.
+fn judged(result: &AuthResult, method: MethodKind) -> LoginOutcome {
+    match result {
+        AuthResult::Success => LoginOutcome::Accepted,
+        // It wants a second proof, which there is none of.
+        AuthResult::Failure {
+            partial_success: true,
+            ..
+        } => LoginOutcome::MethodNotOffered,
+        AuthResult::Failure {
+            remaining_methods, ..
+        } if remaining_methods.contains(&method) => LoginOutcome::WrongCredential,
+        AuthResult::Failure { .. } => LoginOutcome::MethodNotOffered,
+    }
+}
+
+/// Asks everything.
+async fn taken(session: Handle<Gate>) -> Inventory {
     let mut inventory = Inventory::default();
     for command in COMMANDS {
         if let Some(output) = output_of(&session, command.line).await {
@@ -119,7 +211,7 @@ async fn logged_in(mut session: Handle<Gate>, login: Login) -> Visit {
         session.disconnect(russh::Disconnect::ByApplication, "", ""),
     )
     .await;
-    Visit::In(inventory)
+    inventory
 }
 
 /// What a command prints, if it ends well, in time and within the bound.

@@ -39,6 +39,20 @@ pub(crate) struct Place {
     pub(crate) trust: Trust,
 }
 
+/// What the vault gives for a host that it believes.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// The credential.
+    Secret(Login),
+    /// The public half of a key that stays: [`Line::sign_ssh`] has it sign, once.
+    SshKey {
+        /// As whom to log in.
+        user: String,
+        /// The public key (RFC 4253, section 6.6).
+        public: Vec<u8>,
+    },
+}
+
 /// The line broke.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
@@ -98,7 +112,7 @@ impl Line {
         &mut self,
         place: &Place,
         shown: Shown,
-    ) -> Result<Result<Login, VaultRefusal>, LineError> {
+    ) -> Result<Result<Opened, VaultRefusal>, LineError> {
         let request = LoginRequest::Open {
             target: place.endpoint.ip(),
             port: place.endpoint.port(),
@@ -109,8 +123,22 @@ impl Line {
                 let length = usize::try_from(length).map_err(|_| LineError::Memory)?;
                 let read = |content: &[u8]| Login::from_sealed_form(place.kind, content);
                 let login = secretmem::with(&memory, length, read).map_err(|_| LineError::Memory)?;
-                login.map(Ok).map_err(|_| LineError::Memory)
+                let login = login.map_err(|_| LineError::Memory)?;
+                Ok(Ok(Opened::Secret(login)))
             }
+            (LoginAnswer::SshKey { user, public }, None) => Ok(Ok(Opened::SshKey { user, public })),
+            (LoginAnswer::Refused(why), None) => Ok(Err(why)),
+            _ => Err(LineError::Unexpected),
+        }
+    }
+
+    /// The signature of what a client signs to log in by SSH, with its algorithm's name before it.
+    pub(crate) async fn sign_ssh(
+        &mut self,
+        bytes: Vec<u8>,
+    ) -> Result<Result<Vec<u8>, VaultRefusal>, LineError> {
+        match self.ask(&LoginRequest::SignSsh(bytes)).await? {
+            (LoginAnswer::Signature(signature), None) => Ok(Ok(signature)),
             (LoginAnswer::Refused(why), None) => Ok(Err(why)),
             _ => Err(LineError::Unexpected),
         }

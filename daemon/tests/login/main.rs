@@ -1,15 +1,15 @@
-//! A login from the signed job to the inventory: the vault, a worker, and a real OpenSSH between them. The keeper's
+//! A login from the signed job to what it brought: the vault, a worker, and a real server between them. The keeper's
 //! part, which is to join the two, is played by its own code without the packet filter.
 #![cfg(test)]
 
+mod ssh;
+
 use std::{
     io::Read,
-    net::Ipv4Addr,
     os::{
         fd::AsFd,
         unix::net::{UnixListener, UnixStream},
     },
-    process::Command,
     thread,
     time::Duration,
 };
@@ -25,12 +25,12 @@ use vedette_daemon::{
     vault,
 };
 use vedette_protocol::{
-    ApplianceId, Assignment, CredentialId, Digest, Envelope, Finding, Fingerprint, Job, JobId, OrgId, ScanId,
-    Scope, Signed, Timestamp,
+    ApplianceId, Assignment, CredentialId, Envelope, Finding, Fingerprint, Job, JobId, OrgId, ScanId, Scope,
+    Signed, Timestamp,
     codec::{read_frame, write_frame},
-    credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
+    credential::{CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
     envelope::Sealing,
-    finding::{Evidence, FindingType, LoginOutcome, Outcome},
+    finding::{Evidence, LoginOutcome, Outcome},
     job::{Check, Checks},
     owner::Epoch,
     target::{PortSet, Target},
@@ -38,39 +38,19 @@ use vedette_protocol::{
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 use vedette_scanner::worker::{Keeper, work};
-use vedette_tests::login_host::{LoginHost, USER, free_port};
 use zeroize::Zeroizing;
 
 const ORG: OrgId = OrgId([1; 16]);
 const APPLIANCE: ApplianceId = ApplianceId([2; 16]);
 const IDENTITY: Fingerprint = Fingerprint([3; 32]);
-const PASSWORD: &str = "correct horse battery staple";
 
-/// A host on loopback, with the digest of its key.
-struct Sshd {
-    host: LoginHost,
-    port: u16,
-    host_key: Digest,
+/// A password, a key, a token: what is secret of a credential.
+fn secret(text: &str) -> SecretText {
+    SecretText::new(Zeroizing::new(text.to_owned()))
 }
 
-impl Sshd {
-    fn start() -> Self {
-        use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-        let address = Ipv4Addr::LOCALHOST.into();
-        let port = free_port(address).unwrap();
-        let host = LoginHost::start((address, port).into(), PASSWORD).unwrap();
-        let digest = host.host_key().strip_prefix("SHA256:").unwrap();
-        let host_key = Digest(STANDARD_NO_PAD.decode(digest).unwrap().try_into().unwrap());
-        Self { host, port, host_key }
-    }
-
-    fn log(&self) -> String {
-        self.host.log().unwrap()
-    }
-}
-
-/// Runs a job that logs in, with this password and this trust, through vault and worker.
-fn visit(sshd: &Sshd, password: &str, trust: Trust) -> (Vec<Finding>, Outcome) {
+/// Runs a job that logs in on a port of loopback, with this credential and this trust, through vault and worker.
+fn visit(port: u16, login: &Login, trust: Trust) -> (Vec<Finding>, Outcome) {
     let platform = SigningKey::generate();
     let (ours, theirs) = UnixStream::pair().unwrap();
     thread::spawn(move || vault::serve(theirs));
@@ -99,19 +79,15 @@ fn visit(sshd: &Sshd, password: &str, trust: Trust) -> (Vec<Finding>, Outcome) {
         org: ORG,
         credential: credential.id,
         version: credential.version,
-        kind: CredentialKind::SshPassword,
+        kind: login.kind(),
         places: vec![Place {
             host: target.clone(),
-            port: sshd.port,
+            port,
             trust,
         }],
         appliances: vec![IDENTITY],
     };
-    let login = Login::SshPassword {
-        user: USER.to_owned(),
-        password: SecretText::new(Zeroizing::new(password.to_owned())),
-    };
-    let envelope = Envelope::seal(&header, &login, Suite::XWing, &[opened.keys]).unwrap();
+    let envelope = Envelope::seal(&header, login, Suite::XWing, &[opened.keys]).unwrap();
     let job = Job {
         id: JobId([6; 16]),
         scan: ScanId([7; 16]),
@@ -120,7 +96,7 @@ fn visit(sshd: &Sshd, password: &str, trust: Trust) -> (Vec<Finding>, Outcome) {
         fence: 1,
         targets: vec![target].try_into().unwrap(),
         exclude: vec![],
-        ports: PortSet::from_ports([sshd.port]).unwrap(),
+        ports: PortSet::from_ports([port]).unwrap(),
         checks: Checks::try_from(vec![Check::Inventory]).unwrap(),
         login: Some(credential),
         expires: Timestamp::now().after(Duration::from_secs(60)),
@@ -196,50 +172,4 @@ fn outcome(findings: &[Finding]) -> LoginOutcome {
         _ => None,
     });
     outcome.unwrap()
-}
-
-#[test]
-fn who_may_log_in_learns_what_is_installed() {
-    let sshd = Sshd::start();
-    for trust in [Trust::SshHostKey(sshd.host_key), Trust::FirstSeen] {
-        let (findings, ended) = visit(&sshd, PASSWORD, trust);
-        assert_eq!(outcome(&findings), LoginOutcome::Accepted, "{}", sshd.log());
-        assert_eq!(ended, Outcome::Complete);
-        assert_eq!(findings[0].type_, FindingType::HostInventory);
-        let package = |name: &str| {
-            findings[0].evidence.iter().find_map(|fact| match fact {
-                Evidence::Package {
-                    name: found, version, ..
-                } if found.as_str() == name => Some(version.to_string()),
-                _ => None,
-            })
-        };
-        let truth = Command::new("dpkg-query")
-            .args(["-W", "-f", "${Version}", "bash"])
-            .output()
-            .unwrap();
-        assert_eq!(package("bash"), Some(String::from_utf8(truth.stdout).unwrap()));
-        let system = |fact: &Evidence| matches!(fact, Evidence::System { name, .. } if name.as_str().contains("Linux"));
-        assert!(findings[0].evidence.iter().any(system));
-    }
-}
-
-#[test]
-fn a_wrong_password_is_tried_once_and_said() {
-    let sshd = Sshd::start();
-    let (findings, ended) = visit(&sshd, "wrong", Trust::SshHostKey(sshd.host_key));
-    assert_eq!(findings[0].type_, FindingType::LoginFailed);
-    assert_eq!(outcome(&findings), LoginOutcome::WrongCredential);
-    assert_eq!(ended, Outcome::Partial);
-    assert_eq!(sshd.log().matches("Failed password").count(), 1, "{}", sshd.log());
-}
-
-#[test]
-fn a_host_with_another_key_is_told_nothing() {
-    let sshd = Sshd::start();
-    let (findings, ended) = visit(&sshd, PASSWORD, Trust::SshHostKey(Digest([9; 32])));
-    assert_eq!(outcome(&findings), LoginOutcome::WrongHostKey);
-    assert_eq!(ended, Outcome::Partial);
-    let log = sshd.log();
-    assert!(!log.contains("password") && !log.contains(USER), "{log}");
 }
