@@ -359,6 +359,13 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| _ = parse::read_web_page(bytes).leads.len(),
     },
     FuzzTarget {
+        name: "web_api",
+        parse: |bytes| {
+            _ = parse::read_api_description(bytes);
+            text(bytes, |text| drop(parse::parse_yaml(text)));
+        },
+    },
+    FuzzTarget {
         name: "web_script",
         parse: |bytes| {
             text(bytes, |text| {

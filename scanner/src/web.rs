@@ -13,6 +13,7 @@
 //!
 //! Read [`trial`] first. A new class is a file in `tests/` and a line in [`tests`].
 
+pub mod api;
 pub mod budget;
 mod client;
 pub mod crawl;
@@ -34,6 +35,7 @@ pub mod trial;
 pub mod view;
 
 pub use self::{
+    api::{ApiSource, Description},
     budget::Budget,
     credential::Credential,
     report::WebReport,

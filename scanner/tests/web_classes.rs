@@ -16,6 +16,7 @@ async fn scanned(url: &str, classes: Classes) -> (Vec<Finding>, WebReport) {
             scope,
             headers: Vec::new(),
             credential: None,
+            api: None,
             classes,
             budget: Budget::default(),
             seed: 7,

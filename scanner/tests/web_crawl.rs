@@ -17,6 +17,7 @@ async fn every_page_that_a_person_can_reach_is_reached() {
             site,
             headers: Vec::new(),
             credential: None,
+            api: None,
             classes: "redirect".parse().unwrap(),
             budget: Budget::default(),
             seed: 7,

@@ -16,7 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use tokio::sync::mpsc;
 use vedette_protocol::finding::Outcome;
 use vedette_scanner::web::{
-    Budget, Classes, Credential, Site, WebReport, WebScan,
+    ApiSource, Budget, Classes, Credential, Site, WebReport, WebScan,
     report::{What, Why},
     scan,
 };
@@ -81,6 +81,15 @@ fn small() -> Budget {
 }
 
 async fn scanned(url: &str, budget: Budget, credential: Option<Credential>) -> WebReport {
+    scanned_as_described(url, budget, credential, None).await
+}
+
+async fn scanned_as_described(
+    url: &str,
+    budget: Budget,
+    credential: Option<Credential>,
+    api: Option<ApiSource>,
+) -> WebReport {
     let site = Site::parse(url).unwrap();
     let scope = site.scope(&[], &[]);
     let (tell, mut told) = mpsc::channel(64);
@@ -91,6 +100,7 @@ async fn scanned(url: &str, budget: Budget, credential: Option<Credential>) -> W
             scope,
             headers: Vec::new(),
             credential,
+            api,
             classes: Classes::default(),
             budget,
             seed: 7,
@@ -342,4 +352,52 @@ async fn a_session_that_dies_is_made_anew_and_logout_is_never_followed() {
             .what,
         What::Page
     );
+}
+
+/// Descriptions of an API that are endless, in circles, or full of other servers.
+#[tokio::test]
+async fn a_hostile_description_is_read_within_bounds() {
+    let (url, asked) = serve(|target, stream| {
+        let path = target.split('?').next().unwrap();
+        let circle = r##"{"openapi": "3.0.0", "servers": [{"url": "http://192.0.2.77/"}], "paths": {
+            "/turn/{n}": {"$ref": "#/paths/~1turn~1{n}"},
+            "/buy": {"post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/a"}}}}}},
+            "/else": {"$ref": "http://192.0.2.77/api.json#/paths/x"}},
+            "components": {"schemas": {"a": {"allOf": [{"$ref": "#/components/schemas/a"}, {"properties": {"b": {"$ref": "#/components/schemas/a"}, "c": {}}}]}}}}"##;
+        match path {
+            "/large.json" => {
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n{\"openapi\": \"3.0.0\"";
+                let mut sent = stream.write_all(head.as_bytes());
+                let spaces = vec![b' '; 1 << 20];
+                while sent.is_ok() {
+                    sent = stream.write_all(&spaces);
+                }
+            }
+            "/circle.json" => page(stream, "200 OK", "", circle.as_bytes()),
+            "/buy" => page(stream, "200 OK", "", b"bought"),
+            _ => page(stream, "404 Not Found", "", b""),
+        }
+    });
+    let at = |path: &str| Some(ApiSource::At(path.to_owned()));
+    let large = scanned_as_described(&url, small(), None, at("/large.json")).await;
+    let gap = |report: &WebReport, what: What, why: Why| {
+        let gap = report
+            .not_done
+            .iter()
+            .find(|gap| (gap.what, gap.why) == (what, why));
+        gap.map(|gap| gap.count)
+    };
+    assert_eq!(
+        gap(&large, What::Description, Why::TooLarge),
+        Some(1),
+        "{large:?}"
+    );
+    let circle = scanned_as_described(&url, small(), None, at("/circle.json")).await;
+    assert_eq!(gap(&circle, What::Page, Why::Undescribed), Some(2), "{circle:?}");
+    assert_eq!(
+        (large.outcome, circle.outcome),
+        (Outcome::Partial, Outcome::Partial)
+    );
+    assert!(circle.inputs >= 1, "{circle:?}");
+    assert!(asked.load(Ordering::Relaxed) < 500);
 }

@@ -24,6 +24,9 @@ pub const CLASSES: &[&str] = &[
     "ssrf",
 ];
 
+/// The interfaces that there are fixtures of, which nothing but their description leads to.
+pub const INTERFACES: &[&str] = &["openapi", "graphql"];
+
 /// A running server of one class.
 #[derive(Debug)]
 pub struct Fixture {
@@ -143,8 +146,11 @@ impl Fixture {
     /// The reckoning: `accused` are pairs of a path and a parameter (`place:name`, or the name alone).
     pub fn score(&self, accused: &[(String, String)]) -> Score {
         let mut score = Score::default();
-        let of = |path: &str| {
-            path.trim_start_matches('/')
+        // The case is the first segment of a path; of GraphQL, whose path is one for all, the operation.
+        let of = |path: &str, parameter: &str| {
+            let place = parameter.strip_prefix("variable:").unwrap_or(path);
+            place
+                .trim_start_matches('/')
                 .split('/')
                 .next()
                 .unwrap_or_default()
@@ -153,9 +159,9 @@ impl Fixture {
         for case in self.cases() {
             let right = |(path, parameter): &&(String, String)| {
                 let name = parameter.rsplit(':').next().unwrap_or_default();
-                let named = ["path", "json", "xml", "multipart"].contains(&case.place.as_str())
+                let named = ["path", "json", "xml", "multipart", "variable"].contains(&case.place.as_str())
                     || name.eq_ignore_ascii_case(&case.parameter);
-                of(path) == case.name && named
+                of(path, parameter) == case.name && named
             };
             match (
                 case.vulnerable,
@@ -166,14 +172,14 @@ impl Fixture {
                 (false, _) => score.sound += 1,
             }
         }
-        let is_weak = |path: &str| {
+        let is_weak = |path: &str, parameter: &str| {
             self.cases()
                 .iter()
-                .any(|case| case.vulnerable && case.name == of(path))
+                .any(|case| case.vulnerable && case.name == of(path, parameter))
         };
         score.falsely = accused
             .iter()
-            .filter(|(path, _)| !is_weak(path))
+            .filter(|(path, parameter)| !is_weak(path, parameter))
             .map(|(path, parameter)| format!("{path} {parameter}"))
             .collect();
         score

@@ -100,8 +100,11 @@ def value_of(case, request):
         return request.form.get(case.parameter, case.value)
     if case.place == "json":
         try:
-            return str(json.loads(request.body).get(case.parameter, case.value))
-        except (ValueError, AttributeError):
+            found = json.loads(request.body)
+            for name in case.parameter.split("/"):
+                found = found[name]
+            return str(found)
+        except (ValueError, KeyError, TypeError):
             return case.value
     if case.place == "xml":
         return request.body.decode("utf-8", "replace") if request.body else case.value

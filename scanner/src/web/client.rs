@@ -17,15 +17,16 @@ use tokio::{
 use url::Url;
 
 use super::{
+    api::{Description, LENGTH_LIMIT},
     budget::Budget,
     credential::{Credential, FormLogin},
     html,
-    http::Http,
+    http::{BODY_LIMIT, Http},
     pace::{Health, Pace},
     page::{Lead, Page, Token},
     report::Why,
     request::{Body, Request},
-    response::{Failure, Response},
+    response::{Failure, Response, Whole},
     session::Session,
     site::{Reference, Site},
     trial::Company,
@@ -199,6 +200,31 @@ impl Client {
 
     /// One request and its response, within pace and budget.
     async fn exchange_once(&self, request: &Request, company: Company) -> Result<Response, Unanswered> {
+        self.exchange_keeping(request, company, BODY_LIMIT).await
+    }
+
+    /// The description of an API, which may be larger than a page.
+    pub(crate) async fn describe(&self, reference: &str) -> Result<Description, Why> {
+        let Reference::Here(url) = self.site.resolve(self.site.start(), reference) else {
+            return Err(Why::NoDescription);
+        };
+        let response = self
+            .exchange_keeping(&Request::get(&url), Company::Any, LENGTH_LIMIT)
+            .await
+            .map_err(Unanswered::why)?;
+        match response.whole {
+            Whole::Yes => Description::parse(&response.body).map_err(|_| Why::NoDescription),
+            Whole::CutAtBound => Err(Why::TooLarge),
+            Whole::BrokenOff => Err(Why::NoAnswer),
+        }
+    }
+
+    async fn exchange_keeping(
+        &self,
+        request: &Request,
+        company: Company,
+        kept: usize,
+    ) -> Result<Response, Unanswered> {
         let Ok(_place) = self.places.acquire().await else {
             return Err(Unanswered::NotSent(Why::Time));
         };
@@ -216,7 +242,7 @@ impl Client {
             Company::Alone => (None, Some(self.quiet.write().await)),
         };
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let answered = timeout(self.budget.patience, self.http.exchange(&bytes)).await;
+        let answered = timeout(self.budget.patience, self.http.exchange(&bytes, kept)).await;
         match answered.unwrap_or(Err(Failure::TooSlow)) {
             Ok(response) => {
                 // What a test delays is no sign of the site's health.

@@ -6,12 +6,13 @@ use std::{
 };
 
 use super::{
+    api::{Operations, graphql},
     budget::Budget,
     html,
     input::inputs,
     page::{Lead, Page},
     report::Why,
-    request::{Pair, Request},
+    request::{Body, Pair, Request},
     response::Response,
     session::plain_cookies,
     site::Site,
@@ -51,20 +52,27 @@ impl Crawl {
     pub fn new(site: &Site) -> Self {
         let mut crawl = Self::default();
         let start = site.start();
-        let files = ["/robots.txt", "/sitemap.xml"]
-            .iter()
-            .filter_map(|file| start.join(file).ok());
-        for url in std::iter::once(start.clone()).chain(files) {
-            crawl.waiting.push_back((
-                Lead {
-                    request: Request::get(&url),
-                    token: None,
-                },
-                0,
-            ));
+        let files = FILES.iter().filter_map(|file| start.join(file).ok());
+        let pages = std::iter::once(start.clone())
+            .chain(files)
+            .map(|url| Request::get(&url));
+        let schemas = GRAPHQL.iter().map(|path| graphql::introspection(path));
+        for request in pages.chain(schemas) {
+            let variants = crawl.seen.entry(request.shape()).or_default();
+            variants.insert(words(&request));
+            crawl.waiting.push_back((Lead { request, token: None }, 0));
             crawl.admitted += 1;
         }
         crawl
+    }
+
+    /// Takes up what the description of an API leads to.
+    pub fn begin_with(&mut self, operations: Operations, budget: &Budget) {
+        *self.refused.entry(Why::EndsSession).or_default() += operations.logouts;
+        *self.refused.entry(Why::Undescribed).or_default() += operations.unread;
+        for lead in operations.leads {
+            self.take_up(lead, 0, budget);
+        }
     }
 
     /// The next request, and how deep it lies.
@@ -93,6 +101,13 @@ impl Crawl {
         *self.refused.entry(Why::EndsSession).or_default() += page.logouts;
         for next in page.leads {
             self.take_up(next, depth + 1, budget);
+        }
+        // Who has seen one operation asks for all that there are.
+        if let Body::Json(body) = &lead.request.body
+            && graphql::operation(body).is_some()
+        {
+            let request = graphql::introspection(&lead.request.path);
+            self.take_up(Lead { request, token: None }, depth, budget);
         }
         let cookies = plain_cookies(response)
             .into_iter()
@@ -138,16 +153,27 @@ pub fn targets(visited: &[Visited]) -> Vec<Lead> {
     for page in visited {
         let gone = matches!(page.status, 404 | 410 | 501);
         let file = page.lead.request.path.ends_with(".map") || page.lead.request.path.ends_with(".js");
-        if (gone || file) && page.cookies.is_empty() {
+        if ((gone || file) && page.cookies.is_empty()) || is_asked_by_ourselves(&page.lead.request) {
             continue;
         }
         let mut lead = page.lead.clone();
-        lead.request.cookies.clone_from(&page.cookies);
+        let own = lead.request.cookies.clone();
+        let new = page
+            .cookies
+            .iter()
+            .filter(|(name, _)| !own.iter().any(|(known, _)| known == name));
+        lead.request.cookies.extend(new.cloned());
         if known.insert((lead.request.shape(), page.kind)) {
             targets.push(lead);
         }
     }
     targets
+}
+
+/// Whether nothing but our own list leads there: what it answers describes the site, or is the same everywhere.
+fn is_asked_by_ourselves(request: &Request) -> bool {
+    let file = request.query.is_empty() && FILES.contains(&request.path.as_str());
+    file || *request == graphql::introspection(&request.path)
 }
 
 /// The values that are words: where they choose what is shown, `page=news` is another page than `page=help`.
@@ -224,6 +250,19 @@ fn beacon(request: &Request, response: &Response) -> Option<Beacon> {
     })
 }
 
+/// What sites tell of themselves, and where frameworks put the description of an API.
+const FILES: &[&str] = &[
+    "/robots.txt",
+    "/sitemap.xml",
+    "/openapi.json",
+    "/openapi.yaml",
+    "/swagger.json",
+    "/swagger/v1/swagger.json",
+    "/v2/api-docs",
+    "/v3/api-docs",
+];
+/// Where servers of GraphQL answer.
+const GRAPHQL: &[&str] = &["/graphql", "/api/graphql"];
 /// More pages of one shape show the same with other words.
 const VARIANTS: usize = 12;
 const BEACON_SHORTEST: usize = 12;
@@ -273,20 +312,12 @@ mod tests {
             },
             Budget::default(),
         );
-        assert_eq!(
-            order,
-            [
-                "/",
-                "/robots.txt",
-                "/sitemap.xml",
-                "/i?id=1",
-                "/p?v=news",
-                "/p?v=help"
-            ]
-        );
+        let known = 1 + FILES.len() + GRAPHQL.len();
+        assert_eq!(order[0], "/");
+        assert_eq!(order[known..], ["/i?id=1", "/p?v=news", "/p?v=help"]);
         let targets = targets(&crawl.into_visited());
         let tested: Vec<String> = targets.iter().map(|lead| lead.request.target()).collect();
-        assert_eq!(tested[3..], ["/i?id=1", "/p?v=news", "/p?v=help"]);
+        assert_eq!(tested, ["/", "/i?id=1", "/p?v=news", "/p?v=help"]);
     }
 
     #[test]

@@ -51,18 +51,18 @@ impl Http {
         }
     }
 
-    /// Sends bytes and reads one response; ends within [`LONGEST`].
-    pub(crate) async fn exchange(&self, request: &[u8]) -> Result<Response, Failure> {
+    /// Sends bytes and reads one response, of whose body so much is kept; ends within [`LONGEST`].
+    pub(crate) async fn exchange(&self, request: &[u8], kept: usize) -> Result<Response, Failure> {
         let deadline = Instant::now() + LONGEST;
         if let Some(line) = self.take() {
-            match self.converse(line, request, deadline).await {
+            match self.converse(line, request, kept, deadline).await {
                 // They closed it while it lay idle; nothing of the request was answered.
                 Err(Failure::HungUp) => {}
                 ended => return ended,
             }
         }
         let line = self.open().await?;
-        self.converse(line, request, deadline).await
+        self.converse(line, request, kept, deadline).await
     }
 
     fn take(&self) -> Option<Line> {
@@ -80,11 +80,17 @@ impl Http {
         Err(failure)
     }
 
-    async fn converse(&self, mut line: Line, request: &[u8], deadline: Instant) -> Result<Response, Failure> {
-        let bodiless = request.starts_with(b"HEAD ");
+    async fn converse(
+        &self,
+        mut line: Line,
+        request: &[u8],
+        kept: usize,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
+        let reader = Reader::new(kept, request.starts_with(b"HEAD "));
         let (ended, reader) = match &mut line {
-            Line::Plain(stream) => talk(stream, request, bodiless, deadline).await,
-            Line::Tls(stream) => talk(&mut **stream, request, bodiless, deadline).await,
+            Line::Plain(stream) => talk(stream, request, reader, deadline).await,
+            Line::Tls(stream) => talk(&mut **stream, request, reader, deadline).await,
         };
         if reader.leaves_it_open() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +124,7 @@ impl Http {
             took,
         };
         let codings = response.header("content-encoding").unwrap_or_default();
-        let (body, decoded) = decode(codings, body, BODY_LIMIT);
+        let (body, decoded) = decode(codings, body, kept);
         if whole == Whole::Yes {
             whole = decoded;
         }
@@ -132,10 +138,9 @@ impl Http {
 async fn talk(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     request: &[u8],
-    bodiless: bool,
+    mut reader: Reader,
     deadline: Instant,
 ) -> (Result<(Progress, Duration), Failure>, Reader) {
-    let mut reader = Reader::new(BODY_LIMIT, bodiless);
     let said = async {
         stream.write_all(request).await?;
         stream.flush().await
@@ -176,7 +181,7 @@ fn failed(end: End) -> Failure {
 
 /// Of one exchange, whatever the other side does; longer than the longest delay that a test asks for.
 pub(crate) const LONGEST: Duration = Duration::from_secs(15);
-/// What is kept of a body, coded and decoded.
+/// What is kept of a page, coded and decoded.
 pub(crate) const BODY_LIMIT: usize = 512 * 1024;
 const IDLE_LIMIT: usize = 16;
 const PART: usize = 16 * 1024;

@@ -4,14 +4,18 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::request::{Body, FIELDS_LIMIT, Pair, Request, is_identifier};
+use super::{
+    api::graphql,
+    request::{Body, FIELDS_LIMIT, Pair, Request},
+};
 
 /// One input of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Input {
     /// Where it is.
     pub place: Place,
-    /// Its name there; for JSON a pointer (RFC 6901), for a path the number of the segment.
+    /// Its name there; for JSON a pointer (RFC 6901), for a path the number of the segment, for a variable of
+    /// GraphQL a pointer behind the operation's name.
     pub name: String,
     index: usize,
 }
@@ -27,6 +31,8 @@ pub enum Place {
     Form,
     /// A value in a JSON document.
     Json,
+    /// A variable of a GraphQL operation.
+    Variable,
     /// A text or attribute of an XML document.
     Xml,
     /// A field of a form in parts.
@@ -58,6 +64,7 @@ impl Place {
             Self::Path => "path",
             Self::Form => "form",
             Self::Json => "json",
+            Self::Variable => "variable",
             Self::Xml => "xml",
             Self::Multipart => "multipart",
             Self::FileName => "filename",
@@ -85,7 +92,7 @@ pub fn inputs(request: &Request) -> Vec<Input> {
     };
     let mut inputs = named(Place::Query, &request.query);
     for (index, segment) in request.path.split('/').enumerate() {
-        if is_identifier(segment) {
+        if request.is_value(index, segment) {
             inputs.push(Input {
                 place: Place::Path,
                 name: index.to_string(),
@@ -109,6 +116,7 @@ pub fn inputs(request: &Request) -> Vec<Input> {
                 }
             }
         }
+        Body::Json(value) if graphql::operation(value).is_some() => inputs.extend(variables(value)),
         Body::Json(value) => {
             for (index, name) in leaves(value).into_iter().enumerate() {
                 inputs.push(Input {
@@ -152,6 +160,7 @@ impl Input {
                 parts.get(self.index).and_then(|part| part.file.clone())
             }
             (Place::Json, Body::Json(value)) => value.pointer(&self.name).map(plain),
+            (Place::Variable, Body::Json(value)) => value.pointer(&self.variable()).map(plain),
             (Place::Xml, Body::Text(_, text)) => slots(text)
                 .get(self.index)
                 .map(|slot| text[slot.start..slot.end].to_owned()),
@@ -216,6 +225,11 @@ impl Input {
                     *place = Value::String(text.clone());
                 }
             }
+            (Place::Variable, Body::Json(value)) => {
+                if let Some(place) = value.pointer_mut(&self.variable()) {
+                    *place = Value::String(text.clone());
+                }
+            }
             (Place::Xml, Body::Text(_, document)) => {
                 if let Some(slot) = slots(document).get(self.index) {
                     document.replace_range(slot.start..slot.end, &escaped(text));
@@ -225,6 +239,33 @@ impl Input {
         }
         request
     }
+}
+
+impl Input {
+    /// Where a variable stands in the document that is sent.
+    fn variable(&self) -> String {
+        let pointer = self.name.find('/').map_or("", |at| &self.name[at..]);
+        format!("/variables{pointer}")
+    }
+}
+
+/// The variables of a GraphQL operation that are texts: an endpoint judges the others' types itself.
+fn variables(body: &Value) -> Vec<Input> {
+    let operation = graphql::operation(body).unwrap_or_default();
+    let Some(variables) = body.get("variables") else {
+        return Vec::new();
+    };
+    let texts = leaves(variables)
+        .into_iter()
+        .enumerate()
+        .filter(|(_, name)| variables.pointer(name).is_some_and(Value::is_string));
+    texts
+        .map(|(index, name)| Input {
+            place: Place::Variable,
+            name: format!("{operation}{name}"),
+            index,
+        })
+        .collect()
 }
 
 /// The scalars of a JSON document, as pointers.
@@ -355,6 +396,7 @@ mod tests {
         Request {
             method: "POST".to_owned(),
             path: "/user/17".to_owned(),
+            segments: Vec::new(),
             query: vec![("q".to_owned(), "1".to_owned())],
             headers: vec![("Referer".to_owned(), "r".to_owned())],
             cookies: vec![("lang".to_owned(), "en".to_owned())],

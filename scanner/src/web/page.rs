@@ -10,11 +10,13 @@ use std::time::Duration;
 use url::Url;
 
 pub use self::reference::refresh_target;
+pub(super) use self::{form::guess, reference::is_logout};
 use self::{
     form::{Form, forms},
-    reference::{is_logout, is_static},
+    reference::is_static,
 };
 use super::{
+    api::Description,
     html::{self, Document, Element},
     request::Request,
     response::{Response, Whole},
@@ -100,6 +102,8 @@ impl Page {
             reader.sources(&response.body);
         } else if media.ends_with("json") {
             reader.json(&response.body);
+        } else if media.ends_with("yaml") || path.ends_with(".yaml") || path.ends_with(".yml") {
+            reader.description(Description::parse(&response.body).ok());
         } else if media.contains("xml") && !response.is_page() {
             reader.sitemap(&response.text());
         } else if response.is_page() {

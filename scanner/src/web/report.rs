@@ -59,6 +59,8 @@ pub enum What {
     Login,
     /// The rest of a page that was read in part.
     RestOfPage,
+    /// Reading the description of an API.
+    Description,
 }
 
 /// Why something was not done.
@@ -93,6 +95,10 @@ pub enum Why {
     SessionLost,
     /// It came to no end within the requests that a class may use for an input.
     TestBudget,
+    /// What came describes no API.
+    NoDescription,
+    /// An operation that is described in another document, or one too many.
+    Undescribed,
 }
 
 /// The books of a scan.

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use url::Url;
 
+use super::api::graphql;
+
 /// A name and a value, decoded.
 pub type Pair = (String, String);
 
@@ -17,6 +19,8 @@ pub struct Request {
     pub method: String,
     /// The path, spelled as it is sent.
     pub path: String,
+    /// Segments of the path that are values although they do not look it.
+    pub segments: Vec<usize>,
     /// The query's fields, decoded.
     pub query: Vec<Pair>,
     /// Header fields beside those that the session brings.
@@ -61,6 +65,7 @@ impl Request {
         Self {
             method: "GET".to_owned(),
             path: url.path().to_owned(),
+            segments: Vec::new(),
             query: url.query_pairs().into_owned().take(FIELDS_LIMIT).collect(),
             headers: Vec::new(),
             cookies: Vec::new(),
@@ -118,12 +123,40 @@ impl Request {
             Body::None => {}
             Body::Form(pairs) => names.extend(pairs.iter().map(|(name, _)| format!("&{name}"))),
             Body::Multipart(parts) => names.extend(parts.iter().map(|part| format!("/{}", part.name))),
-            Body::Json(value) => names.extend(json_names(value)),
+            Body::Json(value) => {
+                names.extend(json_names(value));
+                // Operations of GraphQL differ in their documents alone.
+                if graphql::operation(value).is_some() {
+                    names.extend(value["query"].as_str().map(ToOwned::to_owned));
+                }
+            }
             Body::Text(media, text) => names.push(format!("{media} {}", root_element(text))),
         }
         names.sort_unstable();
         names.dedup();
-        format!("{} {} {}", self.method, template(&self.path), names.join(" "))
+        format!("{} {} {}", self.method, self.template(), names.join(" "))
+    }
+
+    /// The path, in which what is a value stands as `*`.
+    pub fn template(&self) -> String {
+        let segments: Vec<&str> = self
+            .path
+            .split('/')
+            .enumerate()
+            .map(|(index, segment)| {
+                if self.is_value(index, segment) {
+                    "*"
+                } else {
+                    segment
+                }
+            })
+            .collect();
+        segments.join("/")
+    }
+
+    /// Whether a segment of the path is a value.
+    pub(super) fn is_value(&self, index: usize, segment: &str) -> bool {
+        is_identifier(segment) || self.segments.contains(&index)
     }
 }
 
@@ -149,17 +182,8 @@ impl Body {
     }
 }
 
-/// A path in which what is a value stands as `*`.
-pub fn template(path: &str) -> String {
-    let segments: Vec<&str> = path
-        .split('/')
-        .map(|segment| if is_identifier(segment) { "*" } else { segment })
-        .collect();
-    segments.join("/")
-}
-
 /// Whether a path segment is a value: a number, a hash, a UUID.
-pub fn is_identifier(segment: &str) -> bool {
+fn is_identifier(segment: &str) -> bool {
     let digits = segment.bytes().filter(u8::is_ascii_digit).count();
     let hex = segment
         .bytes()

@@ -17,6 +17,7 @@ use vedette_protocol::{
 };
 
 use super::{
+    api::{ApiSource, Operations},
     budget::Budget,
     client::{Client, Unanswered},
     crawl::{Crawl, Visited, targets},
@@ -25,7 +26,7 @@ use super::{
     input::{Input, Payload, Place, inputs},
     page::{Lead, Page},
     report::{WebBooks, WebReport, What, Why},
-    request::{Pair, Request, template},
+    request::{Pair, Request},
     response::{Response, Whole},
     session::Session,
     site::Site,
@@ -55,6 +56,8 @@ pub struct WebScan {
     pub headers: Vec<Pair>,
     /// Who to log in as.
     pub credential: Option<Credential>,
+    /// Where its interface is described, beside what the crawl finds.
+    pub api: Option<ApiSource>,
     /// What to test for.
     pub classes: Classes,
     /// How much of it.
@@ -87,7 +90,8 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     if let Err(why) = course.client.log_in().await {
         course.books.not_done(What::Login, why, 1);
     }
-    let visited = course.crawl().await;
+    let operations = course.describe(scan.api).await;
+    let visited = course.crawl(operations).await;
     course.learn_facts(&visited, scan.seed);
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
@@ -110,9 +114,26 @@ struct Course {
 }
 
 impl Course {
+    /// What the description of the API leads to, if there is one.
+    async fn describe(&mut self, source: Option<ApiSource>) -> Operations {
+        let description = match source {
+            None => return Operations::default(),
+            Some(ApiSource::Given(description)) => Ok(description),
+            Some(ApiSource::At(reference)) => self.client.describe(&reference).await,
+        };
+        match description {
+            Ok(description) => description.operations(&self.client.site),
+            Err(why) => {
+                self.books.not_done(What::Description, why, 1);
+                Operations::default()
+            }
+        }
+    }
+
     /// Fetches whatever is reachable.
-    async fn crawl(&mut self) -> Vec<Visited> {
+    async fn crawl(&mut self, operations: Operations) -> Vec<Visited> {
         let mut crawl = Crawl::new(&self.client.site);
+        crawl.begin_with(operations, &self.client.budget);
         let mut under_way = JoinSet::new();
         loop {
             while under_way.len() < self.client.budget.at_once {
@@ -273,7 +294,7 @@ impl Course {
     fn finding(&self, number: usize, proof: &Proof, requests: u32) -> Option<Finding> {
         let (request, input) = self.subjects.get(number)?;
         let site = &self.client.site;
-        let path = UrlPath::cut(&template(&request.path))?;
+        let path = UrlPath::cut(&request.template())?;
         let mut place = FindingPlace::path(site.host()?, site.port(), Label::cut(&request.method)?, path);
         place.parameter = Label::cut(&input.to_string());
         let mut finding = Finding::new(proof.type_, place, proof.confidence);

@@ -7,6 +7,7 @@ use super::{
     reference::{is_logout, looks_like_a_path},
 };
 use crate::web::{
+    api::{Description, graphql},
     request::{Body, FIELDS_LIMIT, Request},
     script::{self, CallBody},
     site::Reference,
@@ -77,6 +78,15 @@ impl PageReader<'_> {
         }
     }
 
+    pub(super) fn description(&mut self, description: Option<Description>) {
+        let Some(description) = description else { return };
+        let operations = description.operations(self.site);
+        self.page.logouts += operations.logouts;
+        for lead in operations.leads {
+            self.lead(lead.request, lead.token);
+        }
+    }
+
     pub(super) fn sitemap(&mut self, text: &str) {
         for part in text.split("<loc>").skip(1).take(LEADS_LIMIT) {
             let location = part.split("</loc>").next().unwrap_or_default();
@@ -84,11 +94,24 @@ impl PageReader<'_> {
         }
     }
 
-    /// A document of an API: its texts may be references (`"self": "/orders/7"`).
+    /// A document of an API: it may describe it, and its texts may be references (`"self": "/orders/7"`).
     pub(super) fn json(&mut self, body: &[u8]) {
         let Ok(document) = serde_json::from_slice::<Value>(body) else {
             return;
         };
+        if let Some((requests, logouts)) = graphql::requests(self.base.path(), &document) {
+            self.page.logouts += logouts;
+            for request in requests {
+                self.lead(request, None);
+            }
+            return;
+        }
+        if ["openapi", "swagger"]
+            .iter()
+            .any(|name| document.get(name).is_some())
+        {
+            return self.description(Description::of(document));
+        }
         let mut todo = vec![&document];
         while let Some(value) = todo.pop() {
             match value {

@@ -183,7 +183,7 @@ fn fill(element: Element<'_>, document: &Document) -> Option<Field> {
 }
 
 /// By the name, where the type says nothing.
-fn guess(name: &str) -> &'static str {
+pub(in crate::web) fn guess(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
     if has(&["mail"]) {

@@ -1,7 +1,7 @@
 //! What the text of a reference says of where it leads. Pure.
 
 /// Whether a link or form would end the session.
-pub(super) fn is_logout(reference: &str, text: &str) -> bool {
+pub(in crate::web) fn is_logout(reference: &str, text: &str) -> bool {
     let squeeze = |text: &str| {
         text.chars()
             .filter(char::is_ascii_alphanumeric)

@@ -1,8 +1,13 @@
 //! `web`: one web application, page by page and input by input.
 
 use std::{
-    collections::hash_map::RandomState, error::Error, fmt::Write as _, hash::BuildHasher, io,
-    num::NonZeroU32, path::PathBuf,
+    collections::hash_map::RandomState,
+    error::Error,
+    fmt::Write as _,
+    hash::BuildHasher,
+    io,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -10,7 +15,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vedette_protocol::{Scope, Target};
-use vedette_scanner::web::{self, Budget, Classes, Credential, Site, WebEvent, WebReport, WebScan};
+use vedette_scanner::web::{
+    self, ApiSource, Budget, Classes, Credential, Description, Site, WebEvent, WebReport, WebScan,
+    site::Reference,
+};
 
 use super::{Ended, Subcommand};
 use crate::{flags::What, output::Output, progress::Meter, resolve};
@@ -34,6 +42,9 @@ struct Flags {
     /// Log in with what this file holds (JSON: form, basic or bearer); its mode must be 0600
     #[arg(long, value_name = "FILE")]
     login: Option<PathBuf>,
+    /// Also test what this describes (OpenAPI 2 or 3, JSON or YAML): a file, or a URL of the same site
+    #[arg(long, value_name = "FILE|URL")]
+    openapi: Option<String>,
     /// Test for these classes alone, separated by commas
     #[arg(long, value_name = "CLASSES", long_help = classes_help())]
     classes: Option<Classes>,
@@ -79,6 +90,11 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
         .as_deref()
         .ok_or("web looks at one --url; for networks there is http")?;
     let site = Site::parse(url)?;
+    let api = flags
+        .openapi
+        .as_deref()
+        .map(|text| api(&site, text))
+        .transpose()?;
     let credential = flags.login.as_deref().map(Credential::read).transpose()?;
     let mut budget = flags.budget.unwrap_or_default();
     budget.rate = budget.rate.or_else(|| what.rate.map(NonZeroU32::get));
@@ -100,6 +116,7 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             scope,
             headers: flags.headers,
             credential,
+            api,
             classes: flags.classes.unwrap_or_default(),
             budget,
             seed: seed(),
@@ -108,6 +125,20 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
     })?;
     runtime.shutdown_background();
     Ok(report.in_short())
+}
+
+/// A description: of the site itself where it is a URL, else a file.
+fn api(site: &Site, text: &str) -> Result<ApiSource, Box<dyn Error>> {
+    if !(text.starts_with("http://") || text.starts_with("https://")) {
+        return Ok(ApiSource::Given(Description::read(Path::new(text))?));
+    }
+    match site.resolve(site.start(), text) {
+        Reference::Here(_) => Ok(ApiSource::At(text.to_owned())),
+        Reference::Elsewhere | Reference::Nothing => Err(format!(
+            "{text} is not on the site of --url, which alone is sent to; fetch it, and give the file"
+        )
+        .into()),
+    }
 }
 
 async fn print(scan: WebScan, json: bool) -> Result<WebReport, Box<dyn Error>> {
