@@ -6,7 +6,9 @@
 
 mod inventory;
 mod ssh;
+mod tls;
 mod vault;
+mod web;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -42,6 +44,8 @@ pub enum LoginError {
 enum Visit {
     /// The host let us in.
     In(inventory::Inventory),
+    /// The web server did.
+    Inside(web::Inside),
     /// It did not.
     Out(LoginOutcome),
 }
@@ -62,14 +66,14 @@ pub(crate) async fn run(
     }
     let visit = match place.kind {
         CredentialKind::SshPassword | CredentialKind::SshKey => ssh::visit(&place, &mut line).await?,
-        // Each needs a way to log in of its own; until there is one, nothing is opened for it.
         CredentialKind::HttpBasic
         | CredentialKind::Bearer
         | CredentialKind::Form
-        | CredentialKind::Cookie
-        | CredentialKind::ClientCertificate
-        | CredentialKind::SnmpCommunity
-        | CredentialKind::Database => Visit::Out(LoginOutcome::MethodNotOffered),
+        | CredentialKind::Cookie => web::visit(job, scope, &place, &mut line).await?,
+        // Each needs a way to log in of its own; until there is one, nothing is opened for it.
+        CredentialKind::ClientCertificate | CredentialKind::SnmpCommunity | CredentialKind::Database => {
+            Visit::Out(LoginOutcome::MethodNotOffered)
+        }
     };
     let target = named(job, scope, &place);
     let effort = Effort {
@@ -115,40 +119,34 @@ fn told(target: Host, endpoint: SocketAddr, visit: Visit, effort: Effort) -> (Ve
         hosts: 1,
         ..Coverage::default()
     };
-    let outcome = match &visit {
-        Visit::In(_) => LoginOutcome::Accepted,
-        Visit::Out(outcome) => *outcome,
+    let port = FindingPlace::port(target.clone(), endpoint.port());
+    let finding = |type_, place, outcome| {
+        let mut finding = Finding::new(type_, place, Confidence::Certain);
+        finding.evidence.push(Evidence::Login { outcome });
+        finding
     };
-    let login = Evidence::Login { outcome };
-    let (finding, gaps) = match visit {
+    let at_port = Unanswered {
+        target: target.clone(),
+        port: Some(endpoint.port()),
+    };
+    let (findings, unanswered, gap) = match visit {
         Visit::In(inventory) => {
-            let mut finding = Finding::new(
-                FindingType::HostInventory,
-                FindingPlace::host(target.clone()),
-                Confidence::Certain,
-            );
-            finding.evidence.push(login);
-            let cut = inventory.cut;
-            finding.evidence.extend(inventory.evidence());
+            let place = FindingPlace::host(target.clone());
+            let mut finding = finding(FindingType::HostInventory, place, LoginOutcome::Accepted);
             // What did not fit is a gap, and said.
-            let gap = Unanswered { target, port: None };
-            (finding, if cut { vec![gap] } else { Vec::new() })
+            let unanswered = u64::from(inventory.cut);
+            finding.evidence.extend(inventory.evidence());
+            (vec![finding], unanswered, Unanswered { target, port: None })
         }
-        Visit::Out(_) => {
-            let place = FindingPlace::port(target.clone(), endpoint.port());
-            let mut finding = Finding::new(FindingType::LoginFailed, place, Confidence::Certain);
-            finding.evidence.push(login);
-            let gap = Unanswered {
-                target,
-                port: Some(endpoint.port()),
-            };
-            (finding, vec![gap])
+        Visit::Inside(inside) => {
+            let mut findings = vec![finding(FindingType::LoggedIn, port, LoginOutcome::Accepted)];
+            findings.extend(inside.findings);
+            (findings, inside.unanswered, at_port)
         }
+        Visit::Out(outcome) => (vec![finding(FindingType::LoginFailed, port, outcome)], 1, at_port),
     };
-    (
-        vec![finding],
-        Report::close(effort, coverage, gaps.len() as u64, gaps),
-    )
+    let gaps = if unanswered > 0 { vec![gap] } else { Vec::new() };
+    (findings, Report::close(effort, coverage, unanswered, gaps))
 }
 
 /// For a connection, and for each answer of the host.

@@ -211,7 +211,9 @@ async fn visit_and_tell(
     };
     match visited.await {
         Ok((findings, report)) => {
-            send(speak, &WorkerEvent::Findings(findings)).await?;
+            for part in findings.chunks(FINDINGS_PER_EVENT) {
+                send(speak, &WorkerEvent::Findings(part.to_vec())).await?;
+            }
             Ok(Ok(report))
         }
         Err(failure) => Ok(Err(failure)),

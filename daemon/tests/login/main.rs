@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod ssh;
+mod web;
 
 use std::{
     io::Read,
@@ -51,6 +52,11 @@ fn secret(text: &str) -> SecretText {
 
 /// Runs a job that logs in on a port of loopback, with this credential and this trust, through vault and worker.
 fn visit(port: u16, login: &Login, trust: Trust) -> (Vec<Finding>, Outcome) {
+    visit_and(&[Check::Inventory], port, login, trust)
+}
+
+/// The same, for a job of these checks.
+fn visit_and(checks: &[Check], port: u16, login: &Login, trust: Trust) -> (Vec<Finding>, Outcome) {
     let platform = SigningKey::generate();
     let (ours, theirs) = UnixStream::pair().unwrap();
     thread::spawn(move || vault::serve(theirs));
@@ -97,7 +103,7 @@ fn visit(port: u16, login: &Login, trust: Trust) -> (Vec<Finding>, Outcome) {
         targets: vec![target].try_into().unwrap(),
         exclude: vec![],
         ports: PortSet::from_ports([port]).unwrap(),
-        checks: Checks::try_from(vec![Check::Inventory]).unwrap(),
+        checks: Checks::try_from(checks.to_vec()).unwrap(),
         login: Some(credential),
         expires: Timestamp::now().after(Duration::from_secs(60)),
     };
