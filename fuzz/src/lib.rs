@@ -207,6 +207,19 @@ pub const TARGETS: &[FuzzTarget] = &[
             }
         },
     },
+    FuzzTarget {
+        name: "template",
+        parse: |bytes| drop(parse::parse_template(bytes)),
+    },
+    FuzzTarget {
+        name: "template_expression",
+        parse: |bytes| drop(parse::fill_template_text(bytes)),
+    },
+    // Of templates' matchers and extractors.
+    FuzzTarget {
+        name: "template_reply",
+        parse: |bytes| drop(parse::judge_by_templates(bytes)),
+    },
     // What scan targets answer.
     FuzzTarget {
         name: "scan_frame",

@@ -32,6 +32,7 @@ pub mod recog;
 pub mod reply;
 pub mod service;
 pub mod ssh;
+pub mod template;
 pub mod tls;
 mod topology;
 pub mod vendor;

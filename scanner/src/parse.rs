@@ -24,6 +24,10 @@ pub use crate::{
         parse_flight as parse_ssh_flight, parse_group as parse_ssh_group,
         parse_host_key as parse_ssh_host_key,
     },
+    template::{
+        form::parse_alone as parse_template,
+        run::{fill_alone as fill_template_text, judge_alone as judge_by_templates},
+    },
     tls::{
         flight::{parse_flight, parse_ssl2},
         starttls::each_upgrade,

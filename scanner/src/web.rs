@@ -15,7 +15,7 @@
 
 pub mod api;
 pub mod budget;
-mod client;
+pub(crate) mod client;
 pub mod crawl;
 pub mod credential;
 pub mod html;

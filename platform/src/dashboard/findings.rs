@@ -375,6 +375,12 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
             },
         )],
         Evidence::Login { outcome } => vec![("Login", outcome.to_string())],
+        Evidence::Template { id, matcher } => {
+            let matcher = matcher.as_ref().map(|matcher| ("Matcher", matcher.to_string()));
+            std::iter::once(("Template", id.to_string()))
+                .chain(matcher)
+                .collect()
+        }
         Evidence::Injected {
             shown_by,
             detail,

@@ -223,6 +223,13 @@ pub enum Evidence {
         /// What came of it.
         outcome: LoginOutcome,
     },
+    /// A template's matchers were content with what came back.
+    Template {
+        /// Its name among templates.
+        id: Label,
+        /// The matcher, if it has a name.
+        matcher: Option<Label>,
+    },
 }
 
 /// Versions of SSL and TLS, ordered by age.

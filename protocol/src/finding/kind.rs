@@ -291,6 +291,8 @@ types! {
         "XML external entities", "Turn document types, external entities and XInclude off in the XML parser.";
     WebSsrf = "web-ssrf", Weakness, High, Some(918),
         "Server-side request forgery", "Fetch only from hosts of a list, and judge the address that is connected to.";
+    TemplateHit = "template-hit", Weakness, Info, None,
+        "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }
 
 macro_rules! by_name {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex as AsyncMutex, RwLock, Semaphore},
+    sync::{Mutex as AsyncMutex, RwLock, Semaphore, SemaphorePermit},
     time::{sleep, timeout},
 };
 use url::Url;
@@ -225,24 +225,52 @@ impl Client {
         company: Company,
         kept: usize,
     ) -> Result<Response, Unanswered> {
-        let Ok(_place) = self.places.acquire().await else {
+        let _place = self.turn().await?;
+        let headers = locked(&self.session).headers(request);
+        let bytes = request.bytes(&self.authority, &headers);
+        self.deliver(&bytes, company, kept, self.budget.patience).await
+    }
+
+    /// Sends bytes as they stand, outside of any session, within pace and budget; a connection that failed is
+    /// tried once more.
+    pub(crate) async fn send_bytes(&self, bytes: &[u8], patience: Duration) -> Result<Response, Unanswered> {
+        let _place = self.turn().await?;
+        match self.deliver(bytes, Company::Any, BODY_LIMIT, patience).await {
+            Err(Unanswered::Failed(Failure::Refused | Failure::Unreachable | Failure::HungUp)) => {
+                self.deliver(bytes, Company::Any, BODY_LIMIT, patience).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// Waits until a request may be sent.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
+        let Ok(place) = self.places.acquire().await else {
             return Err(Unanswered::NotSent(Why::Time));
         };
         let wait = locked(&self.pace).place(self.begun.elapsed());
         if !wait.is_zero() {
             sleep(wait.min(self.budget.time.saturating_sub(self.elapsed()))).await;
         }
-        if let Some(why) = self.is_over() {
-            return Err(Unanswered::NotSent(why));
+        match self.is_over() {
+            Some(why) => Err(Unanswered::NotSent(why)),
+            None => Ok(place),
         }
-        let headers = locked(&self.session).headers(request);
-        let bytes = request.bytes(&self.authority, &headers);
+    }
+
+    async fn deliver(
+        &self,
+        bytes: &[u8],
+        company: Company,
+        kept: usize,
+        patience: Duration,
+    ) -> Result<Response, Unanswered> {
         let (_beside, _alone) = match company {
             Company::Any => (Some(self.quiet.read().await), None),
             Company::Alone => (None, Some(self.quiet.write().await)),
         };
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let answered = timeout(self.budget.patience, self.http.exchange(&bytes, kept)).await;
+        let answered = timeout(patience, self.http.exchange(bytes, kept)).await;
         match answered.unwrap_or(Err(Failure::TooSlow)) {
             Ok(response) => {
                 // What a test delays is no sign of the site's health.

@@ -47,6 +47,17 @@ pub struct Element<'a> {
     attributes: &'a [(String, String)],
 }
 
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// An element: its name and its attributes.
+    Element(&'a str, &'a [(String, String)]),
+    /// Text.
+    Text(&'a str),
+    /// The document itself, or a comment.
+    Nothing,
+}
+
 /// Parses a page, up to where it is deeper or has more nodes than pages have: the parser's time grows with
 /// the square of the depth.
 pub fn parse(bytes: &[u8]) -> Document {
@@ -90,6 +101,20 @@ impl Document {
             });
             (!hidden).then_some(text.as_str())
         })
+    }
+
+    /// What the node of that number is; the document itself is number 0.
+    pub fn seen(&self, id: usize) -> Seen<'_> {
+        match self.nodes.get(id).map(|node| &node.content) {
+            Some(Content::Element(name, attributes)) => Seen::Element(&name.local, attributes),
+            Some(Content::Text(text)) => Seen::Text(text),
+            Some(Content::Nothing | Content::Comment) | None => Seen::Nothing,
+        }
+    }
+
+    /// The numbers of the nodes directly inside of a node, in order.
+    pub fn children(&self, id: usize) -> &[usize] {
+        self.nodes.get(id).map_or(&[], |node| &node.children)
     }
 
     /// The names of its elements, in order: what kind of page it is, whatever it says.

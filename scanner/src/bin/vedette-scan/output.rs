@@ -135,6 +135,10 @@ fn what(finding: &Finding) -> String {
             Evidence::Device { device, .. } => words.push(device.to_string()),
             Evidence::System { name, .. } => words.push(name.to_string()),
             Evidence::Community { name } => words.push(name.to_string()),
+            Evidence::Template { id, matcher } => {
+                words.push(id.to_string());
+                words.extend(matcher.as_ref().map(|matcher| format!("({matcher})")));
+            }
             Evidence::Network {
                 network,
                 interface,

@@ -10,6 +10,7 @@ mod http;
 mod ports;
 mod services;
 mod ssh;
+mod templates;
 mod tls;
 mod topology;
 mod web;
@@ -31,6 +32,7 @@ pub(crate) const SUBCOMMANDS: &[Subcommand] = &[
     tls::SUBCOMMAND,
     http::SUBCOMMAND,
     web::SUBCOMMAND,
+    templates::SUBCOMMAND,
     all::SUBCOMMAND,
 ];
 

@@ -1,0 +1,213 @@
+//! A template as it stands in its file: read into types, or refused with what it asks for.
+//!
+//! A field that is not known refuses the template: what is not understood is never left out in silence.
+
+mod operator;
+mod request;
+
+use std::sync::Arc;
+
+use vedette_protocol::finding::Severity;
+
+use super::{
+    feature::Feature,
+    field::{Field, FieldError},
+    flow::Flow,
+    http::HttpBlock,
+    operators::Operators,
+    yaml::{self, YamlError},
+};
+
+/// A template that can be run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    /// Its name among templates.
+    pub id: String,
+    /// How bad it is what it finds.
+    pub severity: Severity,
+    /// The class of weakness.
+    pub cwe: Option<u16>,
+    /// The last line, by which its makers sign it; kept as it stands.
+    pub digest: Option<String>,
+    /// Names and what they stand for, which may name those before.
+    pub variables: Vec<(String, String)>,
+    /// What is asked, in order.
+    pub blocks: Vec<Block>,
+    /// Which blocks are run, and what makes a hit.
+    pub flow: Option<Flow>,
+    /// Whether the first hit is enough.
+    pub stop_at_first_match: bool,
+    /// Whether it sends the target to a third place.
+    pub calls_back: bool,
+}
+
+/// Requests of one protocol.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Block {
+    /// HTTP.
+    Http(HttpBlock),
+}
+
+/// Why a file is no template that can be run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    /// Not YAML.
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    /// A field holds something else than it should.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// It asks for something that is not done here.
+    #[error("not supported: {0}")]
+    Unsupported(Feature),
+}
+
+impl From<Feature> for FormError {
+    fn from(feature: Feature) -> Self {
+        Self::Unsupported(feature)
+    }
+}
+
+/// Where the lines of payload files come from.
+pub trait Files {
+    /// The lines of a file below the templates' folder.
+    ///
+    /// # Errors
+    /// When it lies elsewhere or cannot be read.
+    fn lines(&self, path: &str) -> Result<Arc<Vec<String>>, Feature>;
+}
+
+impl Block {
+    /// What judges its replies.
+    pub fn operators(&self) -> &Operators {
+        match self {
+            Self::Http(block) => &block.operators,
+        }
+    }
+
+    /// As flows call it.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+        }
+    }
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// When it is none, or asks for what is not done.
+    pub fn parse(text: &str, files: &dyn Files) -> Result<Self, FormError> {
+        let root = Field::root(yaml::parse(text)?);
+        let mut template = Self {
+            id: String::new(),
+            severity: Severity::Info,
+            cwe: None,
+            digest: digest(text),
+            variables: Vec::new(),
+            blocks: Vec::new(),
+            flow: None,
+            stop_at_first_match: false,
+            calls_back: calls_back(text),
+        };
+        let mut flow = None;
+        for (name, field) in root.fields()? {
+            match name.as_str() {
+                "id" => template.id = field.text()?,
+                "info" => template.info(&field)?,
+                "variables" | "constants" => {
+                    for (name, field) in field.fields()? {
+                        template.variables.push((name, field.text()?));
+                    }
+                }
+                "flow" => flow = Some(field),
+                "stop-at-first-match" => template.stop_at_first_match = field.flag()?,
+                "self-contained" if field.flag()? => return Err(Feature::SelfContained.into()),
+                "self-contained" | "digest" => {}
+                "http" | "requests" => {
+                    for field in field.items() {
+                        template.blocks.push(Block::Http(request::block(&field, files)?));
+                    }
+                }
+                "code" | "dns" | "file" | "headless" | "javascript" | "network" | "ssl" | "tcp"
+                | "websocket" | "whois" | "workflows" => {
+                    return Err(Feature::Protocol(name).into());
+                }
+                _ => return Err(Feature::Field(name.chars().take(64).collect()).into()),
+            }
+        }
+        let is_id = !template.id.is_empty()
+            && template.id.len() <= ID_LIMIT
+            && template
+                .id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if !is_id {
+            return Err(root
+                .wrong("one with an id of letters, digits, hyphens and underscores")
+                .into());
+        }
+        if template.blocks.is_empty() {
+            return Err(root.wrong("one with requests").into());
+        }
+        if let Some(field) = flow {
+            let flow = Flow::parse(&field.text()?, &template.blocks).ok_or(Feature::Flow)?;
+            template.flow = Some(flow);
+        }
+        Ok(template)
+    }
+
+    fn info(&mut self, field: &Field) -> Result<(), FieldError> {
+        if let Some(severity) = field.get("severity") {
+            self.severity = match severity.text()?.trim().to_ascii_lowercase().as_str() {
+                "info" | "unknown" | "undefined" | "" => Severity::Info,
+                "low" => Severity::Low,
+                "medium" => Severity::Medium,
+                "high" => Severity::High,
+                "critical" => Severity::Critical,
+                _ => return Err(severity.wrong("info, low, medium, high or critical")),
+            };
+        }
+        let class = field.get("classification").and_then(|field| field.get("cwe-id"));
+        if let Some(class) = class {
+            let first = class.texts()?.into_iter().next().unwrap_or_default();
+            let first = first
+                .split(',')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
+            self.cwe = first.strip_prefix("cwe-").and_then(|number| number.parse().ok());
+        }
+        Ok(())
+    }
+}
+
+/// Reads a template that has no payload files, for those who feed it at random.
+pub fn parse_alone(bytes: &[u8]) -> Option<Template> {
+    struct NoFiles;
+
+    impl Files for NoFiles {
+        fn lines(&self, path: &str) -> Result<Arc<Vec<String>>, Feature> {
+            Err(Feature::PayloadFile(path.to_owned()))
+        }
+    }
+
+    Template::parse(std::str::from_utf8(bytes).ok()?, &NoFiles).ok()
+}
+
+/// The signature stands in a comment, as the last line.
+fn digest(text: &str) -> Option<String> {
+    let last = text.trim_end().lines().next_back()?;
+    let digest = last.strip_prefix("# digest:")?.trim();
+    (digest.len() <= DIGEST_LIMIT).then(|| digest.to_owned())
+}
+
+/// Whether it sends a target to a host that is to tell us of it.
+fn calls_back(text: &str) -> bool {
+    text.contains("interactsh-url") || text.contains("interactsh_")
+}
+
+const ID_LIMIT: usize = 128;
+const DIGEST_LIMIT: usize = 512;

@@ -1,0 +1,153 @@
+//! What names stand for during a run.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    super::{
+        base::Base,
+        dsl::{
+            Chance, Names,
+            value::{Text, Value},
+        },
+    },
+    Event,
+};
+
+/// What is known of a run as a whole.
+#[derive(Debug)]
+pub(super) struct Known {
+    base: Arc<Base>,
+    seed: u64,
+    callback: Option<String>,
+    /// Variables and what was extracted.
+    values: HashMap<String, Vec<Text>>,
+    /// Variables that name what is not known yet.
+    open: Vec<(String, String)>,
+    /// The last reply of each block, in the order of their protocols' blocks.
+    blocks: Vec<(String, Arc<Event>)>,
+}
+
+/// What names stand for at one moment.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) known: &'a Known,
+    /// The reply that is judged.
+    pub(super) event: Option<&'a Event>,
+    /// The replies before it in the same block.
+    pub(super) history: &'a [Arc<Event>],
+    /// The payloads in use.
+    pub(super) payloads: &'a [(String, Text)],
+}
+
+impl Known {
+    pub(super) fn new(base: Arc<Base>, seed: u64, callback: Option<String>) -> Self {
+        Self {
+            base,
+            seed,
+            callback,
+            values: HashMap::new(),
+            open: Vec::new(),
+            blocks: Vec::new(),
+        }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: Text) {
+        self.values.insert(name.to_owned(), vec![value]);
+    }
+
+    pub(super) fn learn(&mut self, name: String, values: Vec<Text>) {
+        if self.values.len() < VALUES_LIMIT || self.values.contains_key(&name) {
+            self.values.insert(name, values);
+        }
+    }
+
+    pub(super) fn open(&mut self, name: &str, text: &str) {
+        self.open.push((name.to_owned(), text.to_owned()));
+    }
+
+    /// Variables that are still to be filled.
+    pub(super) fn still_open(&self) -> &[(String, String)] {
+        &self.open
+    }
+
+    /// Keeps the last reply of a block, as `http_2`.
+    pub(super) fn keep(&mut self, block: String, event: Arc<Event>) {
+        self.blocks.retain(|(found, _)| *found != block);
+        self.blocks.push((block, event));
+    }
+
+    /// All values of a name that was extracted.
+    pub(super) fn all(&self, name: &str) -> &[Text] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        if let Some(values) = self.values.get(name) {
+            return values.first().cloned().map(Value::Text);
+        }
+        if let Some(value) = self.base.value(name) {
+            return Some(value);
+        }
+        if name == "interactsh-url" {
+            return self.callback.as_deref().map(Value::text);
+        }
+        // The same wherever it stands in a template, `randstr_1` another than `randstr`.
+        if let Some(number) = name.strip_prefix("randstr")
+            && number
+                .strip_prefix('_')
+                .unwrap_or(number)
+                .bytes()
+                .all(|byte| byte.is_ascii_digit())
+        {
+            let salt = number
+                .bytes()
+                .fold(self.seed, |salt, byte| salt.rotate_left(8) ^ u64::from(byte));
+            return Some(Value::from(
+                Chance::new(salt ^ RANDSTR).text(LOWER, RANDSTR_LENGTH),
+            ));
+        }
+        // As http_2_location.
+        self.blocks.iter().find_map(|(block, event)| {
+            let part = name.strip_prefix(block.as_str())?.strip_prefix('_')?;
+            event.value(part)
+        })
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn of(known: &'a Known) -> Self {
+        Self {
+            known,
+            event: None,
+            history: &[],
+            payloads: &[],
+        }
+    }
+
+    /// A part of a reply of this block, as `body_2`; the reply that is judged is the last of them.
+    fn past(&self, name: &str) -> Option<Value> {
+        let (part, number) = name.rsplit_once('_')?;
+        let number: usize = number.parse().ok()?;
+        self.history.get(number.checked_sub(1)?)?.value(part)
+    }
+}
+
+impl Names for View<'_> {
+    fn value(&self, name: &str) -> Option<Value> {
+        let payload = |name: &str| {
+            let found = self.payloads.iter().find(|(found, _)| found == name);
+            found.map(|(_, value)| Value::Text(value.clone()))
+        };
+        self.event
+            .and_then(|event| event.value(name))
+            .or_else(|| payload(name))
+            .or_else(|| self.past(name))
+            .or_else(|| self.known.value(name))
+    }
+}
+
+const VALUES_LIMIT: usize = 512;
+/// Keeps these names apart from what expressions draw.
+const RANDSTR: u64 = 0x7261_6e64_7374_7200;
+const RANDSTR_LENGTH: usize = 27;
+const LOWER: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
