@@ -6,7 +6,7 @@ use std::io::Read;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use vedette_crypto::login_key::{LoginKey, LoginKeyError};
+use vedette_crypto::login_key::{LoginKey, LoginKeyError, certificates};
 use vedette_protocol::credential::{CredentialKind, LOGIN_LIMIT, Login, SecretText};
 use zeroize::Zeroizing;
 
@@ -65,14 +65,13 @@ pub(crate) fn login(kind: CredentialKind, asked: arguments::Secret) -> Result<Lo
             File::open(&certificate)
                 .and_then(|file| file.take(LOGIN_LIMIT as u64).read_to_string(&mut text))
                 .with_context(|| format!("reading {}", certificate.display()))?;
-            ensure!(
-                text.contains("-----BEGIN CERTIFICATE-----"),
-                "{} holds no certificate in PEM",
-                certificate.display()
-            );
+            let own = certificates(&text).into_iter().next();
+            let own =
+                own.with_context(|| format!("{} holds no certificate in PEM", certificate.display()))?;
             Login::ClientCertificate {
+                key: client_key(&source, &own)
+                    .with_context(|| format!("reading the key of {}", certificate.display()))?,
                 certificate: text,
-                key: client_key(&source)?,
             }
         }
         (kind, None) => bail!("{kind} needs a user; give --user NAME"),
@@ -142,12 +141,21 @@ fn ssh_key(user: String, source: &Source, passphrase: &Source) -> Result<Login> 
     })
 }
 
-fn client_key(source: &Source) -> Result<SecretText> {
+fn client_key(source: &Source, certificate: &[u8]) -> Result<SecretText> {
     let key = private_key(source)?;
     ensure!(
         key.contains("-----BEGIN PRIVATE KEY-----"),
         "{source} is not in PKCS #8, unencrypted; `openssl pkcs8 -topk8 -nodes -in KEY` prints it so, and \
          --secret-fd takes it from there"
+    );
+    let Ok(read) = LoginKey::read(&key, None) else {
+        bail!(
+            "{source} is no key that the vault signs with: Ed25519, ECDSA on P-256 or P-384, or RSA of 2048 to 4096 bits"
+        );
+    };
+    ensure!(
+        read.is_of(certificate),
+        "{source} is not the key of the first certificate"
     );
     Ok(SecretText::new(key))
 }

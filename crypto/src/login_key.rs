@@ -11,14 +11,16 @@ use ring::{
     rsa::{KeyPairComponents, PublicKeyComponents},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA512, RsaEncoding,
-        RsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
     },
 };
+use rustls::SignatureScheme;
 use ssh_key::{
     Kdf, PrivateKey,
     private::{KeypairData, RsaKeypair},
 };
+use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
 
 /// A private key that logs in.
@@ -162,6 +164,73 @@ impl LoginKey {
     }
 }
 
+impl LoginKey {
+    /// The schemes by which it signs in TLS (RFC 8446, section 4.2.3), best first. The last ones of RSA are for TLS 1.2.
+    pub fn tls_schemes(&self) -> &'static [SignatureScheme] {
+        match &*self.0 {
+            Pair::Ed25519(_) => &[SignatureScheme::ED25519],
+            Pair::Ecdsa(Curve::P256, _) => &[SignatureScheme::ECDSA_NISTP256_SHA256],
+            Pair::Ecdsa(Curve::P384, _) => &[SignatureScheme::ECDSA_NISTP384_SHA384],
+            Pair::Rsa(_) => &[
+                SignatureScheme::RSA_PSS_SHA256,
+                SignatureScheme::RSA_PSS_SHA384,
+                SignatureScheme::RSA_PSS_SHA512,
+                SignatureScheme::RSA_PKCS1_SHA256,
+                SignatureScheme::RSA_PKCS1_SHA384,
+                SignatureScheme::RSA_PKCS1_SHA512,
+            ],
+        }
+    }
+
+    /// Signs for TLS; none if this key does not sign by that scheme.
+    pub fn sign_tls(&self, scheme: SignatureScheme, bytes: &[u8]) -> Option<Vec<u8>> {
+        if !self.tls_schemes().contains(&scheme) {
+            return None;
+        }
+        match &*self.0 {
+            Pair::Ed25519(pair) => Some(pair.sign(bytes).as_ref().to_vec()),
+            Pair::Ecdsa(_, pair) => {
+                let (r, s) = halves(pair, bytes)?;
+                let both = [der(INTEGER, &r)?, der(INTEGER, &s)?].concat();
+                der(SEQUENCE, &both)
+            }
+            Pair::Rsa(pair) => {
+                let encoding: &dyn RsaEncoding = match scheme {
+                    SignatureScheme::RSA_PSS_SHA256 => &RSA_PSS_SHA256,
+                    SignatureScheme::RSA_PSS_SHA384 => &RSA_PSS_SHA384,
+                    SignatureScheme::RSA_PSS_SHA512 => &RSA_PSS_SHA512,
+                    SignatureScheme::RSA_PKCS1_SHA256 => &RSA_PKCS1_SHA256,
+                    SignatureScheme::RSA_PKCS1_SHA384 => &RSA_PKCS1_SHA384,
+                    SignatureScheme::RSA_PKCS1_SHA512 => &RSA_PKCS1_SHA512,
+                    _ => return None,
+                };
+                rsa_signature(pair, encoding, bytes)
+            }
+        }
+    }
+
+    /// Whether it is the key of a certificate in DER.
+    pub fn is_of(&self, certificate: &[u8]) -> bool {
+        let public = match &*self.0 {
+            Pair::Ed25519(pair) => pair.public_key().as_ref(),
+            Pair::Ecdsa(_, pair) => pair.public_key().as_ref(),
+            Pair::Rsa(pair) => pair.public_key().as_ref(),
+        };
+        parse_x509_certificate(certificate)
+            .is_ok_and(|(_, certificate)| *certificate.public_key().subject_public_key.data == *public)
+    }
+}
+
+/// The certificates in a PEM file, in DER and in their order.
+pub fn certificates(pem: &str) -> Vec<Vec<u8>> {
+    let documents = pem::parse_many(pem).unwrap_or_default().into_iter();
+    documents
+        .filter(|document| document.tag() == "CERTIFICATE")
+        .take(CHAIN_LIMIT)
+        .map(pem::Pem::into_contents)
+        .collect()
+}
+
 impl fmt::Debug for LoginKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoginKey")
@@ -247,12 +316,24 @@ fn integer(bytes: &[u8]) -> Vec<u8> {
     [if sign { &[0][..] } else { &[] }, digits].concat()
 }
 
+/// A short value in DER (X.690); none if it is longer than that.
+fn der(tag: u8, content: &[u8]) -> Option<Vec<u8>> {
+    let length = u8::try_from(content.len()).ok().filter(|length| *length < 0x80)?;
+    Some([&[tag, length], content].concat())
+}
+
 /// RFC 4251, section 5.
 fn string(into: &mut Vec<u8>, content: &[u8]) {
     let length = u32::try_from(content.len()).expect("a key or a signature is shorter than 4 GiB");
     into.extend_from_slice(&length.to_be_bytes());
     into.extend_from_slice(content);
 }
+
+const INTEGER: u8 = 0x02;
+const SEQUENCE: u8 = 0x30;
+
+/// No server needs more.
+const CHAIN_LIMIT: usize = 8;
 
 /// `ssh-keygen` makes 16 or 24 rounds unless told; a second or so of work is what one key may cost.
 const ROUNDS: u32 = 512;

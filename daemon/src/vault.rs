@@ -7,6 +7,7 @@
 //! envelope all name, after the host there has shown the key that the envelope demands.
 
 pub mod agent;
+pub mod certificate_verify;
 pub mod counter;
 pub mod desk;
 pub mod userauth;

@@ -414,6 +414,15 @@ fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
         "ssh_userauth",
         &[&string(&[7; 32]), &[50][..], &request, &[1], &key].concat(),
     );
+    // RFC 8446, section 4.4.3.
+    let context = b"TLS 1.3, client CertificateVerify\0";
+    write(
+        "certificate_verify",
+        &[&[b' '; 64], context.as_slice(), &[7; 32]].concat(),
+    );
+    // RFC 5246, section 7.3.
+    let messages = [1, 2, 11, 12, 13, 14, 11, 16].map(|kind| [kind, 0, 0, 2, 7, 7]);
+    write_as("certificate_verify", "tls12", &messages.concat());
     let pem = vedette_crypto::sign::Pkcs8::generate().with(|der| STANDARD.encode(der));
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{pem}\n-----END PRIVATE KEY-----\n");
     write("login_key", pem.as_bytes());

@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use vedette_crypto::login_key::LoginKey;
+use vedette_crypto::login_key::{LoginKey, certificates};
+use vedette_daemon::vault::{certificate_verify::CertificateVerify, userauth::Userauth};
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
     Envelope, Finding, Grant, ImageConfig, Job, PortSet, Signed, Target, codec,
@@ -83,11 +84,19 @@ pub const TARGETS: &[FuzzTarget] = &[
     },
     FuzzTarget {
         name: "ssh_userauth",
-        parse: |bytes| _ = vedette_daemon::vault::userauth::Userauth::read(bytes),
+        parse: |bytes| _ = Userauth::read(bytes),
+    },
+    FuzzTarget {
+        name: "certificate_verify",
+        parse: |bytes| _ = CertificateVerify::read(bytes),
     },
     FuzzTarget {
         name: "login_key",
-        parse: |bytes| text(bytes, |text| drop(LoginKey::read(text, None))),
+        parse: |bytes| {
+            text(bytes, |text| {
+                drop((LoginKey::read(text, None), certificates(text)));
+            })
+        },
     },
     FuzzTarget {
         name: "status",

@@ -136,7 +136,7 @@ pub enum LoginRequest {
     /// Where may I log in, and how is the host known? Answered by [`LoginAnswer::Place`].
     Place,
     /// I am connected there, and the host showed this. Answered, once, by [`LoginAnswer::Secret`], or by
-    /// [`LoginAnswer::SshKey`] where a private key stays in the vault.
+    /// [`LoginAnswer::SshKey`] or [`LoginAnswer::Certificate`] where a private key stays in the vault.
     Open {
         /// The target.
         target: IpAddr,
@@ -148,6 +148,14 @@ pub enum LoginRequest {
     /// The host wants this signed: what RFC 4252, section 7 has a client sign. Answered by
     /// [`LoginAnswer::Signature`], once; a request that is refused was the one, too.
     SignSsh(Vec<u8>),
+    /// The host wants this signed in a handshake of TLS: the content of a client's CertificateVerify (RFC 8446, section
+    /// 4.4.3; RFC 5246, section 7.4.8). Answered as [`Self::SignSsh`].
+    SignTls {
+        /// The signature scheme (RFC 8446, section 4.2.3).
+        scheme: u16,
+        /// What is signed.
+        message: Vec<u8>,
+    },
 }
 
 /// By what a host makes itself known.
@@ -189,4 +197,11 @@ pub enum LoginAnswer {
     },
     /// The signature, in the form of the protocol that it was asked for in.
     Signature(Vec<u8>),
+    /// To [`LoginRequest::Open`], for a client certificate: its key stays, and signs in one handshake.
+    Certificate {
+        /// The certificates in DER, the client's own first.
+        chain: Vec<Vec<u8>>,
+        /// The signature schemes of its key, best first.
+        schemes: Vec<u16>,
+    },
 }

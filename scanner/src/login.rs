@@ -4,6 +4,7 @@
 //! for the credential ([`vault`]), so that a host with the right address and the wrong key is told nothing. A
 //! credential is tried once. What is learnt is read by [`inventory`] (pure) and leaves as a typed finding.
 
+mod certificate;
 mod inventory;
 mod ssh;
 mod tls;
@@ -69,9 +70,10 @@ pub(crate) async fn run(
         CredentialKind::HttpBasic
         | CredentialKind::Bearer
         | CredentialKind::Form
-        | CredentialKind::Cookie => web::visit(job, scope, &place, &mut line).await?,
+        | CredentialKind::Cookie
+        | CredentialKind::ClientCertificate => web::visit(job, scope, &place, &mut line).await?,
         // Each needs a way to log in of its own; until there is one, nothing is opened for it.
-        CredentialKind::ClientCertificate | CredentialKind::SnmpCommunity | CredentialKind::Database => {
+        CredentialKind::SnmpCommunity | CredentialKind::Database => {
             Visit::Out(LoginOutcome::MethodNotOffered)
         }
     };

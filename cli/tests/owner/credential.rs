@@ -272,6 +272,62 @@ fn an_ssh_key_goes_with_its_passphrase() {
 }
 
 #[test]
+fn a_client_certificate_goes_with_its_own_key() {
+    let (desk, appliance) = Desk::with_appliance();
+    let made = |name: &str| {
+        let paths = [
+            desk.path(&format!("{name}.key")),
+            desk.path(&format!("{name}.pem")),
+        ];
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ed25519",
+                "-nodes",
+                "-subj",
+                "/CN=scanner",
+            ])
+            .args(["-keyout", &paths[0], "-out", &paths[1]])
+            .output();
+        assert!(made.unwrap().status.success());
+        paths
+    };
+    let ([key, certificate], [other, _]) = (made("one"), made("two"));
+    let with = |key: &str, certificate: &str, out: &str| {
+        let more = ["--secret-file", key, "--certificate", certificate, "--out", out];
+        seal("client-certificate", &more)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let out = desk.path("out");
+    let asked = with(&key, &certificate, &out);
+    desk.run(&asked.iter().map(String::as_str).collect::<Vec<_>>());
+    let (header, login) = opened(&desk, &appliance, "out");
+    assert_eq!(header.places[0].trust, Trust::FirstSeen);
+    let Login::ClientCertificate {
+        certificate: sealed, ..
+    } = login
+    else {
+        panic!("{login:?}")
+    };
+    assert_eq!(sealed, fs::read_to_string(&certificate).unwrap());
+    for (key, certificate, part) in [
+        (
+            &other,
+            &certificate,
+            "two.key is not the key of the first certificate",
+        ),
+        (&key, &key, "holds no certificate in PEM"),
+    ] {
+        let asked = with(key, certificate, &desk.path("no"));
+        desk.refused(&asked.iter().map(String::as_str).collect::<Vec<_>>(), part);
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_before_anything_is_sealed() {
     let (desk, _) = Desk::with_appliance();
     let secret = desk.write("secret", "secret\n");

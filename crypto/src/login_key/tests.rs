@@ -179,6 +179,35 @@ fn an_rsa_key_whose_parts_do_not_belong_together_is_refused() {
 }
 
 #[test]
+fn a_key_signs_for_tls_by_its_own_schemes() {
+    for (arguments, how) in [
+        (&["-t", "ed25519"][..], &ED25519 as &dyn VerificationAlgorithm),
+        (&["-t", "ecdsa", "-b", "256"], &ECDSA_P256_SHA256_ASN1),
+        (&["-t", "ecdsa", "-b", "384"], &ECDSA_P384_SHA384_ASN1),
+        (
+            &["-t", "rsa", "-b", "2048"],
+            &ring::signature::RSA_PSS_2048_8192_SHA256,
+        ),
+    ] {
+        let (pem, _) = made(&[arguments, &["-N", ""]].concat());
+        let key = LoginKey::read(&pem, None).unwrap();
+        let best = *key.tls_schemes().first().unwrap();
+        let signature = key.sign_tls(best, b"bytes").unwrap();
+        let public = match &*key.0 {
+            Pair::Ed25519(pair) => pair.public_key().as_ref().to_vec(),
+            Pair::Ecdsa(_, pair) => pair.public_key().as_ref().to_vec(),
+            Pair::Rsa(pair) => pair.public_key().as_ref().to_vec(),
+        };
+        let verifies = UnparsedPublicKey::new(how, public).verify(b"bytes", &signature);
+        assert!(verifies.is_ok(), "{arguments:?}");
+        assert!(
+            key.sign_tls(SignatureScheme::ECDSA_NISTP521_SHA512, b"bytes")
+                .is_none()
+        );
+    }
+}
+
+#[test]
 fn debug_prints_nothing_of_a_key() {
     let (pem, _) = made(&["-t", "ed25519", "-N", ""]);
     assert_eq!(format!("{:?}", LoginKey::read(&pem, None).unwrap()), "LoginKey");

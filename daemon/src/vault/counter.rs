@@ -16,7 +16,7 @@ use vedette_protocol::{
 };
 use vedette_sys::secretmem;
 
-use super::{agent::SshAgent, desk::Case};
+use super::{agent::Agent, desk::Case};
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
 
 /// A worker asks within this, or not at all.
@@ -29,8 +29,22 @@ const HOLDING: Duration = Duration::from_secs(60);
 enum Drawer {
     Closed,
     /// The worker may have one signature.
-    Holding(SshAgent),
+    Holding(Agent),
     Empty,
+}
+
+impl Drawer {
+    /// The key, which is there once.
+    fn taken(&mut self) -> Result<Agent, VaultRefusal> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Holding(agent) => Ok(agent),
+            Self::Empty => Err(VaultRefusal::Given),
+            Self::Closed => {
+                *self = Self::Closed;
+                Err(VaultRefusal::Order)
+            }
+        }
+    }
 }
 
 /// What is said to a worker.
@@ -88,19 +102,15 @@ fn answer(case: &Case, drawer: &mut Drawer, request: LoginRequest) -> Result<Sai
             *drawer = next;
             Ok(said)
         }
-        LoginRequest::SignSsh(bytes) => match std::mem::replace(drawer, Drawer::Empty) {
-            Drawer::Holding(agent) => {
-                let signature = agent.sign(&bytes)?;
-                info!(job = %case.job.id, target = %case.target, "login signed");
-                Ok(LoginAnswer::Signature(signature).into())
-            }
-            Drawer::Empty => Err(VaultRefusal::Given),
-            Drawer::Closed => {
-                *drawer = Drawer::Closed;
-                Err(VaultRefusal::Order)
-            }
-        },
+        LoginRequest::SignSsh(bytes) => signed(case, drawer.taken()?.sign_ssh(&bytes)),
+        LoginRequest::SignTls { scheme, message } => signed(case, drawer.taken()?.sign_tls(scheme, &message)),
     }
+}
+
+fn signed(case: &Case, signature: Result<Vec<u8>, VaultRefusal>) -> Result<Said, VaultRefusal> {
+    let signature = signature?;
+    info!(job = %case.job.id, target = %case.target, "login signed");
+    Ok(LoginAnswer::Signature(signature).into())
 }
 
 /// A secret goes to the worker, a private key stays here.
@@ -111,10 +121,13 @@ fn hand_over(login: Login) -> Result<(Said, Drawer), VaultRefusal> {
             key,
             passphrase,
         } => {
-            let agent = SshAgent::new(user, &key, passphrase.as_ref())?;
+            let agent = Agent::ssh(user, &key, passphrase.as_ref())?;
             Ok((agent.public().into(), Drawer::Holding(agent)))
         }
-        Login::ClientCertificate { .. } => Err(VaultRefusal::UnfitKey),
+        Login::ClientCertificate { certificate, key } => {
+            let agent = Agent::tls(&certificate, &key)?;
+            Ok((agent.public().into(), Drawer::Holding(agent)))
+        }
         Login::SshPassword { .. }
         | Login::HttpBasic { .. }
         | Login::Bearer { .. }

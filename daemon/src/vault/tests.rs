@@ -331,6 +331,100 @@ fn a_private_key_signs_one_login_of_its_user_and_nothing_else() {
     }
 }
 
+/// A client certificate and its key, in PEM.
+fn certified() -> (String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+#[test]
+fn a_client_certificates_key_signs_one_handshake_and_nothing_else() {
+    const ECDSA_SECP256R1_SHA256: u16 = 0x0403;
+    let mut house = House::open();
+    let (certificate, key) = certified();
+    let content = [
+        &[b' '; 64],
+        b"TLS 1.3, client CertificateVerify\0".as_slice(),
+        &[7; 32],
+    ]
+    .concat();
+    let holding = |house: &mut House| {
+        let login = Login::ClientCertificate {
+            certificate: certificate.clone(),
+            key: secret(&key),
+        };
+        let assignment = house.assignment_with(&login, |_, header, _| {
+            header.places[0].trust = Trust::TlsSpki(HOST_KEY);
+        });
+        let mut worker = house.serve(assignment).unwrap();
+        let (answer, memory) = open(&mut worker, "192.0.2.7", Shown::TlsSpki(HOST_KEY));
+        let LoginAnswer::Certificate { chain, schemes } = answer else {
+            panic!("{answer:?}");
+        };
+        assert!(memory.is_none(), "a private key does not leave");
+        assert_eq!(schemes, [ECDSA_SECP256R1_SHA256]);
+        assert_eq!(chain.len(), 1);
+        worker
+    };
+    let sign = |worker: &mut Conversation, scheme, message: &[u8]| {
+        let message = message.to_vec();
+        worker
+            .send(&LoginRequest::SignTls { scheme, message }, FRAME_LIMIT)
+            .unwrap();
+        worker.receive::<LoginAnswer>(FRAME_LIMIT).unwrap()
+    };
+    let given = LoginAnswer::Refused(VaultRefusal::Given);
+    let mut worker = holding(&mut house);
+    let answer = sign(&mut worker, ECDSA_SECP256R1_SHA256, &content);
+    assert!(matches!(answer, LoginAnswer::Signature(_)), "{answer:?}");
+    assert_eq!(sign(&mut worker, ECDSA_SECP256R1_SHA256, &content), given);
+    let server = [
+        &[b' '; 64],
+        b"TLS 1.3, server CertificateVerify\0".as_slice(),
+        &[7; 32],
+    ]
+    .concat();
+    for (scheme, message) in [
+        (ECDSA_SECP256R1_SHA256, server.as_slice()),
+        (ECDSA_SECP256R1_SHA256, b"anything"),
+        (
+            ECDSA_SECP256R1_SHA256,
+            &userauth("scanner", "ssh-ed25519", b"key"),
+        ),
+        (0x0807, &content),
+        (0, &content),
+    ] {
+        let mut worker = holding(&mut house);
+        let refused = LoginAnswer::Refused(VaultRefusal::NotThisLogin);
+        assert_eq!(sign(&mut worker, scheme, message), refused, "{scheme:#x}");
+        assert_eq!(sign(&mut worker, ECDSA_SECP256R1_SHA256, &content), given);
+    }
+}
+
+#[test]
+fn a_key_of_one_protocol_signs_nothing_of_the_other() {
+    let mut house = House::open();
+    let (mut worker, _) = holding(&mut house, &fresh_key());
+    let message = [
+        &[b' '; 64],
+        b"TLS 1.3, client CertificateVerify\0".as_slice(),
+        &[7; 32],
+    ]
+    .concat();
+    worker
+        .send(
+            &LoginRequest::SignTls {
+                scheme: 0x0807,
+                message,
+            },
+            FRAME_LIMIT,
+        )
+        .unwrap();
+    let answer: LoginAnswer = worker.receive(FRAME_LIMIT).unwrap();
+    assert_eq!(answer, LoginAnswer::Refused(VaultRefusal::NotThisLogin));
+}
+
 #[test]
 fn nothing_is_signed_before_the_host_has_shown_its_key() {
     let mut house = House::open();

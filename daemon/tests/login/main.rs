@@ -2,6 +2,7 @@
 //! part, which is to join the two, is played by its own code without the packet filter.
 #![cfg(test)]
 
+mod certificate;
 mod ssh;
 mod web;
 

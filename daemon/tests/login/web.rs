@@ -36,10 +36,15 @@ pub(super) struct Nginx {
 impl Nginx {
     /// With these directives in its one server, which is spoken to in TLS.
     pub(super) fn start(server: &str) -> Self {
-        Self::speaking("ssl", server)
+        Self::start_with(&[], server)
     }
 
-    fn speaking(how: &str, server: &str) -> Self {
+    /// The same, with more files in its folder, which the directives call `{dir}`.
+    pub(super) fn start_with(files: &[(&str, &str)], server: &str) -> Self {
+        Self::speaking("ssl", files, server)
+    }
+
+    fn speaking(how: &str, more: &[(&str, &str)], server: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let dir = files.path();
         let key = KeyPair::generate().unwrap();
@@ -50,6 +55,9 @@ impl Nginx {
         let put = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
         put("certificate.pem", &certificate.pem());
         put("key.pem", &key.serialize_pem());
+        for (name, text) in more {
+            put(name, text);
+        }
         put("users", &format!("{USER}:{{PLAIN}}{SECRET}\n"));
         fs::create_dir_all(dir.join("site/files")).unwrap();
         put("site/index.html", "<html><title>Inside</title><p>Hello.</html>");
@@ -245,7 +253,7 @@ fn a_server_that_shuts_nobody_out_is_shown_nothing() {
 
 #[test]
 fn in_clear_only_where_the_operator_said_so() {
-    let nginx = Nginx::speaking("", BASIC);
+    let nginx = Nginx::speaking("", &[], BASIC);
     for trust in [nginx.pinned(), Trust::FirstSeen] {
         let (findings, _) = visit(nginx.port, &basic(SECRET), trust);
         assert_eq!(outcome(&findings), LoginOutcome::NoAnswer);

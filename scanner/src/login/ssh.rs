@@ -57,6 +57,7 @@ pub(super) async fn visit(place: &Place, line: &mut Line) -> Result<Visit, Login
     let outcome = match opened {
         Opened::Secret(login) => with_password(&mut session, login).await,
         Opened::SshKey { user, public } => with_key(&mut session, user, &public, line).await?,
+        Opened::Certificate(_) => return Err(LineError::Unexpected.into()),
     };
     Ok(match outcome {
         LoginOutcome::Accepted => Visit::In(taken(session).await),

@@ -22,6 +22,8 @@ use vedette_protocol::{
 };
 use vedette_sys::secretmem;
 
+use super::certificate::Certificate;
+
 /// Talks to the vault.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -51,6 +53,8 @@ pub(crate) enum Opened {
         /// The public key (RFC 4253, section 6.6).
         public: Vec<u8>,
     },
+    /// The public half of a client certificate: [`Line::sign_tls`] has its key sign, once.
+    Certificate(Certificate),
 }
 
 /// The line broke.
@@ -127,6 +131,9 @@ impl Line {
                 Ok(Ok(Opened::Secret(login)))
             }
             (LoginAnswer::SshKey { user, public }, None) => Ok(Ok(Opened::SshKey { user, public })),
+            (LoginAnswer::Certificate { chain, schemes }, None) => {
+                Ok(Ok(Opened::Certificate(Certificate { chain, schemes })))
+            }
             (LoginAnswer::Refused(why), None) => Ok(Err(why)),
             _ => Err(LineError::Unexpected),
         }
@@ -137,7 +144,20 @@ impl Line {
         &mut self,
         bytes: Vec<u8>,
     ) -> Result<Result<Vec<u8>, VaultRefusal>, LineError> {
-        match self.ask(&LoginRequest::SignSsh(bytes)).await? {
+        self.sign(&LoginRequest::SignSsh(bytes)).await
+    }
+
+    /// The signature of what a client signs in a handshake of TLS.
+    pub(crate) async fn sign_tls(
+        &mut self,
+        scheme: u16,
+        message: Vec<u8>,
+    ) -> Result<Result<Vec<u8>, VaultRefusal>, LineError> {
+        self.sign(&LoginRequest::SignTls { scheme, message }).await
+    }
+
+    async fn sign(&mut self, request: &LoginRequest) -> Result<Result<Vec<u8>, VaultRefusal>, LineError> {
+        match self.ask(request).await? {
             (LoginAnswer::Signature(signature), None) => Ok(Ok(signature)),
             (LoginAnswer::Refused(why), None) => Ok(Err(why)),
             _ => Err(LineError::Unexpected),

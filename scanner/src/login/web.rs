@@ -1,4 +1,4 @@
-//! Logging in to a web server: RFC 7617, RFC 6750, a form, a cookie.
+//! Logging in to a web server: RFC 7617, RFC 6750, a form, a cookie, a client certificate.
 //!
 //! The host is met first, and the place where it is shut to strangers is looked for; only then is the vault asked for
 //! the credential, which is shown there once, over a connection of its own to the host with the same key. What a
@@ -23,7 +23,9 @@ use vedette_protocol::{
 use zeroize::Zeroizing;
 
 use super::{
-    LoginError, Visit, not_opened,
+    LoginError, Visit,
+    certificate::Certificate,
+    not_opened,
     vault::{Line, LineError, Opened, Place},
 };
 use crate::{
@@ -37,7 +39,7 @@ use crate::{
     },
     wire::Wire,
 };
-use door::{Door, Form, judge_field, judge_form};
+use door::{Door, Form, judge_certificate, judge_field, judge_form};
 use road::{Answer, Road};
 
 /// What somebody saw who was let in.
@@ -64,9 +66,11 @@ pub(super) async fn visit(
         Ok(road) => road,
         Err(outcome) => return Ok(Visit::Out(outcome)),
     };
-    let shown = match road.open().await {
-        Ok(shown) => shown,
-        Err(outcome) => return Ok(Visit::Out(outcome)),
+    let shown = match (road.open().await, place.kind, road.met()) {
+        (Ok(shown), _, _) => shown,
+        // It may be that it shakes no stranger's hand. Nothing is signed but for the key that it has shown.
+        (Err(LoginOutcome::NoAnswer), CredentialKind::ClientCertificate, Some(met)) => met,
+        (Err(outcome), _, _) => return Ok(Visit::Out(outcome)),
     };
     let Some(site) = site(&road, place, name.as_ref()) else {
         return Ok(Visit::Out(LoginOutcome::NoAnswer));
@@ -80,12 +84,12 @@ pub(super) async fn visit(
         Ok(door) => door,
         Err(outcome) => return Ok(Visit::Out(outcome)),
     };
-    let login = match line.open(place, shown).await? {
-        Ok(Opened::Secret(login)) => login,
+    let outcome = match line.open(place, shown).await? {
+        Ok(Opened::Secret(login)) => visitor.knock(door, login).await,
+        Ok(Opened::Certificate(certificate)) => visitor.present(&door, certificate, line).await?,
         Ok(Opened::SshKey { .. }) => return Err(LineError::Unexpected.into()),
         Err(refusal) => return Ok(Visit::Out(not_opened(refusal))),
     };
-    let outcome = visitor.knock(door, login).await;
     if outcome != LoginOutcome::Accepted {
         return Ok(Visit::Out(outcome));
     }
@@ -154,11 +158,12 @@ impl Visitor {
             let pages = leads.iter().filter(|lead| lead.request.method == "GET");
             waiting.extend(pages.filter_map(|lead| Some((url.join(&lead.request.target()).ok()?, None))));
         }
-        Err(if heard {
-            LoginOutcome::MethodNotOffered
-        } else {
-            LoginOutcome::NoAnswer
-        })
+        match (heard, kind) {
+            (true, _) => Err(LoginOutcome::MethodNotOffered),
+            // Hands are not even shaken with a stranger.
+            (false, CredentialKind::ClientCertificate) if self.road.met().is_some() => Ok(Door::Field(start)),
+            (false, _) => Err(LoginOutcome::NoAnswer),
+        }
     }
 
     async fn fetch(&mut self, url: &Url) -> Option<Response> {
@@ -206,6 +211,27 @@ impl Visitor {
             }
             (Door::Form(_), _) => LoginOutcome::MethodNotOffered,
         }
+    }
+
+    /// Presents a certificate, once.
+    async fn present(
+        &mut self,
+        door: &Door,
+        certificate: Certificate,
+        line: &mut Line,
+    ) -> Result<LoginOutcome, LoginError> {
+        let Door::Field(url) = door else {
+            return Ok(LoginOutcome::MethodNotOffered);
+        };
+        if let Err(outcome) = self.road.open_as(certificate, line).await? {
+            return Ok(outcome);
+        }
+        let bytes = self.bytes(&Request::get(url));
+        Ok(match self.road.here(&bytes).await {
+            Some(Answer { response, .. }) => judge_certificate(&response),
+            // In TLS 1.3 a client has shaken hands before it hears that its certificate is refused.
+            None => LoginOutcome::WrongCredential,
+        })
     }
 
     async fn send_form(&mut self, form: &Form, request: &Request) -> Option<LoginOutcome> {

@@ -77,6 +77,10 @@ impl Door {
             CredentialKind::Cookie if is_shut(site, url, response) && challenges().count() == 0 => {
                 Some(Self::Field(from.unwrap_or(url).clone()))
             }
+            // nginx says that a certificate is missing by 400.
+            CredentialKind::ClientCertificate if is_uncertified(response) && challenges().count() == 0 => {
+                Some(Self::Field(url.clone()))
+            }
             CredentialKind::Form => form(site, url, response).map(Box::new).map(Self::Form),
             _ => None,
         }
@@ -94,6 +98,15 @@ pub(super) fn judge_field(kind: CredentialKind, site: &Site, url: &Url, response
         500.. => LoginOutcome::NoAnswer,
         _ if opened => LoginOutcome::Accepted,
         _ => LoginOutcome::WrongCredential,
+    }
+}
+
+/// What a server meant that was shown a certificate.
+pub(super) fn judge_certificate(response: &Response) -> LoginOutcome {
+    match response.status {
+        500.. => LoginOutcome::NoAnswer,
+        _ if is_uncertified(response) => LoginOutcome::WrongCredential,
+        _ => LoginOutcome::Accepted,
     }
 }
 
@@ -127,6 +140,10 @@ pub(super) enum Session {
 
 fn is_denied(response: &Response) -> bool {
     matches!(response.status, 401 | 403)
+}
+
+fn is_uncertified(response: &Response) -> bool {
+    response.status == 400 || is_denied(response)
 }
 
 fn is_shut(site: &Site, url: &Url, response: &Response) -> bool {

@@ -5,15 +5,21 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    runtime::Handle,
+    task::spawn_blocking,
     time::{Instant, timeout, timeout_at},
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use vedette_protocol::{Digest, credential::Trust, finding::LoginOutcome, target::HostName, vault::Shown};
 
 use crate::{
     login::{
         PATIENCE,
+        certificate::Certificate,
+        not_opened,
         tls::{self, Pin},
+        vault::{self, LineError},
     },
     probe::Wrap,
     reply::HEARD_LIMIT,
@@ -35,6 +41,17 @@ pub(super) struct Road {
     name: Option<HostName>,
     way: Way,
     connection: Option<Line>,
+    /// The key of whoever was met last, whether or not hands were shaken.
+    met: Option<Digest>,
+    again: Again,
+}
+
+/// Whether another connection can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Yes,
+    /// It takes a signature, of which there was one.
+    No,
 }
 
 /// By what the host is known.
@@ -78,6 +95,8 @@ impl Road {
             name,
             way,
             connection: None,
+            met: None,
+            again: Again::Yes,
         })
     }
 
@@ -91,11 +110,10 @@ impl Road {
     /// # Errors
     /// When nobody is there, or somebody else.
     pub(super) async fn open(&mut self) -> Result<Shown, LoginOutcome> {
-        self.connection = None;
-        let opened = timeout(PATIENCE, self.wire.open(self.endpoint, &Wrap::Plain)).await;
-        let Ok(Ok(Line::Plain(stream))) = opened else {
+        if self.again == Again::No {
             return Err(LoginOutcome::NoAnswer);
-        };
+        }
+        let stream = self.connected().await?;
         let Way::Tls(demanded) = self.way else {
             self.connection = Some(Line::Plain(stream));
             return Ok(Shown::Nothing);
@@ -103,13 +121,86 @@ impl Road {
         let pin = Arc::new(Pin::new(demanded));
         let config = tls::config(pin.clone()).map_err(|_| LoginOutcome::NoAnswer)?;
         let connector = TlsConnector::from(Arc::new(config));
-        match timeout(PATIENCE, connector.connect(self.server_name(), stream)).await {
-            Ok(Ok(stream)) => self.connection = Some(Line::Tls(Box::new(stream))),
-            Ok(Err(_)) if pin.met_another() => return Err(LoginOutcome::WrongHostKey),
-            Ok(Err(_)) | Err(_) => return Err(LoginOutcome::NoAnswer),
+        let shaken = timeout(PATIENCE, connector.connect(self.server_name(), stream)).await;
+        self.shaken(&pin, shaken.ok().and_then(Result::ok))
+    }
+
+    /// Connects as the owner of a certificate, whose key signs once: there is no other connection after this.
+    ///
+    /// # Errors
+    /// The outer one is the line's to the vault. The inner: when the host does not want it, or is another.
+    pub(super) async fn open_as(
+        &mut self,
+        certificate: Certificate,
+        line: &mut vault::Line,
+    ) -> Result<Result<(), LoginOutcome>, LineError> {
+        let stream = match self.connected().await {
+            Ok(stream) => stream,
+            Err(outcome) => return Ok(Err(outcome)),
+        };
+        let Way::Tls(demanded) = self.way else {
+            return Ok(Err(LoginOutcome::MethodNotOffered));
+        };
+        self.again = Again::No;
+        let pin = Arc::new(Pin::new(demanded));
+        let Ok(mut config) = tls::config(pin.clone()) else {
+            return Ok(Err(LoginOutcome::NoAnswer));
+        };
+        let (presented, mut wants) = certificate.presented();
+        config.client_auth_cert_resolver = presented;
+        let shaking = {
+            let (runtime, name) = (Handle::current(), self.server_name());
+            let connector = TlsConnector::from(Arc::new(config));
+            spawn_blocking(move || runtime.block_on(timeout(PATIENCE, connector.connect(name, stream))))
+        };
+        tokio::pin!(shaking);
+        let mut signed = false;
+        let shaken = loop {
+            tokio::select! {
+                shaken = &mut shaking => break shaken,
+                Some(wanted) = wants.recv() => {
+                    match line.sign_tls(wanted.scheme, wanted.message.clone()).await? {
+                        Ok(signature) => wanted.signed(signature),
+                        Err(refusal) => return Ok(Err(not_opened(refusal))),
+                    }
+                    signed = true;
+                }
+            }
+        };
+        let stream = shaken.ok().and_then(Result::ok).and_then(Result::ok);
+        // Who hangs up on a certificate has refused it.
+        let refused = stream.is_none() && signed;
+        Ok(match self.shaken(&pin, stream) {
+            Ok(_) if !signed => Err(LoginOutcome::MethodNotOffered),
+            Ok(_) => Ok(()),
+            Err(LoginOutcome::NoAnswer) if refused => Err(LoginOutcome::WrongCredential),
+            Err(outcome) => Err(outcome),
+        })
+    }
+
+    /// What the host showed that was met last, even if hands were not shaken.
+    pub(super) fn met(&self) -> Option<Shown> {
+        self.met.map(Shown::TlsSpki)
+    }
+
+    async fn connected(&mut self) -> Result<TcpStream, LoginOutcome> {
+        self.connection = None;
+        let opened = timeout(PATIENCE, self.wire.open(self.endpoint, &Wrap::Plain)).await;
+        let Ok(Ok(Line::Plain(stream))) = opened else {
+            return Err(LoginOutcome::NoAnswer);
+        };
+        Ok(stream)
+    }
+
+    fn shaken(&mut self, pin: &Pin, stream: Option<TlsStream<TcpStream>>) -> Result<Shown, LoginOutcome> {
+        if pin.met_another() {
+            return Err(LoginOutcome::WrongHostKey);
         }
         let shown = pin.shown().ok_or(LoginOutcome::NoAnswer)?;
+        self.met = Some(shown);
         self.way = Way::Tls(Some(shown));
+        let stream = stream.ok_or(LoginOutcome::NoAnswer)?;
+        self.connection = Some(Line::Tls(Box::new(stream)));
         Ok(Shown::TlsSpki(shown))
     }
 
@@ -119,6 +210,11 @@ impl Road {
             .as_ref()
             .and_then(|name| ServerName::try_from(name.as_str().to_owned()).ok());
         name.unwrap_or_else(|| ServerName::IpAddress(self.endpoint.ip().into()))
+    }
+
+    /// Sends a request over the connection that there is, and over no other.
+    pub(super) async fn here(&mut self, request: &[u8]) -> Option<Answer> {
+        self.say(request).await
     }
 
     /// Sends a request over the connection that there is, or over another if that one was closed meanwhile.

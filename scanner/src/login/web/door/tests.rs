@@ -35,16 +35,18 @@ const LOGIN: &str = r#"<form method="post" action="/in"><input type="hidden" nam
 
 #[test]
 fn a_door_is_only_where_its_kind_of_key_fits() {
-    use CredentialKind::{Bearer, Cookie, Form, HttpBasic};
+    use CredentialKind::{Bearer, ClientCertificate, Cookie, Form, HttpBasic};
     let basic = response(401, &[("WWW-Authenticate", "Basic realm=\"x\"")], "");
     let bearer = response(401, &[("WWW-Authenticate", "Bearer")], "");
     let (bare, denied) = (response(401, &[], ""), response(403, &[], ""));
+    let uncertified = response(400, &[], "No required SSL certificate was sent");
     let (open, form) = (response(200, &[], "hello"), response(200, &[], LOGIN));
     for (response, kinds) in [
         (&basic, &[HttpBasic][..]),
         (&bearer, &[Bearer]),
-        (&bare, &[Bearer, Cookie]),
-        (&denied, &[Bearer, Cookie]),
+        (&bare, &[Bearer, Cookie, ClientCertificate]),
+        (&denied, &[Bearer, Cookie, ClientCertificate]),
+        (&uncertified, &[ClientCertificate]),
         (&open, &[]),
         (&form, &[Form, Cookie]),
     ] {
@@ -106,6 +108,9 @@ fn what_a_server_answers_is_judged_by_whether_it_opened() {
     ] {
         assert_eq!(field(CredentialKind::Bearer, &response(status, &[], "")), outcome);
     }
+    assert_eq!(judge_certificate(&response(200, &[], "")), Accepted);
+    assert_eq!(judge_certificate(&response(400, &[], "")), WrongCredential);
+    assert_eq!(judge_certificate(&response(503, &[], "")), NoAnswer);
     assert_eq!(field(CredentialKind::HttpBasic, &redirect), Accepted);
     assert_eq!(field(CredentialKind::Cookie, &redirect), WrongCredential);
     assert_eq!(
