@@ -103,3 +103,13 @@ async fn external_entities_are_found_and_closed_parsers_are_not() {
 async fn forged_requests_are_found_and_lists_are_not() {
     class_finds_what_is_weak_alone("ssrf").await;
 }
+
+#[tokio::test]
+async fn template_injections_are_found_and_variables_are_not() {
+    class_finds_what_is_weak_alone("template").await;
+}
+
+#[tokio::test]
+async fn header_injections_are_found_and_encoded_twins_are_not() {
+    class_finds_what_is_weak_alone("header").await;
+}

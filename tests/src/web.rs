@@ -22,6 +22,8 @@ pub const CLASSES: &[&str] = &[
     "xpath",
     "xxe",
     "ssrf",
+    "template",
+    "header",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.

@@ -35,6 +35,8 @@ class Page:
     body: object
     status: int = 200
     headers: tuple = (("Content-Type", "text/html; charset=utf-8"),)
+    # Whether the values of its header fields go out as they stand, line ends and all.
+    raw: bool = False
 
 
 @dataclasses.dataclass
@@ -190,7 +192,8 @@ def server(cases, pages=None):
             data = shown.body if isinstance(shown.body, bytes) else shown.body.encode("utf-8", "replace")
             self.send_response(shown.status)
             for name, value in shown.headers:
-                self.send_header(name, "".join(c for c in value if c not in "\r\n").encode("utf-8", "replace").decode("latin-1"))
+                value = value if shown.raw else "".join(c for c in value if c not in "\r\n")
+                self.send_header(name, value.encode("latin-1" if shown.raw else "utf-8", "replace").decode("latin-1"))
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             if self.command != "HEAD":

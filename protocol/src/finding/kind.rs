@@ -291,6 +291,10 @@ types! {
         "XML external entities", "Turn document types, external entities and XInclude off in the XML parser.";
     WebSsrf = "web-ssrf", Weakness, High, Some(918),
         "Server-side request forgery", "Fetch only from hosts of a list, and judge the address that is connected to.";
+    WebTemplateInjection = "web-template-injection", Weakness, Critical, Some(1336),
+        "Server-side template injection", "Pass values to templates as variables; never make a template's text of them.";
+    WebHeaderInjection = "web-header-injection", Weakness, Medium, Some(113),
+        "Header injection", "Refuse line ends in what goes into a header field, or encode it.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

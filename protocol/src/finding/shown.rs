@@ -27,6 +27,8 @@ pub enum ShownBy {
     OpenAndClosedPort,
     /// An error that names what was to be loaded.
     LoadError,
+    /// A header field of ours in the answer.
+    OwnHeader,
 }
 
 impl ShownBy {
@@ -43,6 +45,7 @@ impl ShownBy {
             Self::FetchedPage => "a page that the site fetched",
             Self::OpenAndClosedPort => "an open and a closed port",
             Self::LoadError => "an error about loading",
+            Self::OwnHeader => "a header field of ours",
         }
     }
 }

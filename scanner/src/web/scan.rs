@@ -32,7 +32,7 @@ use super::{
     site::Site,
     tests::{Classes, Test},
     trial::{Company, Exchanges, Facts, Proof, Stop, Subject, Trial},
-    view::Volatile,
+    view::{View, Volatile},
 };
 use crate::wire::Wire;
 
@@ -364,24 +364,38 @@ async fn headers_that_count(
     if !lead.request.headers.is_empty() {
         return None;
     }
-    let odd = |name: &str| (name.to_owned(), format!("{HEADER_WORD}{ODD}"));
+    if !changes_the_answer(client, lead, HEADERS, base, volatile).await? {
+        return None;
+    }
+    let mut count = Vec::new();
+    for name in HEADERS {
+        if changes_the_answer(client, lead, &[name], base, volatile).await? {
+            count.push(*name);
+        }
+    }
+    // Together they may do what none does alone.
+    let count = if count.is_empty() { HEADERS } else { &count };
+    let usual = |name: &&str| ((*name).to_owned(), HEADER_WORD.to_owned());
+    Some(count.iter().map(usual).collect())
+}
+
+async fn changes_the_answer(
+    client: &Client,
+    lead: &Lead,
+    names: &[&str],
+    base: &[Response],
+    volatile: &Volatile,
+) -> Option<bool> {
+    let odd = |name: &&str| ((*name).to_owned(), format!("{HEADER_WORD}{ODD}"));
     let mut request = lead.request.clone();
-    request.headers = HEADERS.iter().map(|name| odd(name)).collect();
+    request.headers = names.iter().map(odd).collect();
     let probe = Lead {
         request,
         token: lead.token.clone(),
     };
     let reply = client.send(&probe, Company::Any).await.ok()?;
-    let same = |response: &Response| super::view::View::of(response, "", "", volatile);
-    if same(&reply) == same(&base[0]) && !reply.text().contains(HEADER_WORD) {
-        return None;
-    }
-    Some(
-        HEADERS
-            .iter()
-            .map(|name| ((*name).to_owned(), HEADER_WORD.to_owned()))
-            .collect(),
-    )
+    let view = |response: &Response| View::of(response, "", "", volatile);
+    Some(view(&reply) != view(&base[0]) || reply.text().contains(HEADER_WORD))
 }
 
 /// What came of testing one input.

@@ -5,10 +5,12 @@
 //! for nothing.
 
 mod command;
+mod header;
 mod ldap;
 mod redirect;
 mod sql;
 mod ssrf;
+mod template;
 mod traversal;
 mod xpath;
 mod xss;
@@ -26,8 +28,10 @@ pub(crate) const TESTS: &[Test] = &[
     sql::TEST,
     xss::TEST,
     command::TEST,
+    template::TEST,
     traversal::TEST,
     redirect::TEST,
+    header::TEST,
     ldap::TEST,
     xpath::TEST,
     xxe::TEST,

@@ -75,4 +75,6 @@ const FINDINGS: &[(&str, &str)] = &[
     ("xpath", "web-xpath-"),
     ("xxe", "web-xxe"),
     ("ssrf", "web-ssrf"),
+    ("template", "web-template-"),
+    ("header", "web-header-"),
 ];

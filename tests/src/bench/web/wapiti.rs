@@ -97,6 +97,7 @@ const MODULES: &[(&str, &str)] = &[
     ("ldap", "ldap"),
     ("xpath", "sql"),
     ("xxe", "xxe"),
+    ("header", "crlf"),
 ];
 /// In seconds; what it has found until then counts.
 const LONGEST_MODULE: &str = "900";
