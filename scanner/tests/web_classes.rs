@@ -113,3 +113,8 @@ async fn template_injections_are_found_and_variables_are_not() {
 async fn header_injections_are_found_and_encoded_twins_are_not() {
     class_finds_what_is_weak_alone("header").await;
 }
+
+#[tokio::test]
+async fn code_injections_are_found_and_parsers_are_not() {
+    class_finds_what_is_weak_alone("code").await;
+}

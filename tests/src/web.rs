@@ -23,6 +23,7 @@ pub const CLASSES: &[&str] = &[
     "xxe",
     "ssrf",
     "template",
+    "code",
     "header",
 ];
 

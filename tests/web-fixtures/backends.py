@@ -1,4 +1,5 @@
 """Real back ends of Debian, each started when the first case asks for it, in a folder of their own."""
+import json
 import os
 import pwd
 import shutil
@@ -14,7 +15,8 @@ class Backends:
         self.folder = folder
         self.processes = []
         self.local = threading.local()
-        self._postgres = self._mariadb = self._slapd = None
+        self._postgres = self._mariadb = self._slapd = self._node = None
+        self._node_lock = threading.Lock()
 
     def close(self):
         for process in self.processes:
@@ -157,6 +159,22 @@ class Backends:
         finally:
             connection.unbind_s()
 
+    def _start_node(self):
+        if not self._node:
+            self._node = subprocess.Popen(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.DEVNULL, text=True, cwd="/")
+            self.processes.append(self._node)
+
+    def javascript(self, code):
+        """What a script evaluates to, as text."""
+        with self._node_lock:
+            self._node.stdin.write(json.dumps(code) + "\n")
+            self._node.stdin.flush()
+            answer = json.loads(self._node.stdout.readline())
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return answer["value"]
+
     def _own(self, name, user):
         folder = os.path.join(self.folder, name)
         os.mkdir(folder)
@@ -188,6 +206,15 @@ class Backends:
         raise RuntimeError(f"a back end does not come up: {last}")
 
 
+NODE = """
+const vm = require('vm');
+require('readline').createInterface({input: process.stdin}).on('line', line => {
+    let answer;
+    try { answer = {value: String(vm.runInNewContext(JSON.parse(line), {shop: {price: 30}}, {timeout: 5000}))} }
+    catch (error) { answer = {error: String(error)} }
+    console.log(JSON.stringify(answer));
+});
+"""
 SCHEMA = (
     "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(40), kind VARCHAR(40), price INTEGER)",
     "INSERT INTO items VALUES (1, 'pear', 'fruit', 30), (2, 'apple', 'fruit', 20), (3, 'leek', 'vegetable', 10),"

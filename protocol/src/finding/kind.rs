@@ -293,6 +293,8 @@ types! {
         "Server-side request forgery", "Fetch only from hosts of a list, and judge the address that is connected to.";
     WebTemplateInjection = "web-template-injection", Weakness, Critical, Some(1336),
         "Server-side template injection", "Pass values to templates as variables; never make a template's text of them.";
+    WebCodeInjection = "web-code-injection", Weakness, Critical, Some(94),
+        "Code injection", "Evaluate no text from outside as code: parse it, or choose by it from a list.";
     WebHeaderInjection = "web-header-injection", Weakness, Medium, Some(113),
         "Header injection", "Refuse line ends in what goes into a header field, or encode it.";
     TemplateHit = "template-hit", Weakness, Info, None,

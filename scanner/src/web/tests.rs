@@ -4,6 +4,7 @@
 //! [`Trial`](super::trial::Trial). The order counts: what an earlier class has asked for, a later one has
 //! for nothing.
 
+mod code;
 mod command;
 mod header;
 mod ldap;
@@ -29,6 +30,7 @@ pub(crate) const TESTS: &[Test] = &[
     xss::TEST,
     command::TEST,
     template::TEST,
+    code::TEST,
     traversal::TEST,
     redirect::TEST,
     header::TEST,

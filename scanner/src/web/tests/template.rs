@@ -96,12 +96,13 @@ const TEXTS: &[Text] = &[
             ("at sign", "W@(A*B)W"),
         ],
     ),
-    ("W<%=A*B%>W", &[("percent tag", "W<%=A*B%>W")]),
     (
-        "W{A*B}W#set($v=A*B)${v}W",
+        // The blank ends the variable's name, where braces would be another engine's.
+        "W<%=A*B%>W{A*B}W#set($v=A*B)$v W",
         &[
+            ("percent tag", "W<%=A*B%>W"),
             ("single braces", "W{A*B}W"),
-            ("set directive", "W#set($v=A*B)${v}W"),
+            ("set directive", "W#set($v=A*B)$v W"),
         ],
     ),
 ];

@@ -66,18 +66,21 @@ fn judged<'a>(
         let sound = !shows(send(&missing(50), 0)?) && shows(send(FILE, 1)?);
         return Ok(sound.then(|| proof(Confidence::Certain, ShownBy::FileContents)));
     }
-    // Whoever repeats the document repeats its name for the file too: only an error about loading counts.
-    let complains = |reply: &Response, number| {
-        let text = reply.text();
+    let complained = |number| {
         let name = format!("{}/missing", trial.token(number));
-        text.lines().chain(text.split('<')).any(|line| {
-            line.contains(&name)
-                && LOADING.iter().any(|words| line.contains(words))
-                && !line.contains("ENTITY")
-        })
+        Ok::<_, Stop>(complains(&send(&missing(number), 0)?.text(), &name))
     };
-    let errors = complains(send(&missing(50), 0)?, 50) && complains(send(&missing(51), 0)?, 51);
-    Ok(errors.then(|| proof(Confidence::Firm, ShownBy::LoadError)))
+    Ok((complained(50)? && complained(51)?).then(|| proof(Confidence::Firm, ShownBy::LoadError)))
+}
+
+/// Whether an error about loading names a file. Whoever repeats the document, in a page or in an error of his
+/// own, repeats the name too: with the words around it that are ours.
+fn complains(text: &str, name: &str) -> bool {
+    text.lines().chain(text.split('<')).any(|line| {
+        line.contains(name)
+            && LOADING.iter().any(|words| line.contains(words))
+            && !["ENTITY", "href="].iter().any(|ours| line.contains(ours))
+    })
 }
 
 struct Document {
@@ -229,6 +232,21 @@ const LOADING: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_repeats_the_document_is_none_about_loading_it() {
+        let name = "vq00012/missing";
+        for repeats in [
+            "ls: cannot access '/shop/<k xmlns:xi=\"x\"><xi:include href=\"file:///vq00012/missing\"/></k>': No such file",
+            "ls: cannot access '&lt;xi:include href=&quot;file:///vq00012/missing&quot;/&gt;': No such file",
+            "cannot find <!ENTITY k SYSTEM \"file:///vq00012/missing\">",
+            "shown: file:///vq00012/missing",
+        ] {
+            assert!(!complains(repeats, name), "{repeats}");
+        }
+        let error = "<pre>I/O error: failed to load \"file:///vq00012/missing\": No such file</pre>";
+        assert!(complains(error, name));
+    }
 
     #[test]
     fn documents_are_built_anew_around_their_elements() {

@@ -76,5 +76,6 @@ const FINDINGS: &[(&str, &str)] = &[
     ("xxe", "web-xxe"),
     ("ssrf", "web-ssrf"),
     ("template", "web-template-"),
+    ("code", "web-code-"),
     ("header", "web-header-"),
 ];

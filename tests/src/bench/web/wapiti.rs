@@ -97,6 +97,7 @@ const MODULES: &[(&str, &str)] = &[
     ("ldap", "ldap"),
     ("xpath", "sql"),
     ("xxe", "xxe"),
+    ("code", "exec"),
     ("header", "crlf"),
 ];
 /// In seconds; what it has found until then counts.
