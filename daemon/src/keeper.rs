@@ -8,9 +8,11 @@
 pub mod clock;
 pub mod course;
 pub mod filter;
+pub mod frames;
 pub mod holders;
 pub mod mount;
 pub mod names;
+pub mod own;
 pub mod owner;
 pub mod partition;
 pub mod peer;
@@ -42,7 +44,7 @@ use vedette_protocol::{
     owner::OwnerWord,
     scope::Resolved,
     vault::VaultRefusal,
-    worker::{ScopeRefusal, ScopeRequest},
+    worker::{Adapter, ScopeRefusal, ScopeRequest},
 };
 
 use crate::journal::chain;
@@ -50,7 +52,7 @@ use crate::journal::chain;
 use self::{
     clock::Clock,
     course::{BODY_LIMIT, Course, Keys, Step},
-    filter::{Filter, FilterError},
+    filter::{Filter, FilterError, Sending},
     names::{Names, TooManyAddresses},
     owner::Ownership,
     records::{Marks, RecordKeys, Records},
@@ -96,6 +98,8 @@ pub struct Granted {
     pub life: Duration,
     /// The worker's end of its line to the vault, for a job that logs in.
     pub vault: Option<OwnedFd>,
+    /// Adapters for frames of its own, each with a packet socket.
+    pub adapters: Vec<(Adapter, OwnedFd)>,
 }
 
 /// An answer, with a descriptor if it carries one.
@@ -192,9 +196,20 @@ impl Keeper {
             Some(_) => Some(self.line_to_vault(assignment, names, wall)?),
             None => None,
         };
-        self.filter
-            .grant(uid, job.id, scope.clone())
+        let sending = match vault {
+            Some(_) => Sending::Sockets,
+            None => Sending::Frames,
+        };
+        let frames = self
+            .filter
+            .grant(uid, job.id, scope.clone(), rate, sending)
             .map_err(scope_refusal)?;
+        let adapters = frames.map_or_else(Vec::new, |frames| {
+            frames::lend(uid, &frames).unwrap_or_else(|error| {
+                warn!(%error, "no packet socket for a worker: it connects");
+                Vec::new()
+            })
+        });
         let life = job.expires.since(now.wall).min(life).min(GRANT_LIMIT);
         info!(uid, job = %job.id, "granted");
         Ok(Granted {
@@ -203,7 +218,13 @@ impl Keeper {
             rate,
             life,
             vault,
+            adapters,
         })
+    }
+
+    /// Follows what changes on the machine itself while workers send. When it cannot, they must not go on.
+    pub fn follow_machine(&mut self) -> Result<(), FilterError> {
+        self.filter.follow()
     }
 
     fn line_to_vault(

@@ -106,6 +106,7 @@ fn main() {
             job: Box::new(job.clone()),
             scope,
             rate: None,
+            adapters: 1,
         },
     );
     frame(

@@ -1,11 +1,12 @@
 //! What a worker hears and says: its order from vedetted, its scope from the keeper, its events.
 
-use std::{fmt, num::NonZeroU32};
+use std::{fmt, net::Ipv4Addr, num::NonZeroU32};
 
+use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    finding::{Finding, Report},
+    finding::{Finding, MacAddress, Report},
     grant::GrantRefusal,
     id::GrantId,
     job::{Assignment, Job},
@@ -15,6 +16,15 @@ use crate::{
 
 /// Where a connection starts a worker: one connection, one worker, one job.
 pub const WORKER_SOCKET: &str = "/run/vedette/worker.sock";
+
+/// The most adapters that a worker is lent.
+pub const ADAPTERS_LIMIT: usize = 8;
+
+/// How many source ports are lent to a worker, from [`Adapter::ports`] on.
+pub const LENT_PORTS: u16 = 8;
+
+/// The most routes of an adapter.
+pub const ROUTES_LIMIT: usize = 64;
 
 /// The most findings in one [`WorkerEvent::Findings`].
 pub const FINDINGS_PER_EVENT: usize = 256;
@@ -48,9 +58,40 @@ pub enum ScopeAnswer {
         scope: Scope,
         /// The most packets in a second.
         rate: Option<NonZeroU32>,
+        /// How many frames with an [`Adapter`] follow, [`ADAPTERS_LIMIT`] at most.
+        adapters: u8,
     },
     /// No packet will pass.
     Refused(ScopeRefusal),
+}
+
+/// Keeper to worker: an adapter through which it may send frames of its own; the message carries a packet socket.
+///
+/// The kernel lets out of that socket what the grant allows, from our own addresses, and hands to it what answers
+/// that. The socket is not bound yet, so that nothing comes in before somebody reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adapter {
+    /// The kernel's number of it.
+    pub interface: u32,
+    /// Its own link-layer address.
+    pub mac: MacAddress,
+    /// Our address on it.
+    pub address: Ipv4Addr,
+    /// The first of the [`LENT_PORTS`] source ports to which answers are handed.
+    pub ports: u16,
+    /// What is reached through it, [`ROUTES_LIMIT`] routes at most.
+    pub routes: Vec<Route>,
+}
+
+/// A network that is reached through an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The network.
+    pub network: Ipv4Net,
+    /// Who passes it on; none: its hosts are on the link.
+    pub gateway: Option<Ipv4Addr>,
+    /// Of several routes to one network, the one with the least counts.
+    pub metric: u32,
 }
 
 /// Why a job is not done.

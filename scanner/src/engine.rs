@@ -147,7 +147,7 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             tell,
             deadline,
         };
-        move || sweep(&tcp, udp.as_ref(), asking, &told)
+        move || sweep(&tcp, udp.as_ref(), &asking, &told)
     });
     let also = |udp: &Part| {
         let known = tcp.plan.addresses();
@@ -362,7 +362,7 @@ impl Course {
 fn sweep(
     tcp: &Part,
     udp: Option<&Part>,
-    asking: Asking,
+    asking: &Asking,
     told: &mpsc::Sender<(Transport, Batch)>,
 ) -> Result<Toll, WireError> {
     let one = |part: &Part, over: Transport| {

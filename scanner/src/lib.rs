@@ -42,4 +42,4 @@ pub mod worker;
 
 pub use engine::{Aids, Datagrams, EngineError, Event, Scan, Tell, run, run_with};
 pub use plan::Plan;
-pub use wire::{AddressError, Bounds, Detour, Means, Reticent};
+pub use wire::{AddressError, Bounds, Detour, Lent, Means, Reticent};

@@ -8,7 +8,8 @@
 pub mod arp;
 pub mod checksum;
 pub mod ethernet;
-pub mod filter;
+#[cfg(test)]
+mod heard;
 pub mod icmp;
 pub mod icmpv6;
 pub mod ip;

@@ -27,8 +27,8 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::client::TlsStream;
 use vedette_protocol::{Scope, finding::Transport};
 
-pub use self::raw::AddressError;
-use self::raw::{Each, Field, RawError};
+pub use self::raw::{AddressError, Lent};
+use self::raw::{Each, Field, RawError, Sockets};
 pub use self::{pace::Bounds, sweep::Hindrance};
 pub(crate) use self::{
     sweep::{Answer, Toll},
@@ -67,7 +67,7 @@ pub enum WireError {
 }
 
 /// By which means ports are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Means {
     /// By connecting, as any program may.
     Connect,
@@ -76,6 +76,8 @@ pub enum Means {
         /// An address that is ours alone, which is answered for as long as the scan runs; none: the kernel's.
         source: Option<IpAddr>,
     },
+    /// By frames through adapters that were lent, which takes nothing else; hosts that they do not lead to by connecting.
+    Lent(Arc<[Lent]>),
 }
 
 /// Why ports are asked by connecting although frames were wanted.
@@ -136,7 +138,7 @@ impl Batch {
 }
 
 /// How the port scan is to go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asking {
     pub(crate) means: Means,
     pub(crate) bounds: Bounds,
@@ -158,12 +160,13 @@ impl Wire {
         &self,
         plan: &Plan,
         over: Transport,
-        asking: Asking,
+        asking: &Asking,
         tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<Toll, WireError> {
-        let source = match asking.means {
-            Means::Connect => None,
-            Means::Raw { source } => source,
+        let (source, sockets) = match &asking.means {
+            Means::Connect => (None, None),
+            Means::Raw { source } => (*source, Some(Sockets::Own)),
+            Means::Lent(lent) => (None, Some(Sockets::Lent(lent))),
         };
         let each = match asking.tell {
             Tell::OpenPorts => Each::Open,
@@ -177,10 +180,10 @@ impl Wire {
             each,
             deadline: asking.deadline,
         };
-        if asking.means == Means::Connect {
+        let Some(sockets) = sockets else {
             return self.connect_to(plan.addresses(), plan, over, field, asking, tell);
-        }
-        let (toll, elsewhere, detour) = match raw::sweep(&self.gate, field, over, tell) {
+        };
+        let (toll, elsewhere, detour) = match raw::sweep(&self.gate, field, sockets, over, tell) {
             Ok(swept) => {
                 let hosts = swept.elsewhere.len() as u64;
                 (swept.toll, swept.elsewhere, Detour::NotOnEthernet(hosts))
@@ -213,7 +216,7 @@ impl Wire {
         plan: &Plan,
         over: Transport,
         field: Field<'_>,
-        asking: Asking,
+        asking: &Asking,
         tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<Toll, WireError> {
         match over {
@@ -232,7 +235,7 @@ impl Wire {
     fn connect_tcp(
         &self,
         endpoints: impl Iterator<Item = SocketAddr>,
-        asking: Asking,
+        asking: &Asking,
         tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
     ) -> Result<Toll, WireError> {
         let tell = |answers| tell(Batch::of(answers));
@@ -324,7 +327,7 @@ mod tests {
             connections: 256,
             rate: None,
         };
-        let toll = wire.connect_tcp(endpoints.into_iter(), asking(bounds, deadline), &mut |batch| {
+        let toll = wire.connect_tcp(endpoints.into_iter(), &asking(bounds, deadline), &mut |batch| {
             told.extend(batch.answers);
             ControlFlow::Continue(())
         });
@@ -413,7 +416,7 @@ mod tests {
         };
         let begun = Instant::now();
         let deadline = begun + Duration::from_secs(20);
-        wire.connect_tcp(endpoints, asking(bounds, deadline), &mut |_| {
+        wire.connect_tcp(endpoints, &asking(bounds, deadline), &mut |_| {
             ControlFlow::Continue(())
         })
         .unwrap();
@@ -436,7 +439,7 @@ mod tests {
         let mut told = 0;
         wire.connect_tcp(
             endpoints,
-            asking(bounds, begun + Duration::from_millis(300)),
+            &asking(bounds, begun + Duration::from_millis(300)),
             &mut |batch| {
                 told += batch.answers.len();
                 ControlFlow::Continue(())

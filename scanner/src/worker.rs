@@ -20,12 +20,13 @@ use vedette_protocol::{
     target::HostName,
     vault::VaultRefusal,
     worker::{
-        FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRefusal, ScopeRequest, WorkerEvent, WorkerFailure,
+        Adapter, FINDINGS_PER_EVENT, Order, ScopeAnswer, ScopeRefusal, ScopeRequest, WorkerEvent,
+        WorkerFailure,
     },
 };
 
 use crate::{
-    Bounds, EngineError, Event, Means, Scan, Tell, engine,
+    Bounds, EngineError, Event, Lent, Means, Scan, Tell, engine,
     login::{self, Line, LoginError, receive_with_descriptor},
 };
 
@@ -127,6 +128,8 @@ struct Grant {
     keeper: UnixStream,
     /// The line to the vault, for a job that logs in.
     vault: Option<OwnedFd>,
+    /// Adapters for frames of our own.
+    lent: Vec<Lent>,
 }
 
 async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
@@ -156,15 +159,37 @@ async fn granted(order: Order, keeper: &Keeper) -> Result<Grant, Failure> {
         .map_err(|late| Failure::Keeper(io::Error::from(late).into()))?
         .map_err(Failure::Keeper)?;
     match answer {
-        ScopeAnswer::Granted { job, scope, rate } => Ok(Grant {
-            vault,
-            job: *job,
+        ScopeAnswer::Granted {
+            job,
             scope,
             rate,
-            keeper: stream,
-        }),
+            adapters,
+        } => {
+            let borrowed = timeout(KEEPER, borrow(&mut stream, adapters)).await;
+            Ok(Grant {
+                vault,
+                job: *job,
+                scope,
+                rate,
+                lent: borrowed
+                    .map_err(|late| Failure::Keeper(io::Error::from(late).into()))?
+                    .map_err(Failure::Keeper)?,
+                keeper: stream,
+            })
+        }
         ScopeAnswer::Refused(refusal) => Err(Failure::Refused(refusal)),
     }
+}
+
+/// Takes the adapters that the keeper lends.
+async fn borrow(keeper: &mut UnixStream, count: u8) -> Result<Vec<Lent>, FrameError> {
+    let mut lent = Vec::new();
+    for _ in 0..count {
+        let (adapter, socket): (Adapter, _) = receive_with_descriptor(keeper).await?;
+        let socket = socket.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        lent.push(Lent { adapter, socket });
+    }
+    Ok(lent)
 }
 
 /// Does the job, as long as both ends are there. The outer error is vedetted's silence, the inner one ours.
@@ -179,12 +204,13 @@ async fn carry_out(
         rate,
         mut keeper,
         vault,
+        lent,
     } = grant;
     let work = async {
         if job.login.is_some() {
             visit_and_tell(&job, &scope, vault, speak).await
         } else {
-            scan_and_tell(scan(job, scope, rate), speak).await
+            scan_and_tell(scan(job, scope, rate, lent), speak).await
         }
     };
     let (mut from_keeper, mut from_vedetted) = ([0], [0]);
@@ -220,16 +246,25 @@ async fn visit_and_tell(
     }
 }
 
-fn scan(job: Job, scope: Scope, rate: Option<NonZeroU32>) -> Scan {
+fn scan(job: Job, scope: Scope, rate: Option<NonZeroU32>, lent: Vec<Lent>) -> Scan {
     let now = Timestamp::now();
+    // The kernel counts everything. What is left of the rate is for the conversations with what is open; to connect
+    // and to hang up takes four packets.
+    let (means, rate) = match lent.is_empty() {
+        true => (Means::Connect, rate.map(|rate| rate.get() / 4)),
+        false => (
+            Means::Lent(lent.into()),
+            rate.map(|rate| rate.get() - rate.get() / 4),
+        ),
+    };
     Scan {
         scope,
         checks: job.checks,
         now,
         time: job.expires.since(now).min(LONGEST),
-        means: Means::Connect,
+        means,
         bounds: Bounds {
-            rate: rate.map(NonZeroU32::get),
+            rate: rate.map(|rate| rate.max(1)),
             ..Bounds::of_this_process()
         },
         tell: Tell::OpenPorts,
@@ -302,7 +337,7 @@ impl Basket {
     fn add(&mut self, event: Event) -> Option<WorkerEvent> {
         match event {
             Event::Progress(progress) => Some(WorkerEvent::Progress(progress)),
-            // A worker connects in any case, and over TCP.
+            // Nobody on the appliance chose by what means ports are asked.
             Event::Detour(_) | Event::Reticent(_) | Event::Hindered(..) => None,
             Event::Found(finding) => {
                 self.0.push(finding);

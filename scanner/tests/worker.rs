@@ -71,6 +71,7 @@ fn keeper(dir: &Path, job: &Job, verdict: Verdict) -> Keeper {
             job: Box::new(job),
             scope,
             rate: None,
+            adapters: 0,
         };
         match verdict {
             Verdict::Grant => {

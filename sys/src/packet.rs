@@ -6,6 +6,7 @@
 //! frames for a second of it, medians of five), and it says which frame was refused. They are received through
 //! a [`ring`].
 
+pub mod filter;
 pub mod ring;
 
 use std::{
@@ -112,6 +113,15 @@ pub fn attach_filter(socket: impl AsFd, program: &[Instruction]) -> io::Result<(
 /// The kernel's.
 pub fn lock_filter(socket: impl AsFd) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_LOCK_FILTER, &1_i32)
+}
+
+/// Marks what the socket sends from now on (socket(7), `SO_MARK`): for packet filters. Without CAP_NET_ADMIN nobody
+/// can change it, whoever is handed the socket.
+///
+/// # Errors
+/// The kernel's: EPERM without CAP_NET_ADMIN.
+pub fn mark(socket: impl AsFd, mark: u32) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_MARK, &mark)
 }
 
 /// Hands frames to the driver without queueing them (`PACKET_QDISC_BYPASS`).

@@ -216,7 +216,7 @@ const DENIED_TO_ROOT: [&str; 5] = [
 fn check_liar(said: &Said) {
     for (attempt, outcome) in said {
         let expected = match attempt.as_str() {
-            "granted" => "allowed",
+            "granted" | "frame-granted" | "frame-granted-arp" => "allowed",
             _ => "denied",
         };
         assert_eq!(outcome.split(' ').next(), Some(expected), "{attempt}: {outcome}");
@@ -227,7 +227,15 @@ fn check_liar(said: &Said) {
         "other-target",
         "platform",
         "resolver",
+        "frame-granted",
+        "frame-other-target",
+        "frame-other-source",
+        "frame-other-adapter",
+        "frame-vlan",
+        "frame-arp-claim",
+        "frame-loopback",
         "after-the-grant",
+        "frame-after-the-grant",
     ] {
         assert!(
             said.contains_key(attempt),

@@ -1,24 +1,26 @@
-//! The kernel's packet filter: the sets of the base table, kept equal to [`Rules`].
+//! The kernel's packet filter: the sets of the base tables, kept equal to [`Rules`].
 //!
-//! The table itself is loaded before any interface is up, and is not ours. If it is not there, or not
-//! whole, nothing is started ([`Filter::adopt`]).
+//! The tables themselves are loaded before any interface is up, and are not ours. If they are not there, or not
+//! whole, nothing is started ([`Filter::adopt`]). The hook that judges whole frames is each interface's own: it is
+//! put on every interface that there is before the network is started, and on each that comes later.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr, num::NonZeroU32};
 
-use nix::ifaddrs::getifaddrs;
 use serde_json::{Value, json};
 use vedette_protocol::{JobId, Scope};
 
 use super::{
+    frames::Heard,
+    own::{Own, OwnError},
     program::{self, ProgramError},
-    rules::{Grant, Rules, SETS, TABLE, TooLarge},
+    rules::{self, Grant, RATES, Rules, SETS, TABLE, TooLarge},
 };
 
 /// The filter could not be set.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    #[error("reading the appliance's own addresses")]
-    Own(#[source] nix::Error),
+    #[error(transparent)]
+    Own(#[from] OwnError),
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
     #[error("setting the packet filter")]
@@ -28,7 +30,7 @@ pub enum FilterError {
 /// The base table is not in force.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
-    #[error("table inet {TABLE} is not loaded")]
+    #[error("the tables {TABLE} of families inet and netdev are not loaded")]
     Missing(#[source] ProgramError),
     #[error("nft's list of the table cannot be read")]
     Malformed,
@@ -36,6 +38,8 @@ pub enum BaseError {
     Set(&'static str),
     #[error("there is no chain on hook {0} that drops what it does not accept")]
     Chain(&'static str),
+    #[error("chain {0} is missing")]
+    Frames(&'static str),
     #[error("emptying the sets")]
     Empty(#[source] FilterError),
 }
@@ -44,21 +48,56 @@ pub enum BaseError {
 #[derive(Debug)]
 pub struct Filter {
     rules: Rules,
+    own: Own,
+    /// The interfaces whose frames are judged, by number.
+    guarded: BTreeSet<u32>,
+}
+
+/// By what a worker sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// By the sockets that any program has.
+    Sockets,
+    /// By frames of its own as well.
+    Frames,
+}
+
+/// What a worker may do with frames of its own, beside its scope.
+#[derive(Debug)]
+pub struct FrameGrant {
+    /// This machine, as it was when the filter was set.
+    pub own: Own,
+    /// What it may hear.
+    pub heard: Heard,
 }
 
 impl Filter {
-    /// Takes over the base table: checks that it is whole, and empties its sets.
+    /// Takes over the base tables: checks that they are whole, and empties their sets.
     pub fn adopt(port: u16) -> Result<Self, BaseError> {
-        let list = json!({"nftables": [{"list": {"table": {"family": "inet", "name": TABLE}}}]});
-        let listed = program::nft(&list.to_string()).map_err(BaseError::Missing)?;
-        judge(&serde_json::from_slice(&listed).map_err(|_| BaseError::Malformed)?)?;
-        let filter = Self {
+        let mut objects = Vec::new();
+        for family in ["inet", "netdev"] {
+            let list = json!({"nftables": [{"list": {"table": {"family": family, "name": TABLE}}}]});
+            let listed = program::nft(&list.to_string()).map_err(BaseError::Missing)?;
+            let listed: Value = serde_json::from_slice(&listed).map_err(|_| BaseError::Malformed)?;
+            objects.extend(
+                listed["nftables"]
+                    .as_array()
+                    .ok_or(BaseError::Malformed)?
+                    .iter()
+                    .cloned(),
+            );
+        }
+        judge(&objects)?;
+        let mut filter = Self {
             rules: Rules {
                 port,
                 ..Rules::default()
             },
+            own: Own::default(),
+            guarded: BTreeSet::new(),
         };
-        filter.put(&filter.rules).map_err(BaseError::Empty)?;
+        let empty = filter.rules.clone();
+        filter.put(empty).map_err(BaseError::Empty)?;
         Ok(filter)
     }
 
@@ -72,17 +111,45 @@ impl Filter {
 
     /// What of a scope may be scanned at all.
     pub fn lawful(&self, scope: Scope) -> Result<Scope, FilterError> {
-        Ok(self.rules.lawful(scope, &own_addresses()?))
+        Ok(self.rules.lawful(scope, &Own::read()?.addresses))
     }
 
-    /// Lets a worker send to its job's scope.
-    pub fn grant(&mut self, uid: u32, job: JobId, scope: Scope) -> Result<(), FilterError> {
-        self.change(|rules| drop(rules.grants.insert(uid, Grant { job, scope })))
+    /// Lets a worker send to its job's scope, at its rate. Frames of its own only as far as they can be had: none when
+    /// the targets are more than a filter holds, or too many workers have them already.
+    pub fn grant(
+        &mut self,
+        uid: u32,
+        job: JobId,
+        scope: Scope,
+        rate: Option<NonZeroU32>,
+        sending: Sending,
+    ) -> Result<Option<FrameGrant>, FilterError> {
+        let heard = match (sending, self.rules.free_ports()) {
+            (Sending::Frames, Some(ports)) => Heard::of(&scope.runs(), Own::read()?.gateways(), ports),
+            _ => None,
+        };
+        let grant = Grant {
+            job,
+            scope,
+            rate,
+            ports: heard.as_ref().map(|heard| heard.ports),
+        };
+        self.change(|rules| drop(rules.grants.insert(uid, grant)))?;
+        let own = self.own.clone();
+        Ok(heard.map(|heard| FrameGrant { own, heard }))
     }
 
     /// Whether a worker has a grant.
     pub fn granted(&self, uid: u32) -> bool {
         self.rules.grants.contains_key(&uid)
+    }
+
+    /// Follows the machine: guards the interfaces that came, and knows the addresses that changed.
+    pub fn follow(&mut self) -> Result<(), FilterError> {
+        if Own::read()? == self.own {
+            return Ok(());
+        }
+        self.change(|_| ())
     }
 
     /// Ends a worker's grant.
@@ -107,35 +174,33 @@ impl Filter {
     fn change(&mut self, change: impl FnOnce(&mut Rules)) -> Result<(), FilterError> {
         let mut rules = self.rules.clone();
         change(&mut rules);
-        self.put(&rules)?;
-        self.rules = rules;
-        Ok(())
+        self.put(rules)
     }
 
-    fn put(&self, rules: &Rules) -> Result<(), FilterError> {
-        let transaction = rules.transaction(&own_addresses()?)?;
-        program::nft(&transaction.to_string())?;
-        Ok(())
-    }
-}
-
-/// Every address of every interface, and the broadcast addresses that go with them.
-fn own_addresses() -> Result<Vec<IpAddr>, FilterError> {
-    let mut own = Vec::new();
-    for interface in getifaddrs().map_err(FilterError::Own)? {
-        for address in [interface.address, interface.broadcast].into_iter().flatten() {
-            let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-            let v6 = address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip()));
-            own.extend(v4.or(v6));
+    fn put(&mut self, rules: Rules) -> Result<(), FilterError> {
+        let own = Own::read()?;
+        let new = own
+            .interfaces
+            .iter()
+            .filter(|interface| !self.guarded.contains(&interface.index));
+        let guards: Vec<Value> = new.flat_map(rules::guard).collect();
+        if !guards.is_empty() {
+            program::nft(&json!({"nftables": guards}).to_string())?;
         }
+        program::nft(&rules.transaction(&own)?)?;
+        self.guarded = own.interfaces.iter().map(|interface| interface.index).collect();
+        (self.rules, self.own) = (rules, own);
+        Ok(())
     }
-    Ok(own)
 }
 
-fn judge(listed: &Value) -> Result<(), BaseError> {
-    let objects = listed["nftables"].as_array().ok_or(BaseError::Malformed)?;
-    for set in SETS {
-        if !objects.iter().any(|object| object["set"]["name"] == set) {
+fn judge(objects: &[Value]) -> Result<(), BaseError> {
+    for (family, set) in SETS {
+        let is_it = |object: &Value| object["name"] == set && object["family"] == family;
+        if !objects
+            .iter()
+            .any(|object| is_it(&object["set"]) || is_it(&object["map"]))
+        {
             return Err(BaseError::Set(set));
         }
     }
@@ -145,6 +210,13 @@ fn judge(listed: &Value) -> Result<(), BaseError> {
             return Err(BaseError::Chain(hook));
         }
     }
+    for chain in ["frames", "sockets", RATES] {
+        let is_it =
+            |object: &Value| object["chain"]["name"] == chain && object["chain"]["family"] == "netdev";
+        if !objects.iter().any(is_it) {
+            return Err(BaseError::Frames(chain));
+        }
+    }
     Ok(())
 }
 
@@ -152,31 +224,50 @@ fn judge(listed: &Value) -> Result<(), BaseError> {
 mod tests {
     use super::*;
 
-    fn listed(sets: &[&str], chains: &[(&str, &str)]) -> Value {
-        let sets = sets.iter().map(|name| json!({"set": {"name": name}}));
+    fn listed(sets: &[(&str, &str)], chains: &[(&str, &str)], frames: &[&str]) -> Vec<Value> {
+        let sets = sets
+            .iter()
+            .map(|(family, name)| json!({"set": {"family": family, "name": name}}));
         let chains = chains
             .iter()
             .map(|(hook, policy)| json!({"chain": {"hook": hook, "policy": policy}}));
-        json!({"nftables": sets.chain(chains).collect::<Vec<_>>()})
+        let frames = frames
+            .iter()
+            .map(|name| json!({"chain": {"family": "netdev", "name": name}}));
+        sets.chain(chains).chain(frames).collect()
     }
 
     #[test]
-    fn a_table_that_lost_a_part_is_refused() {
+    fn tables_that_lost_a_part_are_refused() {
         let chains = [("input", "drop"), ("forward", "drop"), ("output", "drop")];
-        assert!(judge(&listed(&SETS, &chains)).is_ok());
+        let frames = ["frames", "sockets", "rates"];
+        assert!(judge(&listed(&SETS, &chains, &frames)).is_ok());
         assert!(matches!(
-            judge(&listed(&SETS[1..], &chains)),
+            judge(&listed(&SETS[1..], &chains, &frames)),
             Err(BaseError::Set("resolvers4"))
         ));
+        // The sets of the two tables have the same names.
+        let without: Vec<_> = SETS
+            .into_iter()
+            .filter(|set| *set != ("netdev", "scope4"))
+            .collect();
         assert!(matches!(
-            judge(&listed(&SETS, &chains[1..])),
+            judge(&listed(&without, &chains, &frames)),
+            Err(BaseError::Set("scope4"))
+        ));
+        assert!(matches!(
+            judge(&listed(&SETS, &chains[1..], &frames)),
             Err(BaseError::Chain("input"))
         ));
         let open = [("input", "drop"), ("forward", "accept"), ("output", "drop")];
         assert!(matches!(
-            judge(&listed(&SETS, &open)),
+            judge(&listed(&SETS, &open, &frames)),
             Err(BaseError::Chain("forward"))
         ));
-        assert!(matches!(judge(&json!([])), Err(BaseError::Malformed)));
+        assert!(matches!(
+            judge(&listed(&SETS, &chains, &frames[1..])),
+            Err(BaseError::Frames("frames"))
+        ));
+        assert!(judge(&[]).is_err());
     }
 }

@@ -7,23 +7,40 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
 };
 
-use serde_json::json;
-use vedette_protocol::{JobId, Scope, scope::Run, target::Span};
+use serde_json::{Value, json};
+use vedette_protocol::{JobId, Scope, scope::Run, target::Span, worker::LENT_PORTS};
 
-/// The table of the base filter.
+use super::{
+    frames,
+    own::{Interface, Own},
+};
+
+/// The tables of the base filter.
 pub const TABLE: &str = "vedette";
 
-/// The sets of the table that are ours to fill.
-pub const SETS: [&str; 6] = [
-    "resolvers4",
-    "resolvers6",
-    "platform4",
-    "platform6",
-    "scope4",
-    "scope6",
+/// What is ours to fill: of the table for packets (family inet), and of that for whole frames (family netdev).
+pub const SETS: [(&str, &str); 11] = [
+    ("inet", "resolvers4"),
+    ("inet", "resolvers6"),
+    ("inet", "platform4"),
+    ("inet", "platform6"),
+    ("inet", "scope4"),
+    ("inet", "scope6"),
+    ("netdev", "own_ether"),
+    ("netdev", "own4"),
+    ("netdev", "scope4"),
+    ("netdev", "neighbours4"),
+    ("netdev", "marks"),
 ];
+
+/// The chain whose rules are ours to write, in the table for frames: a limit for each worker that has one.
+pub const RATES: &str = "rates";
+
+/// To where workers' uids reach, which are the marks of their sockets as well.
+pub const WORKERS: (u32, u32) = (61_184, 65_519);
 
 /// The most elements that all grants together may come to.
 pub const ELEMENTS_LIMIT: usize = 16_384;
@@ -51,6 +68,10 @@ pub struct Grant {
     pub job: JobId,
     /// Where.
     pub scope: Scope,
+    /// The most packets in a second.
+    pub rate: Option<NonZeroU32>,
+    /// The first of the ports from which it may send frames of its own, if it may.
+    pub ports: Option<u16>,
 }
 
 /// The grants come to more elements than a filter holds.
@@ -86,16 +107,23 @@ impl Rules {
     ///
     /// # Errors
     /// When that is more than the bound.
-    pub fn transaction(&self, own: &[IpAddr]) -> Result<String, TooLarge> {
+    pub fn transaction(&self, own: &Own) -> Result<String, TooLarge> {
+        let kind = |set: &str| if set == MARKS { "map" } else { "set" };
         let mut commands: Vec<String> = SETS
             .iter()
-            .map(|set| json!({"flush": {"set": {"family": "inet", "table": TABLE, "name": set}}}).to_string())
+            .map(|(family, set)| {
+                let named = json!({"family": family, "table": TABLE, "name": set});
+                json!({"flush": {kind(set): named}}).to_string()
+            })
             .collect();
-        let mut fill = |set: &str, elements: Vec<String>| {
+        let rates = json!({"family": "netdev", "table": TABLE, "name": RATES});
+        commands.push(json!({"flush": {"chain": rates}}).to_string());
+        commands.extend(self.rates().map(|rule| rule.to_string()));
+        let mut fill = |family: &str, set: &str, elements: Vec<String>| {
             if !elements.is_empty() {
                 let elements = elements.join(",");
                 commands.push(format!(
-                    r#"{{"add":{{"element":{{"elem":[{elements}],"family":"inet","name":"{set}","table":"{TABLE}"}}}}}}"#
+                    r#"{{"add":{{"element":{{"elem":[{elements}],"family":"{family}","name":"{set}","table":"{TABLE}"}}}}}}"#
                 ));
             }
         };
@@ -106,19 +134,75 @@ impl Rules {
                 .iter()
                 .filter(family)
                 .map(|address| json!(address).to_string());
-            fill(&format!("resolvers{digit}"), resolvers.collect());
+            fill("inet", &format!("resolvers{digit}"), resolvers.collect());
             let platform = distinct(&self.platform);
             let platform = platform
                 .iter()
                 .filter(family)
                 .map(|address| json!({"concat": [address, self.port]}).to_string());
-            fill(&format!("platform{digit}"), platform.collect());
+            fill("inet", &format!("platform{digit}"), platform.collect());
         }
-        let (scope4, scope6): (Vec<_>, Vec<_>) = self.elements(own)?.into_iter().partition(Element::is_ipv4);
+        let (scope4, scope6): (Vec<_>, Vec<_>) = self
+            .elements(&own.addresses)?
+            .into_iter()
+            .partition(Element::is_ipv4);
+        let frames = scope4.iter().copied().filter(|element| element.frames);
+        fill("netdev", "scope4", frames.map(Element::json).collect());
+        fill("netdev", "neighbours4", self.neighbours(own));
+        let marks = self.grants.keys().map(|uid| json!([uid, uid]).to_string());
+        fill("netdev", MARKS, marks.collect());
+        let macs = own.interfaces.iter().filter_map(|interface| interface.mac);
+        fill("netdev", "own_ether", texts(macs));
+        let addresses = own.interfaces.iter().flat_map(|interface| &interface.addresses);
+        fill("netdev", "own4", texts(addresses));
         for (set, elements) in [("scope4", scope4), ("scope6", scope6)] {
-            fill(set, elements.into_iter().map(Element::json).collect());
+            fill("inet", set, elements.into_iter().map(Element::json).collect());
         }
         Ok(format!(r#"{{"nftables":[{}]}}"#, commands.join(",")))
+    }
+
+    /// Ports for a worker's own frames that no running job has.
+    pub fn free_ports(&self) -> Option<u16> {
+        let taken = |first: u16| self.grants.values().any(|grant| grant.ports == Some(first));
+        (FIRST_PORT..LAST_PORT)
+            .step_by(LENT_PORTS.into())
+            .find(|first| !taken(*first))
+    }
+
+    /// Whom workers may ask for their link-layer addresses: targets, and who passes packets on to them.
+    fn neighbours(&self, own: &Own) -> Vec<String> {
+        let mut elements = Vec::new();
+        for (uid, grant) in self.grants.iter().filter(|(_, grant)| grant.ports.is_some()) {
+            let scope = self.lawful(grant.scope.clone(), &own.addresses);
+            let mut runs: Vec<_> = scope.runs().into_iter().filter_map(frames::v4).collect();
+            for gateway in own.gateways() {
+                // A set takes no element twice.
+                if !runs
+                    .iter()
+                    .any(|(first, last)| (first..=last).contains(&&gateway))
+                {
+                    runs.push((gateway, gateway));
+                }
+            }
+            let element = |(first, last)| json!({"concat": [uid, {"range": [first, last]}]}).to_string();
+            elements.extend(runs.into_iter().map(element));
+        }
+        elements
+    }
+
+    /// The rules that hold each worker to its rate, whatever it sends: a tenth of a second's worth at once.
+    fn rates(&self) -> impl Iterator<Item = Value> + '_ {
+        self.grants.iter().filter_map(|(uid, grant)| {
+            let rate = grant.rate?.get();
+            let limit = json!({"rate": rate, "per": "second", "burst": rate / 10 + 1, "inv": true});
+            let of_it = json!({"op": "==", "left": {"meta": {"key": "mark"}}, "right": uid});
+            Some(json!({"add": {"rule": {
+                "family": "netdev",
+                "table": TABLE,
+                "chain": RATES,
+                "expr": [{"match": of_it}, {"limit": limit}, {"drop": null}],
+            }}}))
+        })
     }
 
     fn elements(&self, own: &[IpAddr]) -> Result<Vec<Element>, TooLarge> {
@@ -132,7 +216,13 @@ impl Rules {
             }
             elements.extend(
                 runs.iter()
-                    .flat_map(|&run| ports.iter().map(move |&ports| Element { uid, run, ports })),
+                    .flat_map(|&run| ports.iter().map(move |&ports| (run, ports)))
+                    .map(|(run, ports)| Element {
+                        uid,
+                        run,
+                        ports,
+                        frames: grant.ports.is_some(),
+                    }),
             );
         }
         Ok(elements)
@@ -161,6 +251,8 @@ struct Element {
     uid: u32,
     run: Run,
     ports: (u16, u16),
+    /// Whether it holds for frames of the worker's own as well.
+    frames: bool,
 }
 
 impl Element {
@@ -169,9 +261,45 @@ impl Element {
     }
 
     fn json(self) -> String {
-        let Self { uid, run, ports } = self;
+        let Self { uid, run, ports, .. } = self;
         json!({"concat": [uid, {"range": [run.0, run.1]}, TCP, {"range": [ports.0, ports.1]}]}).to_string()
     }
+}
+
+/// The rules that have an interface send through the table for frames: what is marked as a worker's own frames, what
+/// comes from its other sockets; and nothing of root, whose sockets are for others.
+pub fn guard(interface: &Interface) -> Vec<Value> {
+    let name = format!("out_{}", interface.index);
+    let chain = json!({"family": "netdev", "table": TABLE, "name": name});
+    let mut hooked = chain.clone();
+    for (key, value) in [
+        ("type", json!("filter")),
+        ("hook", json!("egress")),
+        ("policy", json!("accept")),
+    ] {
+        hooked[key] = value;
+    }
+    (hooked["dev"], hooked["prio"]) = (json!(interface.name), json!(0));
+    let rule = |key: &str, right: Value, verdict: Value| {
+        let of = json!({"match": {"op": "==", "left": {"meta": {"key": key}}, "right": right}});
+        json!({"add": {"rule": {"family": "netdev", "table": TABLE, "chain": name, "expr": [of, verdict]}}})
+    };
+    let workers = json!({"range": [WORKERS.0, WORKERS.1]});
+    vec![
+        json!({"add": {"chain": hooked}}),
+        json!({"flush": {"chain": chain}}),
+        rule("mark", workers.clone(), json!({"goto": {"target": "frames"}})),
+        rule("skuid", workers, json!({"goto": {"target": "sockets"}})),
+        rule("skuid", json!(0), json!({"drop": null})),
+    ]
+}
+
+/// Each of them once, as JSON.
+fn texts<T: ToString>(values: impl Iterator<Item = T>) -> Vec<String> {
+    let mut texts: Vec<String> = values.map(|value| json!(value.to_string()).to_string()).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts
 }
 
 fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
@@ -180,6 +308,13 @@ fn distinct(addresses: &[IpAddr]) -> Vec<IpAddr> {
     addresses.dedup();
     addresses
 }
+
+/// The map from a worker's uid to the mark of what it sends.
+const MARKS: &str = "marks";
+
+/// Below the ports that the kernel gives out by itself (`ip_local_port_range`), above those of services.
+const FIRST_PORT: u16 = 20_000;
+const LAST_PORT: u16 = 21_000;
 
 /// What is no host of a network, or tells secrets about the machine (metadata services).
 const NEVER4: [(Ipv4Addr, Ipv4Addr); 6] = [
@@ -241,6 +376,8 @@ mod tests {
         let grant = |scope| Grant {
             job: JobId([1; 16]),
             scope,
+            rate: None,
+            ports: None,
         };
         Rules {
             resolvers: vec!["192.0.2.53".parse().unwrap()],
@@ -304,10 +441,10 @@ mod tests {
             61_184,
             scope(&["192.0.2.8-9", "2001:db8::8"], &[], "80,443"),
         )]);
-        let transaction = rules.transaction(&[]).unwrap().to_string();
-        for set in SETS {
+        let transaction = rules.transaction(&Own::default()).unwrap().to_string();
+        for (family, set) in SETS {
             assert!(transaction.contains(&format!(
-                r#"{{"flush":{{"set":{{"family":"inet","name":"{set}","table":"vedette"}}}}}}"#
+                r#"{{"family":"{family}","name":"{set}","table":"vedette"}}}}}}"#
             )));
         }
         for element in [
@@ -323,10 +460,9 @@ mod tests {
     fn a_transaction_is_json_and_as_small_as_its_text() {
         let ports: Vec<String> = (1..16_000).step_by(2).map(|port: u32| port.to_string()).collect();
         let scope = scope(&["192.0.2.8", "192.0.2.10"], &[], &ports.join(","));
-        let transaction = rules(vec![(61_184, scope)]).transaction(&[]).unwrap();
-        let read: serde_json::Value = serde_json::from_str(&transaction).unwrap();
-        let elements =
-            |command: &serde_json::Value| command["add"]["element"]["elem"].as_array().map(Vec::len);
+        let transaction = rules(vec![(61_184, scope)]).transaction(&Own::default()).unwrap();
+        let read: Value = serde_json::from_str(&transaction).unwrap();
+        let elements = |command: &Value| command["add"]["element"]["elem"].as_array().map(Vec::len);
         let most = read["nftables"]
             .as_array()
             .unwrap()
@@ -341,7 +477,10 @@ mod tests {
     fn more_than_the_bound_is_refused() {
         let ports: Vec<String> = (1..20_000).step_by(2).map(|port: u32| port.to_string()).collect();
         let scope = scope(&["192.0.2.8", "192.0.2.10"], &[], &ports.join(","));
-        assert_eq!(rules(vec![(61_184, scope)]).transaction(&[]), Err(TooLarge));
+        assert_eq!(
+            rules(vec![(61_184, scope)]).transaction(&Own::default()),
+            Err(TooLarge)
+        );
     }
 
     proptest! {

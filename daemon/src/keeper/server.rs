@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing::{info, warn};
@@ -22,7 +22,8 @@ use vedette_protocol::{
 };
 
 use super::{Granted, Keeper, Reply, peer::Peer, vault::Vault};
-use crate::conversation::{Conversation, FRAME_LIMIT};
+use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
+use crate::journal::chain;
 
 /// More connections than the link and the workers can have.
 const CONNECTIONS: usize = 24;
@@ -121,6 +122,7 @@ impl Desk {
             rate,
             life,
             vault,
+            adapters,
         } = match granted {
             Ok(granted) => granted,
             Err(refusal) => {
@@ -130,13 +132,35 @@ impl Desk {
         };
         let grant = Held { keeper, uid };
         let job = Box::new(job);
-        let answer = ScopeAnswer::Granted { job, scope, rate };
+        let count = u8::try_from(adapters.len()).unwrap_or(u8::MAX);
+        let answer = ScopeAnswer::Granted {
+            job,
+            scope,
+            rate,
+            adapters: count,
+        };
         match vault {
             Some(line) => conversation.send_with_descriptor(&answer, line.as_fd(), FRAME_LIMIT)?,
             None => conversation.send(&answer, FRAME_LIMIT)?,
         }
+        for (adapter, socket) in adapters {
+            conversation.send_with_descriptor(&adapter, socket.as_fd(), FRAME_LIMIT)?;
+        }
         // Nothing more is said: what comes now is the end of the connection, or of the job.
-        conversation.wait(Some(life))?;
+        let end = Instant::now() + life;
+        while conversation.wait(Some(LOOK.min(end.saturating_duration_since(Instant::now()))))?
+            == Waited::Over
+            && Instant::now() < end
+        {
+            if let Err(failure) = lock(keeper).follow_machine() {
+                warn!(
+                    uid,
+                    error = chain(&failure),
+                    "the packet filter failed; the worker's grant ends"
+                );
+                break;
+            }
+        }
         drop(grant);
         Ok(())
     }
@@ -176,6 +200,9 @@ fn lock(keeper: &Mutex<Keeper>) -> MutexGuard<'_, Keeper> {
 }
 
 const PASSING: [io::ErrorKind; 2] = [io::ErrorKind::ConnectionAborted, io::ErrorKind::Interrupted];
+
+/// How often an interface is looked for that has come meanwhile.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The longest that a grant is held open, whatever the job says.
 pub(super) const GRANT_LIMIT: Duration = Duration::from_secs(24 * 3600);

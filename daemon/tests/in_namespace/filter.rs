@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use vedette_daemon::keeper::filter::{BaseError, Filter, FilterError};
+use vedette_daemon::keeper::filter::{BaseError, Filter, FilterError, Sending};
 use vedette_protocol::{JobId, Scope, target::Target};
 
 use crate::wire::{Wire, become_user, enter, run};
@@ -52,6 +52,12 @@ fn scope(targets: &[&str], ports: &str) -> Scope {
     Scope::new(&targets, &[], &[], ports.parse().unwrap())
 }
 
+fn grant(filter: &mut Filter, uid: u32, scope: Scope) -> Result<(), FilterError> {
+    let frames = filter.grant(uid, JOB, scope, None, Sending::Sockets)?;
+    assert!(frames.is_none());
+    Ok(())
+}
+
 fn addresses(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
@@ -72,7 +78,7 @@ fn a_worker_reaches_its_scope_and_nothing_else() {
         .reach(addresses(&["198.51.100.12"]), addresses(&["198.51.100.13"]))
         .unwrap();
     let lawful = filter.lawful(scope(&["198.51.100.10-13"], "80,8443,53")).unwrap();
-    filter.grant(WORKER, JOB, lawful).unwrap();
+    grant(&mut filter, WORKER, lawful).unwrap();
     assert!(reaches(&wire, WORKER, "198.51.100.10", 80));
     assert!(reaches(&wire, WORKER, "198.51.100.11", PORT));
     assert!(!reaches(&wire, WORKER, "198.51.100.10", 22), "another port");
@@ -116,11 +122,11 @@ fn many_elements_are_one_transaction() {
     };
     // 2001 ranges of ports on each of two hosts that do not touch.
     let many = scope(&["198.51.100.10", "198.51.100.12"], &ports(2001));
-    filter.grant(WORKER, JOB, many).unwrap();
+    grant(&mut filter, WORKER, many).unwrap();
     assert!(reaches(&wire, WORKER, "198.51.100.10", 4001));
     let more = scope(&["198.51.100.10", "198.51.100.12"], &ports(20_000));
     assert!(matches!(
-        filter.grant(OTHER_WORKER, JOB, more),
+        grant(&mut filter, OTHER_WORKER, more),
         Err(FilterError::TooLarge(_))
     ));
     assert!(

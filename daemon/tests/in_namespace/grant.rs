@@ -2,7 +2,7 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::{Duration, Instant},
@@ -15,15 +15,18 @@ use vedette_protocol::{
     job::Checks,
     keeper::{Enrolled, KeeperAnswer, KeeperRequest},
     scope::Resolved,
-    worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
+    worker::{Adapter, ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
+use vedette_scanner::packet::{Ethernet, Mac, ethernet};
+use vedette_sys::packet;
 
 use crate::{
     filter::{listen, reaches},
+    frames,
     kept::Kept,
     platform::{APPLIANCE, ORG, Platform},
     socket,
-    wire::become_user,
+    wire::{become_user, enter},
 };
 
 const WORKER: u32 = 61_184;
@@ -59,6 +62,7 @@ fn serving(name: &str, platform: &Platform) -> Kept {
 /// A worker that asks, and holds its connection until it is told to close.
 struct Worker {
     answer: ScopeAnswer,
+    lent: Vec<(Adapter, OwnedFd)>,
     close: Sender<()>,
     closed: Receiver<()>,
 }
@@ -80,8 +84,12 @@ fn ask_with_names(kept: &Kept, job: Signed<Job>, names: Vec<Resolved>) -> Worker
             names,
         };
         conversation.send(&request, FRAME_LIMIT).unwrap();
-        say.send(conversation.receive::<ScopeAnswer>(FRAME_LIMIT).unwrap())
-            .unwrap();
+        let answer = conversation.receive::<ScopeAnswer>(FRAME_LIMIT).unwrap();
+        let lent: Vec<(Adapter, OwnedFd)> = (0..lent(&answer))
+            .map(|_| conversation.receive_with_descriptor(FRAME_LIMIT).unwrap())
+            .map(|(adapter, socket): (Adapter, Option<OwnedFd>)| (adapter, socket.unwrap()))
+            .collect();
+        say.send((answer, lent)).unwrap();
         while told.try_recv().is_err() {
             if conversation.is_over() {
                 let _ = tell.send(());
@@ -90,10 +98,20 @@ fn ask_with_names(kept: &Kept, job: Signed<Job>, names: Vec<Resolved>) -> Worker
             thread::sleep(Duration::from_millis(20));
         }
     });
+    let (answer, lent) = answer.recv().unwrap();
     Worker {
-        answer: answer.recv().unwrap(),
+        answer,
+        lent,
         close,
         closed,
+    }
+}
+
+/// How many adapters follow.
+fn lent(answer: &ScopeAnswer) -> u8 {
+    match answer {
+        ScopeAnswer::Granted { adapters, .. } => *adapters,
+        ScopeAnswer::Refused(_) => 0,
     }
 }
 
@@ -130,6 +148,34 @@ fn a_grant_lives_as_long_as_the_workers_connection() {
 }
 
 #[test]
+fn a_socket_for_frames_is_worth_as_much_as_the_grant() {
+    let platform = Platform::honest();
+    let kept = serving("lent", &platform);
+    enter(&kept.wire.network);
+    let outside = frames::on("eth0");
+    let worker = ask(&kept, platform.job(&job(600)));
+    let [(adapter, socket)] = worker.lent.as_slice() else {
+        panic!("{:?}", worker.lent);
+    };
+    packet::bind(socket, adapter.interface, frames::EVERYTHING).unwrap();
+    let own = adapter.address.to_string();
+    let syn = |host: &str| {
+        let packet = frames::syn(&own, host, adapter.ports, 80);
+        Ethernet::new(Mac(adapter.mac.0), Mac([0xff; 6]), ethernet::IPV4).frame(&packet)
+    };
+    let comes_out = |host: &str| {
+        frames::as_worker(|| drop(frames::send(socket, &syn(host))));
+        thread::sleep(Duration::from_millis(50));
+        frames::drain(&outside).contains(&syn(host))
+    };
+    assert!(comes_out(HOST));
+    assert!(!comes_out("198.51.100.11"), "excluded");
+    worker.close.send(()).unwrap();
+    wait_until_unreachable(&kept, Duration::from_secs(3));
+    assert!(!comes_out(HOST), "whoever still holds it");
+}
+
+#[test]
 fn a_worker_that_goes_on_talking_loses_its_grant() {
     let platform = Platform::honest();
     let kept = serving("talking", &platform);
@@ -146,7 +192,11 @@ fn a_worker_that_goes_on_talking_loses_its_grant() {
             let mut socket = UnixStream::connect(socket).unwrap();
             socket.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
             write_frame(&mut socket, &request).unwrap();
-            say.send(read_frame::<ScopeAnswer>(&mut socket).unwrap()).unwrap();
+            let answer: ScopeAnswer = read_frame(&mut socket).unwrap();
+            for _ in 0..lent(&answer) {
+                let _: Adapter = read_frame(&mut socket).unwrap();
+            }
+            say.send(answer).unwrap();
             told.recv().unwrap();
             let _ = socket.write_all(noise);
             // The keeper's end is closed, with bytes of ours unread.

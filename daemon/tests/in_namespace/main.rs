@@ -4,6 +4,7 @@
 
 mod boot;
 mod filter;
+mod frames;
 mod grant;
 mod kept;
 mod platform;

@@ -138,6 +138,7 @@ fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> Vec<WorkerE
             scope: Scope::of_job(&job, &[]),
             job: Box::new(job),
             rate: None,
+            adapters: 0,
         };
         line.send_with_descriptor(&granted, end.as_fd(), FRAME_LIMIT)
             .unwrap();

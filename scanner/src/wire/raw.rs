@@ -12,6 +12,7 @@ mod claim;
 mod cookie;
 mod datagram;
 mod deaf;
+mod lent;
 mod limit;
 mod neighbours;
 mod permutation;
@@ -29,7 +30,9 @@ use std::{
 };
 
 use vedette_protocol::finding::Transport;
+use vedette_sys::packet::filter::{self, Test};
 
+pub use self::lent::Lent;
 use self::{
     card::Card,
     chapter::{Ending, Shared},
@@ -47,7 +50,7 @@ use super::{
     loss::MOST_ATTEMPTS,
     sweep::{Answer, Hindrance},
 };
-use crate::packet::{Mac, ethernet, filter, filter::Test, ip};
+use crate::packet::{Mac, ethernet, ip};
 
 /// What is to be asked, and how.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +70,15 @@ pub(super) struct Field<'a> {
 pub(super) enum Each {
     Open,
     Every,
+}
+
+/// By whose sockets frames go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sockets<'a> {
+    /// By our own, which takes privileges.
+    Own,
+    /// By those that were lent.
+    Lent(&'a [Lent]),
 }
 
 /// How a raw scan ended.
@@ -122,28 +134,33 @@ pub(super) enum RawError {
 pub(super) fn sweep(
     gate: &Gate,
     field: Field<'_>,
+    sockets: Sockets<'_>,
     over: Transport,
     tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<Swept, RawError> {
-    // Whether raw sockets are to be had at all is told before anything else happens.
-    vedette_sys::packet::open().map_err(RawError::NotPermitted)?;
     let cookies = Cookies::default();
-    let seed = cookies.number("source ports");
-    let own = field
-        .source
-        .is_none()
-        .then(|| DeafPorts::take(SOURCE_PORTS, seed))
-        .transpose();
-    let own = own.map_err(|source| refused("taking source ports", source))?;
-    let first = own.as_ref().map_or(ALONE, DeafPorts::first);
+    let mut deaf = None;
+    let first = match (sockets, field.source) {
+        // The lender's packet filter keeps the kernel from resetting what is accepted.
+        (Sockets::Lent(lent), _) => lent.first().map_or(ALONE, |lent| lent.adapter.ports),
+        (Sockets::Own, source) => {
+            // Whether raw sockets are to be had at all is told before anything else happens.
+            vedette_sys::packet::open().map_err(RawError::NotPermitted)?;
+            if source.is_none() {
+                let taken = DeafPorts::take(SOURCE_PORTS, cookies.number("source ports"));
+                deaf = Some(taken.map_err(|source| refused("taking source ports", source))?);
+            }
+            deaf.as_ref().map_or(ALONE, DeafPorts::first)
+        }
+    };
     match over {
         Transport::Tcp => {
             let question = Syn::new(cookies.clone(), first, SOURCE_PORTS);
-            ask(&question, &cookies, gate, field, tell)
+            ask(&question, &cookies, gate, field, sockets, tell)
         }
         Transport::Udp => {
             let question = Datagram::new(cookies.clone(), first, SOURCE_PORTS);
-            ask(&question, &cookies, gate, field, tell)
+            ask(&question, &cookies, gate, field, sockets, tell)
         }
     }
 }
@@ -154,9 +171,10 @@ fn ask<Q: Question>(
     cookies: &Cookies,
     gate: &Gate,
     field: Field<'_>,
+    sockets: Sockets<'_>,
     tell: &mut dyn FnMut(Batch) -> ControlFlow<()>,
 ) -> Result<Swept, RawError> {
-    let mut survey = Survey::begin(gate, field, question.filter())?;
+    let mut survey = Survey::begin(gate, field, sockets, question.filter())?;
     let mut swept = Swept::default();
     let mut shared = Shared::new(&field, question.refusals());
     let mut left = field.addresses.iter().copied();
@@ -201,23 +219,41 @@ struct Ground {
 struct Survey<'a> {
     gate: &'a Gate,
     field: Field<'a>,
-    atlas: Atlas,
+    roads: Roads<'a>,
     filter: Vec<Vec<Test>>,
     cards: Vec<Card>,
     /// Which card is an interface's; none: it is not Ethernet.
     by_interface: HashMap<u32, Option<usize>>,
 }
 
+/// Who knows the way to a host.
+#[derive(Debug)]
+enum Roads<'a> {
+    /// The kernel.
+    Asked(Atlas),
+    /// Who lent the adapters.
+    Told(&'a [Lent]),
+}
+
 impl<'a> Survey<'a> {
-    fn begin(gate: &'a Gate, field: Field<'a>, mut filter: Vec<Vec<Test>>) -> Result<Self, RawError> {
+    fn begin(
+        gate: &'a Gate,
+        field: Field<'a>,
+        sockets: Sockets<'a>,
+        mut filter: Vec<Vec<Test>>,
+    ) -> Result<Self, RawError> {
         filter.extend(FOR_ALL.iter().map(|tests| tests.to_vec()));
+        let roads = match sockets {
+            Sockets::Lent(lent) => Roads::Told(lent),
+            Sockets::Own => Roads::Asked(Atlas::open().map_err(|source| RawError::Kernel {
+                what: "asking for routes",
+                source,
+            })?),
+        };
         Ok(Self {
             gate,
             field,
-            atlas: Atlas::open().map_err(|source| RawError::Kernel {
-                what: "asking for routes",
-                source,
-            })?,
+            roads,
             filter,
             cards: Vec::new(),
             by_interface: HashMap::new(),
@@ -241,12 +277,8 @@ impl<'a> Survey<'a> {
                 self.whole(&mut batch, address, Answer::NotAsked(Hindrance::OutOfScope));
                 continue;
             }
-            let way = self.atlas.way(address);
-            match way.map_err(|source| RawError::Kernel {
-                what: "asking for a route",
-                source,
-            })? {
-                Way::Here => elsewhere.push(address),
+            match self.way(address)? {
+                Way::Here | Way::Otherwise => elsewhere.push(address),
                 Way::Nowhere => self.whole(&mut batch, address, Answer::NotAsked(Hindrance::NoRoute)),
                 Way::Everybody => self.whole(&mut batch, address, Answer::Unreachable),
                 Way::Out {
@@ -271,6 +303,16 @@ impl<'a> Survey<'a> {
         Ok(ground)
     }
 
+    fn way(&mut self, address: IpAddr) -> Result<Way, RawError> {
+        match &mut self.roads {
+            Roads::Told(lent) => Ok(lent::way(lent, address)),
+            Roads::Asked(atlas) => atlas.way(address).map_err(|source| RawError::Kernel {
+                what: "asking for a route",
+                source,
+            }),
+        }
+    }
+
     /// All ports of a host are in one state.
     fn whole(&self, batch: &mut Batch, address: IpAddr, answer: Answer) {
         let ports = self.field.ports;
@@ -286,11 +328,14 @@ impl<'a> Survey<'a> {
 
     /// Makes sure that nobody else has an address that is to be ours alone.
     fn claim(&mut self, card: &mut Card, address: IpAddr) -> Result<(), RawError> {
-        let kernel = |what| move |source| RawError::Kernel { what, source };
-        if self.atlas.way(address).map_err(kernel("asking for a route"))? == Way::Here {
+        if self.way(address)? == Way::Here {
             return Err(AddressError::Own { address }.into());
         }
-        match claim::contest(card, address).map_err(kernel("asking whether an address is free"))? {
+        let contested = claim::contest(card, address).map_err(|source| RawError::Kernel {
+            what: "asking whether an address is free",
+            source,
+        })?;
+        match contested {
             Some(mac) => Err(AddressError::Taken { address, mac }.into()),
             None => Ok(()),
         }
@@ -301,23 +346,8 @@ impl<'a> Survey<'a> {
         if let Some(card) = self.by_interface.get(&interface) {
             return Ok(*card);
         }
-        let mac = self.atlas.mac(interface);
-        let mac = mac.map_err(|source| RawError::Kernel {
-            what: "asking for an adapter's address",
-            source,
-        })?;
-        let card = match mac {
-            Some(mac) => {
-                let tests: Vec<&[Test]> = self.filter.iter().map(Vec::as_slice).collect();
-                let mut card =
-                    Card::open(interface, mac, &filter::any_of(&tests)).map_err(RawError::NotPermitted)?;
-                if let Some(IpAddr::V6(own)) = self.field.source {
-                    let (_, group) = crate::packet::icmpv6::solicited_node(own);
-                    card.join(group).map_err(RawError::NotPermitted)?;
-                }
-                if let Some(own) = self.field.source {
-                    self.claim(&mut card, own)?;
-                }
+        let card = match self.open(interface)? {
+            Some(card) => {
                 self.cards.push(card);
                 Some(self.cards.len() - 1)
             }
@@ -325,6 +355,29 @@ impl<'a> Survey<'a> {
         };
         self.by_interface.insert(interface, card);
         Ok(card)
+    }
+
+    fn open(&mut self, interface: u32) -> Result<Option<Card>, RawError> {
+        let mac = match &mut self.roads {
+            Roads::Told(lent) => return lent::card(lent, interface).map_err(RawError::NotPermitted),
+            Roads::Asked(atlas) => atlas.mac(interface).map_err(|source| RawError::Kernel {
+                what: "asking for an adapter's address",
+                source,
+            })?,
+        };
+        let Some(mac) = mac else {
+            return Ok(None);
+        };
+        let tests: Vec<&[Test]> = self.filter.iter().map(Vec::as_slice).collect();
+        let mut card = Card::open(interface, mac, &filter::any_of(&tests)).map_err(RawError::NotPermitted)?;
+        if let Some(IpAddr::V6(own)) = self.field.source {
+            let (_, group) = crate::packet::icmpv6::solicited_node(own);
+            card.join(group).map_err(RawError::NotPermitted)?;
+        }
+        if let Some(own) = self.field.source {
+            self.claim(&mut card, own)?;
+        }
+        Ok(Some(card))
     }
 }
 

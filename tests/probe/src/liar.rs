@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::net::{AddressFamily, SocketType, ipproto};
+use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
 use vedette_protocol::{
     codec::{read_frame, write_frame},
     finding::{Coverage, Effort, Report},
@@ -19,7 +20,7 @@ use vedette_protocol::{
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 
-use crate::attempt::report;
+use crate::{attempt::report, frames::Lent};
 
 const WHO: &str = "liar";
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -40,21 +41,26 @@ fn lie() -> io::Result<()> {
     let target = *resolved.ok_or_else(|| io::Error::other("give the liar a target by name"))?;
     report(WHO, "before-the-grant", tcp(SocketAddr::new(target, WEB)));
 
-    let mut keeper = UnixStream::connect(KEEPER_SOCKET)?;
+    let mut keeper = Conversation::new(UnixStream::connect(KEEPER_SOCKET)?);
     let request = ScopeRequest {
         assignment: order.assignment,
         names: order.names,
     };
-    write_frame(&mut keeper, &request).map_err(io::Error::other)?;
-    let ScopeAnswer::Granted { scope, .. } = read_frame(&mut keeper).map_err(io::Error::other)? else {
+    keeper.send(&request, FRAME_LIMIT).map_err(io::Error::other)?;
+    let ScopeAnswer::Granted { scope, adapters, .. } =
+        keeper.receive(FRAME_LIMIT).map_err(io::Error::other)?
+    else {
         return Err(io::Error::other("the keeper refused the job"));
     };
+    let lent = Lent::take(&mut keeper, adapters)?;
     let place = granted(&scope).ok_or_else(|| io::Error::other("nothing was granted"))?;
     attempts(place);
+    lent.lie(place);
     malformed_request();
     drop(keeper);
     thread::sleep(Duration::from_secs(1));
     report(WHO, "after-the-grant", tcp(place));
+    report(WHO, "frame-after-the-grant", lent.send(&lent.granted(place)));
 
     let end = Report::close(Effort::default(), Coverage::default(), 0, vec![]);
     write_frame(&mut master, &WorkerEvent::Ended(end)).map_err(io::Error::other)

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod frames;
 mod liar;
 mod memory;
 mod sandbox;

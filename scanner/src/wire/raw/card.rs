@@ -49,9 +49,14 @@ impl Card {
         let socket = packet::open()?;
         packet::attach_filter(&socket, program)?;
         packet::lock_filter(&socket)?;
-        let ring = Ring::new(&socket, BLOCKS, RETIRE)?;
         packet::ignore_outgoing(&socket)?;
         packet::bypass_queue(&socket)?;
+        Self::given(socket, interface, mac)
+    }
+
+    /// Makes use of a socket that is not bound yet.
+    pub(super) fn given(socket: OwnedFd, interface: u32, mac: Mac) -> io::Result<Self> {
+        let ring = Ring::new(&socket, BLOCKS, RETIRE)?;
         packet::bind(&socket, interface, EVERYTHING)?;
         Ok(Self {
             socket,

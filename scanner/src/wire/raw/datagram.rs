@@ -5,15 +5,15 @@
 //! An ICMP error quotes the datagram's length and checksum, and the checksum is that of a number that only we know:
 //! that makes it ours, and says when it was asked.
 
+use vedette_sys::packet::filter::Test;
+
 use super::{
     card::Frames,
     cookie::{Asked, Cookies},
     question::{Envelope, Moment, Question, Refusals, Says, Verdict},
 };
 use crate::{
-    packet::{
-        Body, Ends, Ethernet, Icmp, Icmpv6, Packet, Payload, Quote, Udp, filter::Test, icmp, icmpv6, ip,
-    },
+    packet::{Body, Ends, Ethernet, Icmp, Icmpv6, Packet, Payload, Quote, Udp, icmp, icmpv6, ip},
     payload::payload,
 };
 

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use super::{card::Frames, cookie::EPOCHS};
-use crate::packet::{Ends, Mac, Packet, filter::Test};
+use vedette_sys::packet::filter::Test;
+
+use crate::packet::{Ends, Mac, Packet};
 
 /// A way to ask for ports.
 pub(super) trait Question {

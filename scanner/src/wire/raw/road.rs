@@ -43,6 +43,8 @@ pub(super) enum Way {
     Here,
     /// An address of many, as a broadcast address: no port of it can be open.
     Everybody,
+    /// Not by a frame on Ethernet, as far as is known.
+    Otherwise,
     /// None.
     Nowhere,
 }

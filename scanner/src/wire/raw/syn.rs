@@ -4,14 +4,16 @@
 //! Who accepts is reset, so that nothing is left half open there. Every SYN has a maximum segment size: it costs
 //! nothing, and some networks drop a SYN without.
 
+use vedette_sys::packet::filter::Test;
+
 use super::{
     card::Frames,
     cookie::{Asked, Cookies},
     question::{Envelope, Moment, Question, Refusals, Says, Verdict},
 };
 use crate::packet::{
-    Body, Ends, Ethernet, Icmp, Icmpv6, Ip, Packet, Payload, Quote, Tcp, checksum::Checksum, ethernet,
-    filter::Test, ip, tcp::Flags,
+    Body, Ends, Ethernet, Icmp, Icmpv6, Ip, Packet, Payload, Quote, Tcp, checksum::Checksum, ethernet, ip,
+    tcp::Flags,
 };
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::net::Ipv6Addr;
 
-use vedette_sys::packet::Instruction;
+use super::Instruction;
 
 /// One test of a frame; offsets are in bytes, from the Ethernet header on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Test {
     Half(u16, u16),
     /// These four bytes have this value.
     Word(u16, u32),
+    /// These four bytes are a number in this range, ends included.
+    WordBetween(u16, u32, u32),
     /// Two bytes so far behind the IPv4 header, options included, are a number in this range, ends included.
     BehindIpv4(u16, u16, u16),
     /// These two bytes are a number in this range, ends included.
@@ -32,12 +34,12 @@ impl Test {
 
     /// It is IPv4 with this protocol.
     pub const fn ipv4(protocol: u8) -> [Self; 2] {
-        [Self::type_(super::ethernet::IPV4), Self::Byte(23, protocol)]
+        [Self::type_(IPV4), Self::Byte(23, protocol)]
     }
 
     /// It is IPv6 with this protocol in its first header.
     pub const fn ipv6(protocol: u8) -> [Self; 2] {
-        [Self::type_(super::ethernet::IPV6), Self::Byte(20, protocol)]
+        [Self::type_(IPV6), Self::Byte(20, protocol)]
     }
 
     /// It is a whole IPv4 packet, or the first part of one.
@@ -92,11 +94,10 @@ impl Test {
                 ]);
             }
             Self::Between(at, low, high) => {
-                program.extend([
-                    load(LOAD_HALF, at),
-                    jump(AT_LEAST, low.into(), 0, otherwise + 1),
-                    jump(GREATER, high.into(), otherwise, 0),
-                ]);
+                program.extend(between(load(LOAD_HALF, at), low.into(), high.into(), otherwise));
+            }
+            Self::WordBetween(at, low, high) => {
+                program.extend(between(load(LOAD_WORD, at), low, high, otherwise));
             }
             Self::NoneOf(at, bits) => {
                 program.extend([load(LOAD_HALF, at), jump(ANY_BIT, bits.into(), otherwise, 0)]);
@@ -107,7 +108,7 @@ impl Test {
     const fn length(self) -> u8 {
         match self {
             Self::BehindIpv4(..) => 4,
-            Self::Between(..) => 3,
+            Self::Between(..) | Self::WordBetween(..) => 3,
             Self::Byte(..) | Self::Half(..) | Self::Word(..) | Self::NoneOf(..) => 2,
         }
     }
@@ -131,6 +132,15 @@ pub fn any_of(alternatives: &[&[Test]]) -> Vec<Instruction> {
     }
     program.push(returning(0));
     program
+}
+
+/// Goes on when what is loaded is in the range.
+fn between(load: Instruction, low: u32, high: u32, otherwise: u8) -> [Instruction; 3] {
+    [
+        load,
+        jump(AT_LEAST, low, 0, otherwise + 1),
+        jump(GREATER, high, otherwise, 0),
+    ]
 }
 
 fn words(address: Ipv6Addr) -> [u32; 4] {
@@ -169,6 +179,9 @@ fn returning(bytes: u32) -> Instruction {
 /// Bytes kept of an accepted frame: all.
 const WHOLE: u32 = 0x4_0000;
 const ETHERNET: u16 = 14;
+// Ethernet types.
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
 
 // Codes of linux/bpf_common.h: class, size and mode.
 const LOAD_WORD: u16 = 0x20;
@@ -181,98 +194,3 @@ const GREATER: u16 = 0x25;
 const AT_LEAST: u16 = 0x35;
 const ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::{Arp, Ends, Ethernet, Mac, Tcp, ip};
-    use std::os::unix::net::UnixDatagram;
-
-    /// Which of the frames the kernel lets through. (A filter works on every kind of socket.)
-    fn accepted<'a>(program: &[Instruction], frames: &[&'a [u8]]) -> Vec<&'a [u8]> {
-        let (sender, receiver) = UnixDatagram::pair().unwrap();
-        vedette_sys::packet::attach_filter(&receiver, program).unwrap();
-        receiver.set_nonblocking(true).unwrap();
-        let mut passed = Vec::new();
-        for frame in frames {
-            sender.send(frame).unwrap();
-            let mut bytes = [0; 2048];
-            if let Ok(length) = receiver.recv(&mut bytes) {
-                assert_eq!(&bytes[..length], *frame, "the whole of it");
-                passed.push(*frame);
-            }
-        }
-        passed
-    }
-
-    fn segment(source: &str, destination: &str, port: u16) -> Vec<u8> {
-        let ends = Ends::between(source.parse().unwrap(), destination.parse().unwrap()).unwrap();
-        let packet = ends.packet(ip::TCP, 64, &Tcp::syn(80, port, 1).segment(ends, b""));
-        Ethernet::new(Mac::ZERO, Mac::ZERO, ends.ethernet_type()).frame(&packet)
-    }
-
-    /// With four bytes of options in its IPv4 header.
-    fn with_options(mut frame: Vec<u8>) -> Vec<u8> {
-        frame[14] = 0x46;
-        frame.splice(34..34, [1, 1, 1, 0]);
-        frame
-    }
-
-    #[test]
-    fn what_each_alternative_describes_passes_and_nothing_else() {
-        let own = "192.0.2.1".parse().unwrap();
-        let own6 = "2001:db8::1".parse().unwrap();
-        let four = [
-            &Test::ipv4(ip::TCP)[..],
-            &[
-                Test::to_ipv4(own),
-                Test::WITH_TRANSPORT_HEADER,
-                Test::BehindIpv4(2, 1000, 1999),
-            ],
-        ]
-        .concat();
-        let six = [
-            &Test::ipv6(ip::TCP)[..],
-            &Test::to_ipv6(own6),
-            &[Test::Between(56, 1000, 1999)],
-        ]
-        .concat();
-        let arp = [Test::type_(crate::packet::ethernet::ARP)];
-        let program = any_of(&[&four, &six, &arp]);
-
-        let asked = Arp::request(Mac::ZERO, own, own).frame();
-        let good = [
-            segment("192.0.2.9", "192.0.2.1", 1000),
-            segment("192.0.2.9", "192.0.2.1", 1999),
-            with_options(segment("192.0.2.9", "192.0.2.1", 1500)),
-            segment("2001:db8::9", "2001:db8::1", 1000),
-            segment("2001:db8::9", "2001:db8::1", 1999),
-            asked,
-        ];
-        let mut fragment = segment("192.0.2.9", "192.0.2.1", 1000);
-        fragment[21] = 1;
-        let mut udp = segment("192.0.2.9", "192.0.2.1", 1000);
-        udp[23] = 17;
-        let bad = [
-            segment("192.0.2.9", "192.0.2.1", 999),
-            segment("192.0.2.9", "192.0.2.1", 2000),
-            with_options(segment("192.0.2.9", "192.0.2.1", 2000)),
-            segment("192.0.2.9", "192.0.2.2", 1500),
-            segment("2001:db8::9", "2001:db8::1", 999),
-            segment("2001:db8::9", "2001:db8::1", 2000),
-            segment("2001:db8::9", "2001:db8::2", 1500),
-            fragment,
-            udp,
-            vec![0; 12],
-            segment("192.0.2.9", "192.0.2.1", 1000)[..36].to_vec(),
-        ];
-        let frames: Vec<&[u8]> = good.iter().chain(&bad).map(Vec::as_slice).collect();
-        let passed = accepted(&program, &frames);
-        assert_eq!(passed, good.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn without_alternatives_nothing_passes() {
-        assert!(accepted(&any_of(&[]), &[&segment("192.0.2.9", "192.0.2.1", 1)]).is_empty());
-    }
-}
