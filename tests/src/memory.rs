@@ -4,15 +4,20 @@
 //! schedules, which have a form of their own (Halderman et al., "Lest We Remember", 2008), and the ciphertext on the
 //! disk tells which of them opens the volume.
 
+mod forms;
 mod schedule;
 mod volume;
 
 use std::fs;
 use std::io::BufRead;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::lab::Machine;
+
+pub use self::forms::forms;
 pub use self::volume::{Ciphertext, VolumeKey};
 
 /// All of a machine's memory at one moment.
@@ -23,6 +28,51 @@ impl Memory {
     pub fn read(dump: &Path) -> Result<Self> {
         let bytes = fs::read(dump).with_context(|| format!("reading {}", dump.display()))?;
         Ok(Self(bytes))
+    }
+
+    /// All of a machine's memory now, and what is read of it elsewhere while it stands still.
+    pub fn of_machine<T>(
+        machine: &Machine,
+        dir: &Path,
+        meanwhile: impl FnOnce() -> Result<T>,
+    ) -> Result<(Self, T)> {
+        let dump = dir.join("memory");
+        let mut qmp = machine.qmp()?;
+        qmp.stop()?;
+        qmp.save_memory(&dump)?;
+        let read = meanwhile();
+        qmp.cont()?;
+        let memory = Self::read(&dump)?;
+        fs::remove_file(&dump).with_context(|| format!("removing {}", dump.display()))?;
+        Ok((memory, read?))
+    }
+
+    /// What a process of this machine can write to, from outside (proc_pid_mem(5)).
+    pub fn of_process(id: u32) -> Result<Self> {
+        let maps = fs::read_to_string(format!("/proc/{id}/maps")).context("reading a process's maps")?;
+        let memory = fs::File::open(format!("/proc/{id}/mem")).context("opening a process's memory")?;
+        let mut bytes = Vec::new();
+        for line in maps.lines() {
+            let Some((range, rest)) = line.split_once(' ') else {
+                continue;
+            };
+            let bound = |text: &str| u64::from_str_radix(text, 16);
+            let (Some((first, end)), true) = (range.split_once('-'), rest.starts_with("rw")) else {
+                continue;
+            };
+            let (first, end) = (bound(first)?, bound(end)?);
+            let mut part = vec![0; usize::try_from(end - first)?];
+            // What is only reserved cannot be read.
+            if memory.read_exact_at(&mut part, first).is_ok() {
+                bytes.append(&mut part);
+            }
+        }
+        Ok(Self(bytes))
+    }
+
+    /// How many times a secret is in it, in any of its [`forms`].
+    pub fn count_forms(&self, secret: &str) -> usize {
+        forms(secret).iter().map(|form| self.count(form)).sum()
     }
 
     /// How many times these bytes are in it.

@@ -175,6 +175,11 @@ impl Road {
         Ok(())
     }
 
+    /// The platform's process, while it is served.
+    pub fn platform_id(&self) -> Option<u32> {
+        self.platform.as_ref().map(Platform::id)
+    }
+
     /// The end of what the platform logged.
     pub fn platform_said(&self) -> String {
         self.platform.as_ref().map_or_else(String::new, Platform::said)

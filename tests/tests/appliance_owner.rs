@@ -11,11 +11,15 @@ use vedette_protocol::api::{Scan, ScanState, StoredFinding};
 use vedette_protocol::finding::{Evidence, FindingType, LoginOutcome, PortState};
 use vedette_tests::lab::{StatusLine, Target};
 use vedette_tests::login_host::{LoginHost, USER};
+use vedette_tests::memory::Memory;
 use vedette_tests::operator::Operator;
-use vedette_tests::road::Road;
+use vedette_tests::road::{Road, Serving};
 
 /// Stands nowhere but in this test, so that whoever holds it was told.
 const PASSWORD: &str = "Zq7-canary-Vh2mP9-tR4x";
+const LABEL: &str = "machine-under-audit";
+/// Rounds of hashing: the host takes some seconds to compare a password, in which it is looked for.
+const SLOWLY: u32 = 6_000_000;
 
 #[test]
 fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
@@ -24,7 +28,7 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
     let endpoint = SocketAddr::new(address.into(), 22);
     let host = road
         .lab
-        .inside(|| LoginHost::start(endpoint, PASSWORD))
+        .inside(|| LoginHost::start_with(endpoint, PASSWORD, SLOWLY))
         .unwrap()
         .unwrap();
     let mut serving = road.appliance("office").unwrap();
@@ -91,10 +95,10 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
         "{waiting:?}"
     );
     sign(&web);
-    let ended = ended(&road, &scan);
-    assert_eq!(ended.state, ScanState::Complete, "{ended:?}");
+    let granted = ended(&road, &scan);
+    assert_eq!(granted.state, ScanState::Complete, "{granted:?}");
     let open = |finding: &StoredFinding| finding.finding.state == Some(PortState::Open);
-    assert!(findings(&road, &ended).iter().any(open));
+    assert!(findings(&road, &granted).iter().any(open));
 
     // A credential goes through the platform to the vault, and nobody in between can read it.
     let secret = road.lab.dir().join("secret");
@@ -112,7 +116,7 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
         "--appliance",
         &id,
         "--label",
-        "linux",
+        LABEL,
         "--user",
         USER,
         "--secret-file",
@@ -153,8 +157,10 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
         "--checks",
         "inventory",
         "--credential",
-        "linux",
+        LABEL,
     ]);
+    // Sealed, carried and waiting: nobody has read it.
+    assert_eq!(in_memory(&road, &serving), 0, "before its use");
     let scan: Scan = road
         .operator
         .ask(&[
@@ -169,10 +175,29 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
             "--check",
             "inventory",
             "--credential",
-            "linux",
-            "--wait",
+            LABEL,
         ])
         .unwrap();
+    // The control: while the host compares it, it is there, and is found.
+    let end = Instant::now() + WHILE;
+    while in_memory(&road, &serving) == 0 {
+        let scan = seen(&road, &scan);
+        let over = ![ScanState::Queued, ScanState::Running].contains(&scan.state);
+        assert!(
+            !over && Instant::now() < end,
+            "never seen in memory: {scan:?} {}",
+            host.log().unwrap()
+        );
+    }
+    let scan = ended(&road, &scan);
+    // The worker was reaped before its report went out.
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(in_memory(&road, &serving), 0, "after its use");
+    let platform = Memory::of_process(road.platform_id().unwrap()).unwrap();
+    assert_eq!(platform.count_forms(PASSWORD), 0, "in the platform's memory");
+    assert!(platform.count(LABEL.as_bytes()) > 0, "which was searched");
+    let disk = Memory::read(serving.disk.path()).unwrap();
+    assert_eq!(disk.count_forms(PASSWORD), 0, "on the appliance's disk");
     assert_eq!(
         scan.state,
         ScanState::Complete,
@@ -200,6 +225,12 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
     );
     // The search is not blind.
     assert!(!holders(road.lab.dir(), PASSWORD).is_empty());
+}
+
+/// How many times the password is in the whole machine's memory now, in whatever form.
+fn in_memory(road: &Road, serving: &Serving) -> usize {
+    let (memory, ()) = Memory::of_machine(&serving.machine, road.lab.dir(), || Ok(())).unwrap();
+    memory.count_forms(PASSWORD)
 }
 
 /// An operator with an owner key.

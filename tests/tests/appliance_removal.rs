@@ -74,15 +74,10 @@ fn removal_takes_the_key_out_of_memory_and_gives_it_to_no_later_boot() {
 
 /// Memory and the encrypted volume at one moment, while the machine stands still.
 fn snapshot(road: &Road, machine: &Machine, disk: &Disk) -> (Memory, Ciphertext) {
-    let dump = road.lab.dir().join("memory");
-    let mut qmp = machine.qmp().unwrap();
-    qmp.stop().unwrap();
-    qmp.save_memory(&dump).unwrap();
-    let workspace = Partition::named("workspace", road.image.raw()).unwrap();
-    let volume = workspace.first_sectors(disk, 4).unwrap();
-    qmp.cont().unwrap();
-    let memory = Memory::read(&dump).unwrap();
-    std::fs::remove_file(dump).unwrap();
+    let (memory, volume) = Memory::of_machine(machine, road.lab.dir(), || {
+        Partition::named("workspace", road.image.raw())?.first_sectors(disk, 4)
+    })
+    .unwrap();
     (memory, Ciphertext::new(volume))
 }
 

@@ -44,13 +44,8 @@ impl Chromium {
 
     /// Starts it for a house that is reached at another port.
     pub(crate) async fn start_at(house: &House, site: u16) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is there: see tests/packages");
-        let port = port_said_by(&mut driver);
+        // The free port that it takes for one family may be taken for the other; it ends then.
+        let (driver, port) = (0..5).find_map(|_| driver()).expect("chromedriver listens");
         let profile = TempDir::new().unwrap();
         let arguments = [
             "--headless=new".to_owned(),
@@ -195,7 +190,14 @@ impl Drop for Chromium {
     }
 }
 
-fn port_said_by(driver: &mut Child) -> u16 {
+/// A driver, and the port that it says it listens on.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is there: see tests/packages");
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = lines.by_ref().find_map(|line| {
         let line = line.unwrap();
@@ -205,9 +207,13 @@ fn port_said_by(driver: &mut Child) -> u16 {
             .parse()
             .ok()
     });
+    let Some(port) = port else {
+        driver.wait().unwrap();
+        return None;
+    };
     // It must be able to go on writing.
     std::thread::spawn(move || lines.for_each(drop));
-    port.expect("chromedriver says where it listens")
+    Some((driver, port))
 }
 
 /// The server's key as Chromium's list of trusted keys takes it.
