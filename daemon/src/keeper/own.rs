@@ -74,7 +74,8 @@ impl Own {
             for (address, is_its_own) in [(entry.address, true), (entry.broadcast, false)] {
                 let v4 = address.and_then(|address| address.as_sockaddr_in().map(|address| address.ip()));
                 let v6 = address.and_then(|address| address.as_sockaddr_in6().map(|address| address.ip()));
-                own.addresses.extend(v4.map(IpAddr::V4).or(v6.map(IpAddr::V6)));
+                own.addresses
+                    .extend(v4.map(IpAddr::V4).or_else(|| v6.map(IpAddr::V6)));
                 if let (Some(v4), true) = (v4, is_its_own)
                     && let Some(interface) = own.named(&entry.interface_name)
                 {
