@@ -19,7 +19,7 @@ use vedette_sys::packet::{
 use super::filter::FrameGrant;
 
 /// The most runs of addresses that a filter is made for; beyond, no socket is lent.
-pub const RUNS_LIMIT: usize = 128;
+pub const RUNS_LIMIT: usize = 64;
 
 /// Who may be heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
