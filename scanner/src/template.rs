@@ -42,6 +42,6 @@ pub use self::{
     form::Template,
     library::Library,
     report::TemplatesReport,
-    run::Run,
+    run::{Run, Setting},
     scan::{TemplateEvent, TemplateScan, scan},
 };

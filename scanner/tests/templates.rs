@@ -18,7 +18,7 @@ use vedette_protocol::{
 };
 use vedette_scanner::{
     causes::one_line,
-    template::{Library, TemplateEvent, TemplateScan, TemplatesReport, scan},
+    template::{Library, Setting, TemplateEvent, TemplateScan, TemplatesReport, scan},
     web::{Budget, Site},
 };
 
@@ -107,8 +107,11 @@ async fn run(dir: &Path, url: &str) -> (Vec<Finding>, TemplatesReport) {
             scope,
             library: Library::open(dir).unwrap(),
             budget: Budget::default(),
-            seed: 7,
-            now: 1_700_000_000,
+            setting: Setting {
+                seed: 7,
+                now: 1_700_000_000,
+                ..Setting::default()
+            },
         },
         tell,
     );

@@ -17,11 +17,13 @@ use super::{
     cookies::Cookies,
     dsl::{Kit, Scene},
     event::{Contact, Event},
-    expression::fill,
+    expression::{Filled, fill},
     flow::Next,
     form::{Block, Template},
     http::{HttpRequest, Unsendable},
 };
+use vedette_protocol::Digest;
+
 use crate::web::response::Response;
 
 /// A run under way.
@@ -39,6 +41,19 @@ pub struct Run {
     hits: Vec<Hit>,
     tally: Tally,
     over: bool,
+}
+
+/// What holds for every run of a scan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// Makes names that stand nowhere else.
+    pub seed: u64,
+    /// Seconds since 1970, for templates that name the time.
+    pub now: i64,
+    /// What stands for a host of ours that targets may be sent to.
+    pub callback: Option<String>,
+    /// What the operator gives templates to know, as a name to log in with.
+    pub given: Vec<(String, String)>,
 }
 
 /// What is to be sent.
@@ -104,18 +119,14 @@ impl Tally {
 }
 
 impl Run {
-    /// A run of a template; `callback` is what stands for a host of ours that targets may be sent to.
-    pub fn new(
-        template: Arc<Template>,
-        base: Arc<Base>,
-        seed: u64,
-        now: i64,
-        callback: Option<String>,
-    ) -> Self {
+    /// A run of a template.
+    pub fn new(template: Arc<Template>, base: Arc<Base>, setting: &Setting) -> Self {
+        // Each template draws its own chance, whatever the others do.
+        let seed = setting.seed ^ salt(&template.id);
         let mut run = Self {
-            known: Known::new(base.clone(), seed, callback),
+            known: Known::new(base.clone(), seed, setting.callback.clone()),
             kit: Kit::new(seed),
-            now,
+            now: setting.now,
             cookies: Cookies::default(),
             results: Vec::new(),
             course: None,
@@ -125,12 +136,13 @@ impl Run {
             template,
             base,
         };
+        for (name, value) in &setting.given {
+            run.known.set(name, value.as_bytes().into());
+        }
         for block in &run.template.blocks {
             let Block::Http(block) = block;
-            run.tally.planned = run
-                .tally
-                .planned
-                .saturating_add(block.payloads.count().saturating_mul(block.drafts.len() as u64));
+            let requests = block.payloads.count().saturating_mul(block.drafts.len() as u64);
+            run.tally.planned = run.tally.planned.saturating_add(requests);
         }
         run.define_variables();
         run
@@ -203,6 +215,24 @@ impl Run {
         }
     }
 
+    /// The block and the draft of the request whose reply is awaited, each from 0.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.course.as_ref().map(|course| (course.block, course.position))
+    }
+
+    /// What a text stands for at this moment.
+    pub fn read(&self, text: &str) -> Filled {
+        let payloads = self
+            .course
+            .as_ref()
+            .map_or(&[][..], |course| course.payloads.as_slice());
+        let view = View {
+            payloads,
+            ..View::of(&self.known)
+        };
+        fill(text.as_bytes(), &scene(&view, &self.kit, self.now))
+    }
+
     /// The block that comes next.
     fn upcoming(&self) -> Next {
         match &self.template.flow {
@@ -252,7 +282,7 @@ pub fn judge_alone(body: &[u8]) -> Vec<Hit> {
     let (Some(template), Ok(site)) = (template, crate::web::Site::parse("http://192.0.2.7/")) else {
         return Vec::new();
     };
-    let mut run = Run::new(Arc::new(template), Arc::new(Base::new(site)), 1, 0, None);
+    let mut run = Run::new(Arc::new(template), Arc::new(Base::new(site)), &Setting::default());
     while run.outgoing().is_some() {
         let text = String::from_utf8_lossy(body).into_owned();
         run.heard(Incoming::Http(
@@ -273,6 +303,11 @@ pub fn judge_alone(body: &[u8]) -> Vec<Hit> {
 }
 
 const EVERYTHING: &str = include_str!("run/everything.yaml");
+
+fn salt(id: &str) -> u64 {
+    let digest = Digest::of(id.as_bytes());
+    u64::from_le_bytes(digest.0.first_chunk().copied().unwrap_or_default())
+}
 
 fn scene<'a>(view: &'a View<'a>, kit: &'a Kit, now: i64) -> Scene<'a> {
     Scene {

@@ -16,7 +16,7 @@ use super::{
     http::{Draft, HttpRequest},
     library::Library,
     report::{Books, LeftOut, TemplatesReport, WireTally},
-    run::{Hit, Incoming, Outgoing, Run, Tally},
+    run::{Hit, Incoming, Outgoing, Run, Setting, Tally},
     share::{Share, Source},
 };
 use crate::{
@@ -50,10 +50,8 @@ pub struct TemplateScan {
     pub library: Library,
     /// How much of it.
     pub budget: Budget,
-    /// Makes names that stand nowhere else.
-    pub seed: u64,
-    /// Seconds since 1970, for templates that name the time.
-    pub now: i64,
+    /// What holds for every template.
+    pub setting: Setting,
 }
 
 /// Runs the templates. Who no longer listens to events is no reason to stop.
@@ -89,8 +87,7 @@ pub async fn scan(scan: TemplateScan, events: mpsc::Sender<TemplateEvent>) -> Te
     loop {
         while under_way.len() < scan.budget.at_once {
             let Some(template) = waiting.pop() else { break };
-            let seed = seed_of(scan.seed, &template.id);
-            let run = Run::new(template.clone(), base.clone(), seed, scan.now, None);
+            let run = Run::new(template.clone(), base.clone(), &scan.setting);
             let road = road.clone();
             under_way.spawn(async move { road.travel(template, run).await });
         }
@@ -205,13 +202,6 @@ fn beginning(template: &Template) -> (&str, &str) {
         },
         None => ("", ""),
     }
-}
-
-/// Each template draws its own chance, whatever the others do.
-fn seed_of(seed: u64, id: &str) -> u64 {
-    let digest = Digest::of(id.as_bytes());
-    let head = digest.0.first_chunk().copied().unwrap_or_default();
-    seed ^ u64::from_le_bytes(head)
 }
 
 fn finding(site: &Site, template: &Template, hit: &Hit) -> Option<Finding> {

@@ -22,11 +22,13 @@ pub(super) struct Course {
     draft: usize,
     /// Which of several extracted values is used, where all are.
     turn: usize,
-    payloads: Vec<(String, Text)>,
-    /// Replies to this combination's requests.
-    history: Vec<Arc<Event>>,
+    pub(super) payloads: Vec<(String, Text)>,
+    /// Replies to this combination's requests, by the number of their draft.
+    history: Vec<Option<Arc<Event>>>,
     /// Drafts that are sent once and have been.
     sent_once: Vec<usize>,
+    /// The draft of the request whose reply is awaited.
+    pub(super) position: usize,
     /// The request whose reply is awaited.
     awaited: Option<HttpRequest>,
     /// Redirects that may still be followed.
@@ -50,6 +52,7 @@ impl Course {
             payloads: Vec::new(),
             history: Vec::new(),
             sent_once: Vec::new(),
+            position: 0,
             awaited: None,
             redirects: 0,
             onward: None,
@@ -110,6 +113,7 @@ impl Run {
                 Ok(request) => {
                     course.redirects = block.most_redirects;
                     course.chain.clear();
+                    course.position = at;
                     course.awaited = Some(request.clone());
                     return Some(request);
                 }
@@ -222,7 +226,10 @@ impl Run {
     fn judge(&mut self, course: &mut Course, block: &HttpBlock, request: &HttpRequest) {
         let chain = std::mem::take(&mut course.chain);
         let Some(last) = chain.last().cloned() else { return };
-        course.history.push(last.clone());
+        course
+            .history
+            .resize(course.history.len().max(course.position + 1), None);
+        course.history[course.position] = Some(last.clone());
         self.known.keep(format!("http_{}", course.block + 1), last);
         for event in chain.iter().rev() {
             let judgement = self.judgement(course, block, event);
@@ -246,6 +253,11 @@ impl Run {
         let mut view = View {
             event: Some(event),
             history: if block.remembers { &course.history } else { &[] },
+            drafts: if block.remembers {
+                block.drafts.len()
+            } else {
+                usize::MAX
+            },
             payloads: &course.payloads,
             ..View::of(&self.known)
         };

@@ -23,6 +23,8 @@ pub(super) struct Known {
     values: HashMap<String, Vec<Text>>,
     /// Variables that name what is not known yet.
     open: Vec<(String, String)>,
+    /// All replies that were judged, over all blocks.
+    all_replies: Vec<Arc<Event>>,
     /// The last reply of each block, in the order of their protocols' blocks.
     blocks: Vec<(String, Arc<Event>)>,
 }
@@ -33,8 +35,10 @@ pub(super) struct View<'a> {
     pub(super) known: &'a Known,
     /// The reply that is judged.
     pub(super) event: Option<&'a Event>,
-    /// The replies before it in the same block.
-    pub(super) history: &'a [Arc<Event>],
+    /// The replies to the same block's requests, by their number.
+    pub(super) history: &'a [Option<Arc<Event>>],
+    /// How many requests the block has.
+    pub(super) drafts: usize,
     /// The payloads in use.
     pub(super) payloads: &'a [(String, Text)],
 }
@@ -48,6 +52,7 @@ impl Known {
             values: HashMap::new(),
             open: Vec::new(),
             blocks: Vec::new(),
+            all_replies: Vec::new(),
         }
     }
 
@@ -70,8 +75,11 @@ impl Known {
         &self.open
     }
 
-    /// Keeps the last reply of a block, as `http_2`.
+    /// Keeps a reply as the last of its block, as `http_2`, and as one of all.
     pub(super) fn keep(&mut self, block: String, event: Arc<Event>) {
+        if self.all_replies.len() < REPLIES_LIMIT {
+            self.all_replies.push(event.clone());
+        }
         self.blocks.retain(|(found, _)| *found != block);
         self.blocks.push((block, event));
     }
@@ -120,15 +128,23 @@ impl<'a> View<'a> {
             known,
             event: None,
             history: &[],
+            drafts: usize::MAX,
             payloads: &[],
         }
     }
 
-    /// A part of a reply of this block, as `body_2`; the reply that is judged is the last of them.
+    /// A part of a reply of this block, as `body_2`.
     fn past(&self, name: &str) -> Option<Value> {
         let (part, number) = name.rsplit_once('_')?;
         let number: usize = number.parse().ok()?;
-        self.history.get(number.checked_sub(1)?)?.value(part)
+        let at = number.checked_sub(1)?;
+        // Numbers beyond those of the block count on from the blocks before it.
+        let event = match self.history.get(at) {
+            Some(event) => event.as_ref()?,
+            None if at >= self.drafts => self.known.all_replies.get(at)?,
+            None => return None,
+        };
+        event.value(part)
     }
 }
 
@@ -147,6 +163,8 @@ impl Names for View<'_> {
 }
 
 const VALUES_LIMIT: usize = 512;
+/// Nobody numbers more.
+const REPLIES_LIMIT: usize = 32;
 /// Keeps these names apart from what expressions draw.
 const RANDSTR: u64 = 0x7261_6e64_7374_7200;
 const RANDSTR_LENGTH: usize = 27;

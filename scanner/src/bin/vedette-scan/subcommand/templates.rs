@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vedette_protocol::{Target, finding::Outcome};
 use vedette_scanner::{
-    template::{self, Library, TemplateEvent, TemplateScan, TemplatesReport},
+    template::{self, Library, Setting, TemplateEvent, TemplateScan, TemplatesReport},
     web::{Budget, Site},
 };
 
@@ -39,6 +39,9 @@ struct Flags {
     /// The application; nothing but its scheme, host and port is sent to
     #[arg(long, value_name = "URL")]
     url: String,
+    /// What templates are to know, as in username=admin; can be given several times
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = given)]
+    vars: Vec<(String, String)>,
     /// Bounds, as in requests=50000,time=600,rate=500,patience=15,at-once=32
     #[arg(long, value_name = "BUDGET")]
     budget: Option<Budget>,
@@ -48,6 +51,13 @@ fn flags(command: Command) -> Command {
     // One site instead of a network.
     let hidden = |argument: clap::Arg| argument.required(false).hide(true);
     Flags::augment_args(command.mut_arg("targets", hidden).mut_arg("ports", hidden))
+}
+
+fn given(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("{text:?} gives nothing a name; write it as NAME=VALUE")),
+    }
 }
 
 fn run(what: &What, matches: &ArgMatches) -> Ended {
@@ -77,8 +87,12 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             scope,
             library,
             budget,
-            seed: RandomState::new().hash_one(std::process::id()),
-            now: now(),
+            setting: Setting {
+                seed: RandomState::new().hash_one(std::process::id()),
+                now: now(),
+                callback: None,
+                given: flags.vars,
+            },
         };
         print(scan, what.json).await
     })?;
