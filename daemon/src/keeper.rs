@@ -156,6 +156,7 @@ impl Keeper {
                 .tell(job, names)
                 .map(|()| KeeperAnswer::Done.into())
                 .map_err(|TooManyAddresses| Refusal::TooMuch),
+            KeeperRequest::Openings => self.openings(),
         };
         answered.unwrap_or_else(|refusal| {
             warn!(%refusal, "refused");
@@ -225,6 +226,19 @@ impl Keeper {
     /// Follows what changes on the machine itself while workers send. When it cannot, they must not go on.
     pub fn follow_machine(&mut self) -> Result<(), FilterError> {
         self.filter.follow()
+    }
+
+    /// What the vault has opened; a vault that is not there has opened nothing.
+    fn openings(&mut self) -> Result<Reply, Refusal> {
+        let openings = match self.vault.as_mut().map(Vault::openings) {
+            None => Vec::new(),
+            Some(Ok(openings)) => openings,
+            Some(Err(failure)) => {
+                self.vault = None;
+                return Err(broken(Organ::Vault, &failure));
+            }
+        };
+        Ok(KeeperAnswer::Openings(openings).into())
     }
 
     fn line_to_vault(

@@ -10,6 +10,7 @@ pub mod agent;
 pub mod certificate_verify;
 pub mod counter;
 pub mod desk;
+pub mod ledger;
 pub mod userauth;
 
 use std::{
@@ -29,7 +30,10 @@ use vedette_protocol::{
 };
 use vedette_sys::secretmem;
 
-use self::desk::{Case, Desk};
+use self::{
+    desk::{Case, Desk},
+    ledger::Ledger,
+};
 use crate::conversation::{Conversation, FRAME_LIMIT};
 
 /// More workers than run at once.
@@ -61,6 +65,7 @@ pub fn serve(keeper: UnixStream) -> Result<(), FrameError> {
 struct Vault {
     open: Option<Desk>,
     workers: Arc<AtomicUsize>,
+    ledger: Ledger,
 }
 
 impl Vault {
@@ -91,6 +96,7 @@ impl Vault {
                 self.begin(case, worker)?;
                 Ok(VaultAnswer::Done)
             }
+            VaultRequest::Openings => Ok(VaultAnswer::Openings(self.ledger.take())),
         }
     }
 
@@ -127,8 +133,9 @@ impl Vault {
 
     fn begin(&self, case: Case, worker: OwnedFd) -> Result<(), VaultRefusal> {
         let seat = Seat::take(&self.workers).ok_or(VaultRefusal::Busy)?;
+        let ledger = self.ledger.clone();
         let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
-            if let Err(error) = counter::serve(case, UnixStream::from(worker)) {
+            if let Err(error) = counter::serve(case, &ledger, UnixStream::from(worker)) {
                 info!(%error, "the line to a worker ended");
             }
             drop(seat);

@@ -14,7 +14,7 @@ use vedette_crypto::{
 use zeroize::Zeroizing;
 
 use crate::{
-    credential::{CredentialUse, HEADER_VERSION, Header, Login},
+    credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login},
     id::{Fingerprint, OrgId},
     signed::{Message, Signed},
 };
@@ -95,6 +95,9 @@ pub enum EnvelopeRefusal {
     /// Key, header and content do not belong together.
     #[error("the envelope does not open: its parts do not belong together")]
     Damaged,
+    /// It holds something that a later version knows how to use.
+    #[error("the envelope holds a kind of credential that this version does not know: update the appliance")]
+    Kind,
 }
 
 /// What somebody expects of an envelope.
@@ -203,11 +206,16 @@ impl Envelope {
         #[derive(Deserialize)]
         struct Versioned {
             vedette: u32,
+            #[serde(default)]
+            kind: String,
         }
         let versioned: Versioned =
             serde_json::from_slice(&self.header).map_err(|_| EnvelopeRefusal::Malformed)?;
         if versioned.vedette != HEADER_VERSION {
             return Err(EnvelopeRefusal::Version);
+        }
+        if versioned.kind.parse::<CredentialKind>().is_err() {
+            return Err(EnvelopeRefusal::Kind);
         }
         let header: Header = serde_json::from_slice(&self.header).map_err(|_| EnvelopeRefusal::Malformed)?;
         if within_bounds(&header) {

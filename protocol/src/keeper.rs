@@ -15,6 +15,7 @@ use crate::{
     link::{ActivateRefusal, BootRefusal, Event},
     scope::Resolved,
     time::Timestamp,
+    vault::Opening,
 };
 
 /// Where the keeper is.
@@ -59,6 +60,8 @@ pub enum KeeperRequest {
         /// Its names.
         names: Vec<Resolved>,
     },
+    /// Which credentials were opened since this was asked last? Answered by [`KeeperAnswer::Openings`].
+    Openings,
 }
 
 /// An exchange with the platform.
@@ -162,6 +165,8 @@ pub enum KeeperAnswer {
     Workspace,
     /// No, and why.
     Refused(Refusal),
+    /// What the vault has opened, to be told to the platform.
+    Openings(Vec<Opening>),
 }
 
 /// What the keeper knows.

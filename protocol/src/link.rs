@@ -21,6 +21,7 @@ use crate::{
     owner::{ApplianceKeys, OwnerWord},
     signed::{Message, Signed},
     time::Timestamp,
+    vault::Opening,
     worker::{Progress, WorkerFailure},
 };
 
@@ -401,6 +402,8 @@ pub enum What {
     Ended(Report),
     /// It could not be done.
     Failed(WorkerFailure),
+    /// A credential was opened for it. Counts under any lease: it has happened.
+    Opened(Opening),
 }
 
 /// Whether the events were taken.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use vedette_crypto::{VerifyingKey, credential::CredentialPublicKey};
 
 use crate::{
-    credential::{CredentialKind, Trust},
+    credential::{CredentialKind, CredentialUse, Trust},
     envelope::EnvelopeRefusal,
     grant::GrantRefusal,
-    id::{ApplianceId, Digest, Fingerprint, OrgId},
+    id::{ApplianceId, Digest, Fingerprint, JobId, OrgId},
     job::Assignment,
     owner::Epoch,
     scope::Resolved,
@@ -46,6 +46,23 @@ pub enum VaultRequest {
         /// The time by which to judge: never earlier than any that the keeper was sure of.
         now: Timestamp,
     },
+    /// What was opened since this was asked last? Answered by [`VaultAnswer::Openings`].
+    Openings,
+}
+
+/// That a credential was opened: which, for which job, when and for where; never what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The job.
+    pub job: JobId,
+    /// The credential.
+    pub credential: CredentialUse,
+    /// The target.
+    pub target: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Who an appliance is, and whom it believes.
@@ -77,6 +94,8 @@ pub enum VaultAnswer {
     Done,
     /// No, and why.
     Refused(VaultRefusal),
+    /// What was opened, oldest first.
+    Openings(Vec<Opening>),
 }
 
 /// Why the vault refuses.
@@ -128,6 +147,9 @@ pub enum VaultRefusal {
     /// A private key signs the one login that it is held for, and nothing else.
     #[error("these bytes are not what is signed to log in there as this user with this key")]
     NotThisLogin,
+    /// Nothing is opened that is not told of.
+    #[error("too many openings wait to be reported; the vault opens nothing more until they are")]
+    Unreported,
 }
 
 /// Worker to vault.

@@ -101,7 +101,8 @@ fn not_opened(refusal: VaultRefusal) -> LoginOutcome {
         | VaultRefusal::Given
         | VaultRefusal::Memory
         | VaultRefusal::Busy
-        | VaultRefusal::NotThisLogin => LoginOutcome::NotOpened,
+        | VaultRefusal::NotThisLogin
+        | VaultRefusal::Unreported => LoginOutcome::NotOpened,
     }
 }
 

@@ -13,7 +13,7 @@ use vedette_protocol::{
     Assignment, FrameError, Timestamp,
     owner::Epoch,
     scope::Resolved,
-    vault::{Member, VaultAnswer, VaultRefusal, VaultRequest},
+    vault::{Member, Opening, VaultAnswer, VaultRefusal, VaultRequest},
 };
 use vedette_sys::secretmem;
 
@@ -80,7 +80,7 @@ impl Vault {
             .map_err(VaultError::Key)?;
         match self.ask(&VaultRequest::Open { member, record }, Some(&keys))? {
             VaultAnswer::Open { keys, record } => Ok(Opened { keys, record }),
-            VaultAnswer::Done => Err(VaultError::Unexpected),
+            VaultAnswer::Done | VaultAnswer::Openings(_) => Err(VaultError::Unexpected),
             VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
         }
     }
@@ -88,6 +88,15 @@ impl Vault {
     /// Tells the vault whose the appliance is now.
     pub fn owner(&mut self, owner: Option<VerifyingKey>) -> Result<(), VaultError> {
         self.done(&VaultRequest::Owner(owner), None)
+    }
+
+    /// What it has opened since it was asked last.
+    pub fn openings(&mut self) -> Result<Vec<Opening>, VaultError> {
+        match self.ask(&VaultRequest::Openings, None)? {
+            VaultAnswer::Openings(openings) => Ok(openings),
+            VaultAnswer::Open { .. } | VaultAnswer::Done => Err(VaultError::Unexpected),
+            VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
+        }
     }
 
     /// Opens a line between the vault and the worker of a job: the worker's end.
@@ -112,7 +121,7 @@ impl Vault {
     fn done(&mut self, request: &VaultRequest, descriptor: Option<&OwnedFd>) -> Result<(), VaultError> {
         match self.ask(request, descriptor)? {
             VaultAnswer::Done => Ok(()),
-            VaultAnswer::Open { .. } => Err(VaultError::Unexpected),
+            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) => Err(VaultError::Unexpected),
             VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
         }
     }

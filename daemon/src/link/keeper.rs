@@ -16,6 +16,7 @@ use vedette_protocol::{
     FrameError, JobId,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, Refusal, Standing},
     scope::Resolved,
+    vault::Opening,
 };
 
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
@@ -79,6 +80,14 @@ impl Keeper {
     pub fn names(&self, job: JobId, names: Vec<Resolved>) -> Result<(), AskError> {
         match self.ask(&KeeperRequest::Names { job, names })? {
             KeeperAnswer::Done => Ok(()),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// Which credentials were opened since it was asked last.
+    pub fn openings(&self) -> Result<Vec<Opening>, AskError> {
+        match self.ask(&KeeperRequest::Openings)? {
+            KeeperAnswer::Openings(openings) => Ok(openings),
             _ => Err(AskError::Unexpected),
         }
     }

@@ -206,7 +206,7 @@ fn note(unfinished: &mut Unfinished, event: &Event) {
     match event.what {
         What::Started => drop(unfinished.insert(event.job, event.fence)),
         What::Ended(_) | What::Failed(_) => drop(unfinished.remove(&event.job)),
-        What::Progress(_) | What::Findings(_) => {}
+        What::Progress(_) | What::Findings(_) | What::Opened(_) => {}
     }
 }
 

@@ -10,13 +10,13 @@ use std::{
 
 use tracing::{info, warn};
 use vedette_protocol::{
-    FrameError,
+    FrameError, Timestamp,
     credential::Login,
     vault::{LoginAnswer, LoginRequest, VaultRefusal},
 };
 use vedette_sys::secretmem;
 
-use super::{agent::Agent, desk::Case};
+use super::{agent::Agent, desk::Case, ledger::Ledger};
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
 
 /// A worker asks within this, or not at all.
@@ -63,7 +63,7 @@ impl From<LoginAnswer> for Said {
 ///
 /// # Errors
 /// When it says what cannot be read.
-pub fn serve(case: Case, worker: UnixStream) -> Result<(), FrameError> {
+pub fn serve(case: Case, ledger: &Ledger, worker: UnixStream) -> Result<(), FrameError> {
     let mut line = Conversation::new(worker);
     let mut drawer = Drawer::Closed;
     let mut end = Instant::now() + PATIENCE;
@@ -73,7 +73,7 @@ pub fn serve(case: Case, worker: UnixStream) -> Result<(), FrameError> {
         }
         let request: LoginRequest = line.receive(FRAME_LIMIT)?;
         let was_closed = matches!(drawer, Drawer::Closed);
-        let said = answer(&case, &mut drawer, request).unwrap_or_else(|refusal| {
+        let said = answer(&case, ledger, &mut drawer, request).unwrap_or_else(|refusal| {
             warn!(job = %case.job.id, target = %case.target, %refusal, "credential refused");
             LoginAnswer::Refused(refusal).into()
         });
@@ -87,7 +87,12 @@ pub fn serve(case: Case, worker: UnixStream) -> Result<(), FrameError> {
     }
 }
 
-fn answer(case: &Case, drawer: &mut Drawer, request: LoginRequest) -> Result<Said, VaultRefusal> {
+fn answer(
+    case: &Case,
+    ledger: &Ledger,
+    drawer: &mut Drawer,
+    request: LoginRequest,
+) -> Result<Said, VaultRefusal> {
     match request {
         LoginRequest::Place => Ok(case.place().into()),
         LoginRequest::Open { target, port, shown } => {
@@ -97,6 +102,7 @@ fn answer(case: &Case, drawer: &mut Drawer, request: LoginRequest) -> Result<Sai
             let login = case.open(target, port, shown)?;
             // It was opened, whatever comes of it: nobody has a passphrase tried again and again.
             *drawer = Drawer::Empty;
+            ledger.enter(case.opening(Timestamp::now()))?;
             let (said, next) = hand_over(login)?;
             info!(job = %case.job.id, target = %case.target, "credential opened");
             *drawer = next;

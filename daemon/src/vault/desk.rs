@@ -13,7 +13,7 @@ use vedette_protocol::{
     owner::Epoch,
     scope::Resolved,
     target::Target,
-    vault::{LoginAnswer, Member, Shown, VaultRefusal},
+    vault::{LoginAnswer, Member, Opening, Shown, VaultRefusal},
 };
 
 /// The open vault.
@@ -125,6 +125,17 @@ impl Case {
             target: self.target,
             port: self.port,
             trust: self.trust,
+        }
+    }
+
+    /// The entry of its being opened.
+    pub fn opening(&self, at: Timestamp) -> Opening {
+        Opening {
+            job: self.job.id,
+            credential: self.expected.credential,
+            target: self.target,
+            port: self.port,
+            at,
         }
     }
 

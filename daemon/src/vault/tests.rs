@@ -172,7 +172,7 @@ impl House {
         match ask(&mut self.line, &request, Some(vaults.into())) {
             VaultAnswer::Done => Ok(Conversation::new(workers)),
             VaultAnswer::Refused(refusal) => Err(refusal),
-            VaultAnswer::Open { .. } => panic!("nothing was opened"),
+            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) => panic!("it was asked to serve"),
         }
     }
 
@@ -243,6 +243,183 @@ fn a_credential_is_given_once_and_only_for_the_host_that_shows_its_key() {
     let (again, memory) = open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY));
     assert_eq!(again, LoginAnswer::Refused(VaultRefusal::Given));
     assert!(memory.is_none());
+}
+
+#[test]
+fn unknown_kinds_and_versions_are_named() {
+    let mut house = House::open();
+    let good = house.assignment(|_, _, _| ());
+    let Some(Sealing::Owned(envelope)) = &good.credential else {
+        panic!("it was signed");
+    };
+    let envelope = envelope.verify(&house.owner.verifying_key()).unwrap();
+    let header = String::from_utf8(envelope.header_bytes().to_vec()).unwrap();
+    for (from, to, refusal) in [
+        ("\"vedette\":1", "\"vedette\":2", EnvelopeRefusal::Version),
+        ("ssh-password", "telepathy", EnvelopeRefusal::Kind),
+        ("\"kind\"", "\"kinds\"", EnvelopeRefusal::Kind),
+        ("ssh-host-key", "aura", EnvelopeRefusal::Malformed),
+        ("{", "", EnvelopeRefusal::Malformed),
+    ] {
+        assert!(header.contains(from), "{header}");
+        let altered = header.replacen(from, to, 1).into_bytes();
+        let altered = Envelope::from_parts(altered, envelope.sealed().to_vec());
+        let Ok(altered) = Signed::seal(&altered, &house.owner);
+        let assignment = Assignment {
+            credential: Some(Sealing::Owned(altered)),
+            ..good.clone()
+        };
+        let refused = house.serve(assignment).map(drop).unwrap_err();
+        assert_eq!(refused, VaultRefusal::Envelope(refusal), "{to}");
+    }
+}
+
+#[test]
+fn a_worker_that_says_what_cannot_be_read_is_hung_up_on() {
+    use std::io::{Read, Write};
+    let mut house = House::open();
+    let assignment = house.assignment(|_, _, _| ());
+    let frame = vedette_protocol::Frame::of(&LoginRequest::Place).unwrap();
+    let (version, number) = (0, vedette_protocol::Frame::HEADER);
+    for (place, value) in [(version, 200), (number, 99)] {
+        let (vaults, mut worker) = UnixStream::pair().unwrap();
+        let request = VaultRequest::Serve {
+            assignment: Box::new(assignment.clone()),
+            names: vec![],
+            epoch: Epoch(1),
+            now: NOW,
+        };
+        assert_eq!(
+            ask(&mut house.line, &request, Some(vaults.into())),
+            VaultAnswer::Done
+        );
+        let mut bytes = frame.bytes().to_vec();
+        bytes[place] = value;
+        worker.write_all(&bytes).unwrap();
+        let mut answer = Vec::new();
+        // What it leaves unread makes the end of the line a reset.
+        let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
+        let ended = worker.read_to_end(&mut answer);
+        assert!(ended.is_ok() || ended.is_err_and(|error| reset(&error)));
+        assert!(answer.is_empty(), "byte {place}");
+    }
+    // And the next one is served.
+    let mut worker = house.serve(assignment).unwrap();
+    assert!(
+        open(&mut worker, "192.0.2.7", Shown::SshHostKey(HOST_KEY))
+            .1
+            .is_some()
+    );
+}
+
+/// Takes every descriptor that this process may still have.
+fn exhaust() -> Vec<std::fs::File> {
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+fn without_descriptors_the_vault_refuses_and_goes_on() {
+    const ALONE: &str = "VEDETTE_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        // The bound is one of a whole process: in one of its own no other test runs into it.
+        let name = "vault::tests::without_descriptors_the_vault_refuses_and_goes_on";
+        let alone = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(ALONE, "1")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&alone.stdout);
+        assert!(alone.status.success() && told.contains("1 passed"), "{told}");
+        return;
+    }
+    let limit = rustix::process::Rlimit {
+        current: Some(128),
+        maximum: Some(128),
+    };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+    let mut house = House::open();
+    let assignment = house.assignment(|_, _, _| ());
+    let shown = Shown::SshHostKey(HOST_KEY);
+    // A line to a worker that does not arrive is no line.
+    let (vaults, _worker) = UnixStream::pair().unwrap();
+    let request = VaultRequest::Serve {
+        assignment: Box::new(assignment.clone()),
+        names: vec![],
+        epoch: Epoch(1),
+        now: NOW,
+    };
+    let taken = exhaust();
+    use std::os::fd::AsFd;
+    house
+        .line
+        .send_with_descriptor(&request, vaults.as_fd(), FRAME_LIMIT)
+        .unwrap();
+    let answer: VaultAnswer = house.line.receive(FRAME_LIMIT).unwrap();
+    assert_eq!(answer, VaultAnswer::Refused(VaultRefusal::Order));
+    drop(taken);
+    // Nor is a secret handed over without the memory for it, then or later.
+    let mut worker = house.serve(assignment.clone()).unwrap();
+    worker.send(&LoginRequest::Place, FRAME_LIMIT).unwrap();
+    let _: LoginAnswer = worker.receive(FRAME_LIMIT).unwrap();
+    let taken = exhaust();
+    let (answer, memory) = open(&mut worker, "192.0.2.7", shown);
+    assert_eq!(answer, LoginAnswer::Refused(VaultRefusal::Memory));
+    assert!(memory.is_none());
+    drop(taken);
+    let (answer, memory) = open(&mut worker, "192.0.2.7", shown);
+    assert!(answer == LoginAnswer::Refused(VaultRefusal::Given) && memory.is_none());
+    // The next job is served as ever.
+    let mut worker = house.serve(assignment).unwrap();
+    assert!(open(&mut worker, "192.0.2.7", shown).1.is_some());
+}
+
+#[test]
+fn each_opening_is_told_of_once_and_none_that_cannot_be() {
+    let mut house = House::open();
+    let told = |house: &mut House| match ask(&mut house.line, &VaultRequest::Openings, None) {
+        VaultAnswer::Openings(openings) => openings,
+        other => panic!("{other:?}"),
+    };
+    let (right, wrong) = (Shown::SshHostKey(HOST_KEY), Shown::SshHostKey(Digest([6; 32])));
+    let assignment = house.assignment(|_, _, _| ());
+    let mut worker = house.serve(assignment.clone()).unwrap();
+    open(&mut worker, "192.0.2.7", wrong);
+    assert_eq!(told(&mut house), [], "nothing was opened");
+    let before = Timestamp::now();
+    open(&mut worker, "192.0.2.7", right);
+    let openings = told(&mut house);
+    let [opening] = openings[..] else {
+        panic!("{openings:?}");
+    };
+    let entry = (
+        opening.job,
+        opening.credential,
+        opening.target.to_string(),
+        opening.port,
+    );
+    assert_eq!(entry, (JobId([6; 16]), CREDENTIAL, "192.0.2.7".to_owned(), 22));
+    assert!(opening.at >= before);
+    assert_eq!(told(&mut house), []);
+    // Nobody asks: the vault opens so much, and then nothing more.
+    for count in 0..=256 {
+        let mut worker = loop {
+            // A worker that has hung up keeps its seat for a moment.
+            match house.serve(assignment.clone()) {
+                Ok(worker) => break worker,
+                Err(refusal) => assert_eq!(refusal, VaultRefusal::Busy),
+            }
+        };
+        let (answer, memory) = open(&mut worker, "192.0.2.7", right);
+        if count < 256 {
+            assert!(memory.is_some(), "{count} {answer:?}");
+        } else {
+            assert_eq!(answer, LoginAnswer::Refused(VaultRefusal::Unreported));
+            assert!(memory.is_none());
+        }
+    }
+    assert_eq!(told(&mut house).len(), 256);
+    let mut worker = house.serve(assignment).unwrap();
+    assert!(open(&mut worker, "192.0.2.7", right).1.is_some());
 }
 
 /// A private key in PEM.

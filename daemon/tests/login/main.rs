@@ -8,6 +8,7 @@ mod web;
 
 use std::{
     io::Read,
+    net::Ipv4Addr,
     os::{
         fd::AsFd,
         unix::net::{UnixListener, UnixStream},
@@ -36,7 +37,7 @@ use vedette_protocol::{
     job::{Check, Checks},
     owner::Epoch,
     target::{PortSet, Target},
-    vault::Member,
+    vault::{Member, Opening},
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 use vedette_scanner::worker::{Keeper, work};
@@ -113,7 +114,7 @@ fn visit_and(checks: &[Check], port: u16, login: &Login, trust: Trust) -> (Vec<F
         credential: Some(Sealing::Unsigned(envelope)),
         ..Assignment::from(signed)
     };
-    let events = run_worker(vault, job, assignment);
+    let (events, openings) = run_worker(vault, job.clone(), assignment);
     let findings = events.iter().filter_map(|event| match event {
         WorkerEvent::Findings(findings) => Some(findings.clone()),
         _ => None,
@@ -121,10 +122,34 @@ fn visit_and(checks: &[Check], port: u16, login: &Login, trust: Trust) -> (Vec<F
     let Some(WorkerEvent::Ended(report)) = events.last() else {
         panic!("{events:?}");
     };
-    (findings.flatten().collect(), report.outcome())
+    let findings: Vec<Finding> = findings.flatten().collect();
+    // Whatever was opened is told of, once, and nothing else is.
+    let told = openings
+        .iter()
+        .map(|told| (told.job, told.credential, told.target, told.port));
+    let expected = (job.id, credential, Ipv4Addr::LOCALHOST.into(), port);
+    assert!(
+        told.eq(is_opened(&findings).then_some(expected)),
+        "{openings:?} {findings:?}"
+    );
+    (findings, report.outcome())
 }
 
-fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> Vec<WorkerEvent> {
+/// Whether a login that ended so had its credential opened.
+fn is_opened(findings: &[Finding]) -> bool {
+    match outcome(&findings[..1]) {
+        LoginOutcome::Accepted
+        | LoginOutcome::WrongCredential
+        | LoginOutcome::WrongPassphrase
+        | LoginOutcome::UnfitKey => true,
+        LoginOutcome::WrongHostKey
+        | LoginOutcome::MethodNotOffered
+        | LoginOutcome::NoAnswer
+        | LoginOutcome::NotOpened => false,
+    }
+}
+
+fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> (Vec<WorkerEvent>, Vec<Opening>) {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("keeper.sock");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -145,6 +170,9 @@ fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> Vec<WorkerE
         drop(end);
         // Open until the worker leaves.
         line.wait(Some(Duration::from_secs(120))).unwrap();
+        let openings = vault.openings().unwrap();
+        assert_eq!(vault.openings().unwrap(), []);
+        openings
     });
     let (mut vedetted, workers) = UnixStream::pair().unwrap();
     let names = vec![];
@@ -164,11 +192,12 @@ fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> Vec<WorkerE
     });
     ended.unwrap();
     drop(runtime);
-    keeper.join().unwrap();
+    let openings = keeper.join().unwrap();
     let mut said = Vec::new();
     vedetted.read_to_end(&mut said).unwrap();
     let mut rest = said.as_slice();
-    std::iter::from_fn(|| read_frame(&mut rest).ok()).collect()
+    let events = std::iter::from_fn(|| read_frame(&mut rest).ok()).collect();
+    (events, openings)
 }
 
 fn outcome(findings: &[Finding]) -> LoginOutcome {

@@ -1,12 +1,13 @@
 //! Events of a boot: taken once each, in order, whatever is sent twice.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use sqlx::query;
 use vedette_protocol::{
     Finding, Target, Timestamp,
     finding::Host,
     link::{Event, What},
+    vault::Opening,
     worker::{ScopeRefusal, WorkerFailure},
 };
 
@@ -60,12 +61,15 @@ async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {
 
 /// Applies one event; what comes under a lost lease is dropped.
 async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> Result<(), sqlx::Error> {
+    if let What::Opened(opening) = &event.what {
+        return note_opening(db, holder, opening, now).await;
+    }
     let Some(lease) = jobs::lease(db, holder, event.job, event.fence).await? else {
         tracing::info!(job = %event.job, fence = event.fence, "dropped an event under a lost lease");
         return Ok(());
     };
     match &event.what {
-        What::Started => {}
+        What::Started | What::Opened(_) => {}
         What::Progress(progress) => lease.advance(db, *progress).await?,
         What::Findings(found) => keep(db, lease, found, now).await?,
         What::Ended(report) => {
@@ -96,6 +100,34 @@ async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> R
         findings::keep(db, &lease, finding, now).await?;
     }
     Ok(())
+}
+
+/// That a credential was opened is for the audit trail, if it is that of a job of this appliance.
+async fn note_opening(
+    db: &mut Db,
+    holder: &Holder,
+    opening: &Opening,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let Opening {
+        job,
+        credential,
+        target,
+        port,
+        at,
+    } = opening;
+    let Some(scan) = jobs::scan_with(db, holder, *job, credential.id).await? else {
+        tracing::warn!(%job, credential = %credential.id, "refused an opening that is no job's");
+        return Ok(());
+    };
+    let actor = Actor(holder.appliance.to_string());
+    let object = format!(
+        "{} version {} for {} at {at}, job {job} of scan {scan}",
+        credential.id,
+        credential.version,
+        SocketAddr::new(*target, *port),
+    );
+    audit::record(db, holder.org, &actor, "credential.open", &object, now).await
 }
 
 /// What the owner did not allow is for the audit trail: somebody asked for it.

@@ -190,6 +190,27 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
     })
 }
 
+/// The scan of a job of this appliance that logs in with this credential.
+///
+/// # Errors
+/// The database's.
+pub async fn scan_with(
+    db: &mut Db,
+    holder: &Holder,
+    job: JobId,
+    credential: CredentialId,
+) -> Result<Option<ScanId>, sqlx::Error> {
+    let found =
+        query("SELECT scan FROM jobs WHERE org_id = ?1 AND appliance = ?2 AND id = ?3 AND credential = ?4")
+            .bind(&holder.org.0[..])
+            .bind(&holder.appliance.0[..])
+            .bind(&job.0[..])
+            .bind(&credential.0[..])
+            .fetch_optional(db)
+            .await?;
+    found.map(|row| row.scan("scan")).transpose()
+}
+
 /// Gives a job back that was claimed and is not sent: not before `at`, and as if it had not been claimed.
 ///
 /// # Errors

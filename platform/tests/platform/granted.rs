@@ -4,14 +4,14 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use vedette_crypto::{Signer, credential::CredentialKey};
 use vedette_protocol::{
-    Assignment, CredentialId, Job, VerifyError,
+    Assignment, CredentialId, Job, Timestamp, VerifyError,
     codec::MESSAGE_LIMIT,
     credential::CredentialUse,
     envelope::Sealing,
     grant::{Envelopes, GrantRefusal},
     job::{Check, Checks},
     link::{EventsOutcome, What},
-    vault::VaultRefusal,
+    vault::{Opening, VaultRefusal},
     worker::{ScopeRefusal, WorkerFailure},
 };
 
@@ -219,6 +219,62 @@ async fn each_login_is_a_job_of_its_own_with_the_newest_sealing() {
     appliance.report(&house, &boot, 0, ends).await;
     let scan = started.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(shown(&operator, &scan).await["state"], "complete");
+}
+
+#[tokio::test]
+async fn each_opening_of_a_credential_is_in_the_audit_trail() {
+    let (house, operator, appliance, boot, owner) = house().await;
+    let id = CredentialId::random();
+    let mut grant = owner.grant(&appliance, "192.0.2.0/24");
+    grant.checks = Checks::try_from(Check::ALL.to_vec()).unwrap();
+    grant.credentials = vec![CredentialUse { id, version: 1 }];
+    put_grant(&operator, grant.id, &owner.sign(&grant)).await;
+    let sealing = owner.owned(&owner.credential(&appliance, id, 1, &[("192.0.2.1", 22)]));
+    put_credential(&operator, id, &sealing).await;
+    let asked = json!({"credentials": [id], "checks": ["inventory"]});
+    let started = login_scan(&operator, &appliance, asked).await;
+    let scan = started.json()["id"].as_str().unwrap().to_owned();
+    let (jobs, _) = appliance.serve(&house, &boot, 1).await;
+    let job = job(&house, &jobs[0]).unwrap();
+    let opening = Opening {
+        job: job.id,
+        credential: job.login.unwrap(),
+        target: "192.0.2.1".parse().unwrap(),
+        port: 22,
+        at: Timestamp(1_700_000_000),
+    };
+    let other = Opening {
+        credential: CredentialUse {
+            id: CredentialId::random(),
+            version: 1,
+        },
+        ..opening
+    };
+    let told = |opening: Opening| {
+        let mut told = event(&job, What::Opened(opening));
+        // It has happened, whoever has the lease now.
+        told.fence = 0;
+        told
+    };
+    let kept = appliance
+        .report(&house, &boot, 0, vec![told(opening), told(other)])
+        .await;
+    assert_eq!(kept, EventsOutcome::Kept { next: 2 });
+    let audit = operator.get("/api/v1/audit").await.json();
+    let entries = audit["items"].as_array().unwrap().iter();
+    let opened: Vec<_> = entries
+        .filter(|entry| entry["action"] == "credential.open")
+        .collect();
+    let [entry] = opened[..] else {
+        panic!("{audit}");
+    };
+    assert_eq!(entry["actor"], appliance.id().to_string());
+    let object = entry["object"].as_str().unwrap();
+    let expected = format!(
+        "{id} version 1 for 192.0.2.1:22 at 2023-11-14T22:13:20Z, job {} of scan {scan}",
+        job.id
+    );
+    assert_eq!(object, expected);
 }
 
 #[tokio::test]
