@@ -79,3 +79,28 @@ const FINDINGS: &[(&str, &str)] = &[
     ("code", "web-code-"),
     ("header", "web-header-"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_told_from_the_end() {
+        let output = concat!(
+            r#"{"kind": "weakness", "type": "web-xxe", "url": "/v-a", "parameter": "json:/q", "severity": "high"}"#,
+            "\n",
+            r#"{"kind": "report", "outcome": "complete", "inputs": 7, "requests": 300}"#,
+        );
+        let accused = Accusation {
+            type_: "web-xxe".to_owned(),
+            path: "/v-a".to_owned(),
+            parameter: "json:/q".to_owned(),
+        };
+        let wanted = Said {
+            accused: vec![accused],
+            inputs: Some(7),
+        };
+        assert_eq!(said(output).unwrap(), wanted);
+        assert!(said(output.lines().next().unwrap()).is_err());
+    }
+}

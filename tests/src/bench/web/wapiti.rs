@@ -101,7 +101,7 @@ const MODULES: &[(&str, &str)] = &[
     ("header", "crlf"),
 ];
 /// In seconds; what it has found until then counts.
-const LONGEST_MODULE: &str = "900";
+const LONGEST_MODULE: &str = "300";
 
 #[cfg(test)]
 mod tests {
