@@ -244,8 +244,8 @@ async fn verdicts_over_the_wire_are_the_same() {
     let mut templates = Library::open(&own).unwrap().templates;
     if let Some(data) = env::var_os("VEDETTE_DATA") {
         let library = Library::open(&PathBuf::from(data).join("nuclei-templates")).unwrap();
-        // Every eighth, so that each kind is among them.
-        templates.extend(library.templates.iter().step_by(8).cloned());
+        // Some of all places, so that each kind is among them.
+        templates.extend(library.templates.iter().step_by(40).cloned());
     } else {
         println!("not run: external corpus (set VEDETTE_DATA)");
     }

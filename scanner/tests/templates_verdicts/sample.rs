@@ -5,11 +5,11 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// A sample; `group` is what the group of that number is to hold, if it can.
 pub(crate) fn sample(pattern: &str, group: Option<(u32, &str)>) -> Option<Vec<u8>> {
     // Go takes a brace that is no quantifier for itself, and ASCII for granted.
-    let mut parser = regex_syntax::ParserBuilder::new().utf8(false).build();
-    let hir = match parser.parse(pattern) {
-        Ok(hir) => hir,
-        Err(_) => parser.parse(&loosened(pattern)).ok()?,
+    let parsed = |pattern: &str| {
+        let mut parser = regex_syntax::ParserBuilder::new().utf8(false).build();
+        parser.parse(pattern).ok()
     };
+    let hir = parsed(pattern).or_else(|| parsed(&loosened(pattern)))?;
     let mut text = Vec::new();
     write(&hir, group, &mut text)?;
     Some(text)
