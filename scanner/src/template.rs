@@ -27,6 +27,7 @@ pub mod http;
 pub mod jq;
 pub mod library;
 pub mod matcher;
+pub mod network;
 pub mod operators;
 pub mod payload;
 pub mod regex;
@@ -34,6 +35,7 @@ pub mod report;
 pub mod run;
 mod scan;
 mod share;
+mod talk;
 pub mod xpath;
 pub mod yaml;
 

@@ -214,6 +214,7 @@ async fn our_own_corpus_finds_what_is_there_and_nothing_where_it_is_not() {
             "wick-panel",
             "wick-raw",
             "wick-redirect",
+            "wick-tcp",
             "wick-tech:powered",
             "wick-tech:server",
             "wick-version",

@@ -11,7 +11,7 @@ pub enum Event {
     /// Over HTTP.
     Http(HttpEvent),
     /// Over another protocol: its parts by name.
-    Parts(Vec<(&'static str, Value)>),
+    Parts(Vec<(String, Value)>),
 }
 
 /// A response, and what it answers.
@@ -128,7 +128,7 @@ impl Event {
             Self::Http(event) => event.value(name),
             Self::Parts(parts) => parts
                 .iter()
-                .find(|(found, _)| *found == name)
+                .find(|(found, _)| found == name)
                 .map(|(_, value)| value.clone()),
         }
     }

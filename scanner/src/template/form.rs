@@ -2,6 +2,7 @@
 //!
 //! A field that is not known refuses the template: what is not understood is never left out in silence.
 
+mod network;
 mod operator;
 mod request;
 
@@ -14,6 +15,7 @@ use super::{
     field::{Field, FieldError},
     flow::Flow,
     http::HttpBlock,
+    network::NetworkBlock,
     operators::Operators,
     yaml::{self, YamlError},
 };
@@ -46,6 +48,8 @@ pub struct Template {
 pub enum Block {
     /// HTTP.
     Http(HttpBlock),
+    /// TCP.
+    Network(NetworkBlock),
 }
 
 /// Why a file is no template that can be run.
@@ -82,6 +86,7 @@ impl Block {
     pub fn operators(&self) -> &Operators {
         match self {
             Self::Http(block) => &block.operators,
+            Self::Network(block) => &block.operators,
         }
     }
 
@@ -89,6 +94,7 @@ impl Block {
     pub fn protocol(&self) -> &'static str {
         match self {
             Self::Http(_) => "http",
+            Self::Network(_) => "tcp",
         }
     }
 }
@@ -130,8 +136,15 @@ impl Template {
                         template.blocks.push(Block::Http(request::block(&field, files)?));
                     }
                 }
-                "code" | "dns" | "file" | "headless" | "javascript" | "network" | "ssl" | "tcp"
-                | "websocket" | "whois" | "workflows" => {
+                "tcp" | "network" => {
+                    for field in field.items() {
+                        template
+                            .blocks
+                            .push(Block::Network(network::block(&field, files)?));
+                    }
+                }
+                "code" | "dns" | "file" | "headless" | "javascript" | "ssl" | "websocket" | "whois"
+                | "workflows" => {
                     return Err(Feature::Protocol(name).into());
                 }
                 _ => return Err(Feature::Field(name.chars().take(64).collect()).into()),

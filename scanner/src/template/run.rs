@@ -21,6 +21,7 @@ use super::{
     flow::Next,
     form::{Block, Template},
     http::{HttpRequest, Unsendable},
+    network::Conversation,
 };
 use vedette_protocol::Digest;
 
@@ -61,6 +62,8 @@ pub struct Setting {
 pub enum Outgoing {
     /// An HTTP request.
     Http(HttpRequest),
+    /// A conversation over TCP.
+    Tcp(Conversation),
 }
 
 /// What came back.
@@ -68,6 +71,8 @@ pub enum Outgoing {
 pub enum Incoming {
     /// A response, and what the target did at the same time.
     Http(Arc<Response>, Vec<Contact>),
+    /// What was heard in a conversation, after each thing that was said and at the end.
+    Tcp(Vec<Vec<u8>>),
     /// None.
     Nothing,
 }
@@ -140,8 +145,11 @@ impl Run {
             run.known.set(name, value.as_bytes().into());
         }
         for block in &run.template.blocks {
-            let Block::Http(block) = block;
-            let requests = block.payloads.count().saturating_mul(block.drafts.len() as u64);
+            let (combinations, requests) = match block {
+                Block::Http(block) => (block.payloads.count(), block.drafts.len()),
+                Block::Network(block) => (block.payloads.count(), block.hosts.len()),
+            };
+            let requests = combinations.saturating_mul(requests as u64);
             run.tally.planned = run.tally.planned.saturating_add(requests);
         }
         run.define_variables();
@@ -157,11 +165,15 @@ impl Run {
     pub fn outgoing(&mut self) -> Option<Outgoing> {
         while !self.over {
             if let Some(mut course) = self.course.take() {
-                let next = self.request(&mut course);
-                if let Some(request) = next {
+                let next = match self.template.blocks.get(course.block) {
+                    Some(Block::Http(_)) => self.request(&mut course).map(Outgoing::Http),
+                    Some(Block::Network(_)) => self.conversation(&mut course).map(Outgoing::Tcp),
+                    None => None,
+                };
+                if let Some(outgoing) = next {
                     self.course = Some(course);
                     self.tally.sent += 1;
-                    return Some(Outgoing::Http(request));
+                    return Some(outgoing);
                 }
                 self.close(course);
                 continue;
@@ -185,10 +197,10 @@ impl Run {
         let Some(mut course) = self.course.take() else {
             return;
         };
-        if let Incoming::Http(response, contacts) = incoming {
-            self.take(&mut course, &response, contacts);
-        } else {
-            course.give_up();
+        match incoming {
+            Incoming::Http(response, contacts) => self.take(&mut course, &response, contacts),
+            Incoming::Tcp(heard) => self.take_heard(&mut course, &heard),
+            Incoming::Nothing => course.give_up(),
         }
         self.course = Some(course);
     }

@@ -15,9 +15,11 @@ use super::{
     form::{Block, Template},
     http::{Draft, HttpRequest},
     library::Library,
+    network::Conversation,
     report::{Books, LeftOut, TemplatesReport, WireTally},
     run::{Hit, Incoming, Outgoing, Run, Setting, Tally},
     share::{Share, Source},
+    talk::talk,
 };
 use crate::{
     web::{
@@ -56,10 +58,12 @@ pub struct TemplateScan {
 
 /// Runs the templates. Who no longer listens to events is no reason to stop.
 pub async fn scan(scan: TemplateScan, events: mpsc::Sender<TemplateEvent>) -> TemplatesReport {
-    let http = Http::new(Wire::new(Arc::new(scan.scope)), scan.site.clone());
+    let wire = Wire::new(Arc::new(scan.scope));
+    let http = Http::new(wire.clone(), scan.site.clone());
     let client = Client::new(http, scan.site.clone(), scan.budget, Session::default(), None);
     let road = Arc::new(Road {
         client,
+        wire,
         share: Share::default(),
         patience: scan.budget.patience,
     });
@@ -121,6 +125,7 @@ pub async fn scan(scan: TemplateScan, events: mpsc::Sender<TemplateEvent>) -> Te
 #[derive(Debug)]
 struct Road {
     client: Client,
+    wire: Wire,
     share: Share,
     patience: Duration,
 }
@@ -135,13 +140,36 @@ struct Ended {
 }
 
 impl Road {
+    /// A conversation, in its turn among the requests.
+    async fn talk(&self, conversation: &Conversation) -> Result<Vec<Vec<u8>>, Why> {
+        let _place = self.client.turn().await.map_err(Unanswered::why)?;
+        talk(&self.wire, &self.client.site, conversation).await
+    }
+
     async fn travel(&self, template: Arc<Template>, mut run: Run) -> Ended {
         let mut wire = WireTally::default();
         // What was asked so far changed nothing, and nothing was asked twice.
         let mut innocent = true;
         let mut asked: HashSet<Digest> = HashSet::new();
         let mut cut_short = None;
-        while let Some(Outgoing::Http(request)) = run.outgoing() {
+        while let Some(outgoing) = run.outgoing() {
+            let request = match outgoing {
+                Outgoing::Http(request) => request,
+                Outgoing::Tcp(conversation) => {
+                    innocent = false;
+                    match self.talk(&conversation).await {
+                        Ok(heard) => {
+                            wire.answered += 1;
+                            run.heard(Incoming::Tcp(heard));
+                        }
+                        Err(why) => {
+                            *wire.failed.entry(why).or_default() += 1;
+                            run.heard(Incoming::Nothing);
+                        }
+                    }
+                    continue;
+                }
+            };
             innocent &= changes_nothing(&request) && asked.insert(Digest::of(&request.bytes));
             let patience = request.patience.unwrap_or(self.patience);
             let (answer, source) = if innocent {
@@ -200,7 +228,7 @@ fn beginning(template: &Template) -> (&str, &str) {
             Some(Draft::Raw { text, .. }) => ("", text),
             None => ("", ""),
         },
-        None => ("", ""),
+        Some(Block::Network(_)) | None => ("", ""),
     }
 }
 

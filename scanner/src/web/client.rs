@@ -244,7 +244,7 @@ impl Client {
     }
 
     /// Waits until a request may be sent.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
         let Ok(place) = self.places.acquire().await else {
             return Err(Unanswered::NotSent(Why::Time));
         };

@@ -70,7 +70,9 @@ impl Responder {
     pub(crate) fn make(template: &Template, near: bool) -> Result<Self, NotMade> {
         let mut plans = Vec::new();
         for block in &template.blocks {
-            let Block::Http(http) = block;
+            let Block::Http(http) = block else {
+                return Err("another protocol".to_owned());
+            };
             let mut plan = Plan {
                 remembers: http.remembers,
                 drafts: http.drafts.len(),
@@ -98,7 +100,9 @@ impl Responder {
     pub(crate) fn run(&self, mut run: Run, tell: &mut dyn FnMut(&[u8], &Response)) -> Result<usize, NotMade> {
         let mut sent = 0;
         while let Some(outgoing) = run.outgoing() {
-            let Outgoing::Http(request) = outgoing;
+            let Outgoing::Http(request) = outgoing else {
+                return Err("another protocol".to_owned());
+            };
             sent += 1;
             if sent > 400 {
                 break;

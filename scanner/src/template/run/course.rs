@@ -8,9 +8,11 @@ use super::{
         event::{Contact, HttpEvent},
         expression::fill,
         http::{Draft, Follow, HttpBlock},
-        operators::Judgement,
+        network::NetworkBlock,
+        operators::{Judgement, Operators},
+        payload::Payloads,
     },
-    Block, Event, Hit, HttpRequest, Run, View, scene,
+    Block, Conversation, Event, Hit, HttpRequest, Run, View, scene,
 };
 use crate::web::response::Response;
 
@@ -33,6 +35,8 @@ pub(super) struct Course {
     awaited: Option<HttpRequest>,
     /// Redirects that may still be followed.
     redirects: u32,
+    /// The conversation that is awaited.
+    held: Option<Conversation>,
     /// Where the reply leads on to.
     onward: Option<HttpRequest>,
     /// Responses of the same request before its redirects.
@@ -40,6 +44,14 @@ pub(super) struct Course {
     hit: bool,
     answered: bool,
     done: bool,
+}
+
+/// Which earlier replies a reply is judged with.
+#[derive(Debug, Clone, Copy)]
+enum Memory {
+    None,
+    /// Those to a block of so many requests.
+    Of(usize),
 }
 
 impl Course {
@@ -55,6 +67,7 @@ impl Course {
             position: 0,
             awaited: None,
             redirects: 0,
+            held: None,
             onward: None,
             chain: Vec::new(),
             hit: false,
@@ -66,6 +79,7 @@ impl Course {
     /// No reply came: what is known of the request so far is all.
     pub(super) fn give_up(&mut self) {
         self.awaited = None;
+        self.held = None;
         self.onward = None;
         self.chain.clear();
     }
@@ -86,7 +100,7 @@ impl Run {
         while !course.done && !self.tally.is_full() && course.combination < block.payloads.count() {
             if course.draft == 0 && course.turn == 0 {
                 course.history.clear();
-                course.payloads = self.payloads_of(block, course.combination);
+                course.payloads = self.payloads_of(&block.payloads, course.combination);
             }
             let Some(draft) = block.drafts.get(course.draft) else {
                 course.draft = 0;
@@ -173,9 +187,9 @@ impl Run {
         most.unwrap_or(1).clamp(1, TURNS_LIMIT)
     }
 
-    fn payloads_of(&self, block: &HttpBlock, combination: u64) -> Vec<(String, Text)> {
+    fn payloads_of(&self, lists: &Payloads, combination: u64) -> Vec<(String, Text)> {
         let mut payloads: Vec<(String, Text)> = Vec::new();
-        for (name, value) in block.payloads.combination(combination) {
+        for (name, value) in lists.combination(combination) {
             let filled = {
                 let view = View {
                     payloads: &payloads,
@@ -230,9 +244,14 @@ impl Run {
             .history
             .resize(course.history.len().max(course.position + 1), None);
         course.history[course.position] = Some(last.clone());
-        self.known.keep(format!("http_{}", course.block + 1), last);
+        self.keep(course.block, last);
+        let memory = if block.remembers {
+            Memory::Of(block.drafts.len())
+        } else {
+            Memory::None
+        };
         for event in chain.iter().rev() {
-            let judgement = self.judgement(course, block, event);
+            let judgement = self.judgement(course, &block.operators, memory, event);
             for (name, values) in judgement.learned {
                 self.known.learn(name, values);
             }
@@ -241,22 +260,24 @@ impl Run {
                 continue;
             }
             if !judgement.internal {
-                self.note(&judgement.names, request);
+                self.note(&judgement.names, &request.method, request.path());
             }
             course.done |= block.stop_at_first_match || self.template.stop_at_first_match;
             break;
         }
     }
 
-    fn judgement(&self, course: &Course, block: &HttpBlock, event: &Arc<Event>) -> Judgement {
+    fn judgement(&self, course: &Course, operators: &Operators, memory: Memory, event: &Event) -> Judgement {
         // What is extracted from a reply may be named by the matchers of the same reply.
         let mut view = View {
             event: Some(event),
-            history: if block.remembers { &course.history } else { &[] },
-            drafts: if block.remembers {
-                block.drafts.len()
-            } else {
-                usize::MAX
+            history: match memory {
+                Memory::None => &[],
+                Memory::Of(_) => &course.history,
+            },
+            drafts: match memory {
+                Memory::None => usize::MAX,
+                Memory::Of(drafts) => drafts,
             },
             payloads: &course.payloads,
             ..View::of(&self.known)
@@ -269,7 +290,7 @@ impl Run {
             }
         }
         view.payloads = &payloads;
-        let judgement = block.operators.extract(&scene(&view, &self.kit, self.now));
+        let judgement = operators.extract(&scene(&view, &self.kit, self.now));
         let mut payloads = payloads.clone();
         for (name, values) in &judgement.learned {
             if let Some(value) = values.first() {
@@ -280,12 +301,10 @@ impl Run {
             payloads: &payloads,
             ..view
         };
-        block
-            .operators
-            .judge(&scene(&view, &self.kit, self.now), judgement)
+        operators.judge(&scene(&view, &self.kit, self.now), judgement)
     }
 
-    fn note(&mut self, names: &[String], request: &HttpRequest) {
+    fn note(&mut self, names: &[String], method: &str, path: &str) {
         let matchers: Vec<Option<&String>> = match names {
             [] => vec![None],
             names => names.iter().map(Some).collect(),
@@ -293,8 +312,8 @@ impl Run {
         for matcher in matchers {
             let hit = Hit {
                 matcher: matcher.cloned(),
-                method: request.method.clone(),
-                path: request.path().to_owned(),
+                method: method.to_owned(),
+                path: path.to_owned(),
             };
             if self.hits.len() < HITS_LIMIT && !self.hits.contains(&hit) {
                 self.hits.push(hit);
@@ -302,10 +321,92 @@ impl Run {
         }
     }
 
+    /// The next conversation of a block; none when it is through.
+    pub(super) fn conversation(&mut self, course: &mut Course) -> Option<Conversation> {
+        let template = self.template.clone();
+        let Some(Block::Network(block)) = template.blocks.get(course.block) else {
+            return None;
+        };
+        while !course.done && !self.tally.is_full() && course.combination < block.payloads.count() {
+            if course.draft == 0 {
+                course.payloads = self.payloads_of(&block.payloads, course.combination);
+            }
+            if course.draft >= block.hosts.len() {
+                course.draft = 0;
+                course.combination += 1;
+                continue;
+            }
+            let host = course.draft;
+            course.draft += 1;
+            let held = {
+                let view = View {
+                    payloads: &course.payloads,
+                    ..View::of(&self.known)
+                };
+                block.conversation(host, &scene(&view, &self.kit, self.now), &self.base)
+            };
+            match held {
+                Ok(conversation) => {
+                    course.position = host;
+                    course.held = Some(conversation.clone());
+                    return Some(conversation);
+                }
+                Err(why) => self.unsendable(why),
+            }
+        }
+        None
+    }
+
+    /// Takes what was heard in a conversation, and judges it.
+    pub(super) fn take_heard(&mut self, course: &mut Course, heard: &[Vec<u8>]) {
+        let template = self.template.clone();
+        let Some(Block::Network(block)) = template.blocks.get(course.block) else {
+            return;
+        };
+        let Some(conversation) = course.held.take() else {
+            return;
+        };
+        course.answered = true;
+        self.judge_heard(course, block, &conversation, heard);
+    }
+
+    fn judge_heard(
+        &mut self,
+        course: &mut Course,
+        block: &NetworkBlock,
+        conversation: &Conversation,
+        heard: &[Vec<u8>],
+    ) {
+        let event = Arc::new(block.event(conversation, heard, &self.base));
+        self.keep(course.block, event.clone());
+        let judgement = self.judgement(course, &block.operators, Memory::None, &event);
+        for (name, values) in judgement.learned {
+            self.known.learn(name, values);
+        }
+        course.hit |= judgement.hit;
+        if judgement.hit && !judgement.internal {
+            self.note(&judgement.names, "TCP", "/");
+        }
+        course.done |= judgement.hit && (block.stop_at_first_match || self.template.stop_at_first_match);
+    }
+
+    /// Keeps a reply under its block's name, as `http_2`: blocks are counted by protocol.
+    fn keep(&mut self, block: usize, event: Arc<Event>) {
+        let blocks = &self.template.blocks;
+        let Some(protocol) = blocks.get(block).map(Block::protocol) else {
+            return;
+        };
+        let number = blocks[..=block]
+            .iter()
+            .filter(|block| block.protocol() == protocol)
+            .count();
+        self.known.keep(format!("{protocol}_{number}"), event);
+    }
+
     /// Ends a block: what it came to is what the flow goes by.
     pub(super) fn close(&mut self, course: Course) {
         let operators = self.template.blocks.get(course.block).map(Block::operators);
-        let nothing_to_judge = operators.is_some_and(super::super::operators::Operators::is_empty);
+        let nothing_to_judge = operators.is_some_and(Operators::is_empty);
         self.results
             .push(course.hit || (nothing_to_judge && course.answered) || course.extracted_alone(self));
     }

@@ -1,0 +1,93 @@
+//! Blocks of conversations over TCP, read.
+
+use super::{
+    super::{
+        feature::Feature,
+        field::Field,
+        network::{Input, NetworkBlock, Spelling},
+        operators::Operators,
+        payload::Payloads,
+    },
+    Files, FormError, operator, request,
+};
+
+/// A block.
+pub(super) fn block(field: &Field, files: &dyn Files) -> Result<NetworkBlock, FormError> {
+    let mut block = NetworkBlock {
+        hosts: Vec::new(),
+        port: None,
+        inputs: Vec::new(),
+        read_size: 1024,
+        payloads: Payloads::default(),
+        operators: Operators::default(),
+        stop_at_first_match: false,
+    };
+    for (name, field) in field.fields()? {
+        if operator::take(&mut block.operators, &name, &field)? {
+            continue;
+        }
+        match name.as_str() {
+            "host" => block.hosts = field.texts()?,
+            "port" => block.port = Some(field.text()?),
+            "inputs" => {
+                for field in field.items() {
+                    block.inputs.push(input(&field)?);
+                }
+            }
+            "read-size" => block.read_size = size(&field)?,
+            "read-all" if field.flag()? => block.read_size = READ_LIMIT,
+            "payloads" => block.payloads.lists = request::payloads(&field, files)?,
+            "attack" => block.payloads.attack = request::attack(&field)?,
+            "stop-at-first-match" => block.stop_at_first_match = field.flag()?,
+            // Pace is the engine's own; ports that are left out are not the site's.
+            "read-all" | "id" | "name" | "threads" | "exclude-ports" => {}
+            other => {
+                let other: String = other.chars().take(64).collect();
+                return Err(Feature::Field(format!("tcp.{other}")).into());
+            }
+        }
+    }
+    if block.hosts.is_empty() {
+        return Err(field.wrong("a block with host").into());
+    }
+    Ok(block)
+}
+
+fn input(field: &Field) -> Result<Input, FormError> {
+    let mut input = Input {
+        data: String::new(),
+        spelling: Spelling::Text,
+        read: 0,
+        name: None,
+    };
+    for (name, field) in field.fields()? {
+        match name.as_str() {
+            "data" => {
+                input.data = field.text()?;
+                operator::check_inner(&input.data)?;
+            }
+            "type" => {
+                input.spelling = match field.text()?.as_str() {
+                    "hex" => Spelling::Hex,
+                    "text" | "" => Spelling::Text,
+                    _ => return Err(field.wrong("hex or text").into()),
+                }
+            }
+            "read" => input.read = size(&field)?,
+            "name" => input.name = Some(field.text()?),
+            other => {
+                let other: String = other.chars().take(64).collect();
+                return Err(Feature::Field(format!("tcp.inputs.{other}")).into());
+            }
+        }
+    }
+    Ok(input)
+}
+
+fn size(field: &Field) -> Result<usize, FormError> {
+    let size = usize::try_from(field.number()?).map_err(|_| field.wrong("0 or more"))?;
+    Ok(size.min(READ_LIMIT))
+}
+
+/// What is heard at once, in bytes.
+const READ_LIMIT: usize = 64 * 1024;
