@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use vedette_protocol::CredentialId;
 use vedette_protocol::api::{KeptCredential, NewScan, Scan, ScanState};
 use vedette_protocol::job::{Check, Checks};
-use vedette_protocol::target::Targets;
+use vedette_protocol::target::{PortSet, Targets};
 
 use self::progress::ProgressLine;
 use super::{Outcome, Show, appliance};
@@ -157,7 +157,7 @@ fn record(scan: &Scan) -> Table {
     }
     table.row(["appliance", &scan.appliance.to_string()]);
     table.row(["targets", &targets(scan)]);
-    table.row(["ports", &scan.ports.to_string()]);
+    table.row(["ports", &ports(&scan.ports)]);
     table.row([
         "checks",
         &scan
@@ -184,6 +184,19 @@ fn targets(scan: &Scan) -> String {
     }
 }
 
+/// Those of a long list that come first, and how many more there are.
+fn ports(ports: &PortSet) -> String {
+    let first = ports.ranges().iter().take(RANGES_SHOWN);
+    let shown = PortSet::from_ports(first.flat_map(|(first, last)| *first..=*last));
+    let Some(shown) = shown else {
+        return ports.to_string();
+    };
+    match ports.len() - shown.len() {
+        0 => ports.to_string(),
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 fn state(state: ScanState) -> &'static str {
     match state {
         ScanState::Queued => "queued",
@@ -198,3 +211,21 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a platform may be away while a scan is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
 const SHOWN: usize = 4;
+const RANGES_SHOWN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_ports_is_cut_and_counted() {
+        let shown = |text: &str| ports(&text.parse().unwrap());
+        assert_eq!(shown("22,80-90,443"), "22,80-90,443");
+        assert_eq!(shown("1-65535"), "1-65535");
+        let every_other: Vec<String> = (1..=41).step_by(2).map(|port: u16| port.to_string()).collect();
+        assert_eq!(
+            shown(&every_other.join(",")),
+            "1,3,5,7,9,11,13,15,17,19,21,23,25,27,29,31 and 5 more"
+        );
+    }
+}
