@@ -51,6 +51,7 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
     let programs = Programs::release("vedette-scan")?;
     let mut figures = crawl(progress, &programs)?;
+    let mut all = Column::default();
     // The peer's sum is set beside that of ours over the same classes.
     let (mut ours, mut theirs) = (Column::default(), Column::default());
     for class in CLASSES {
@@ -66,14 +67,14 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
             }
             None => None,
         };
-        ours = ours.and(column);
-        theirs = theirs.and(peer.unwrap_or_else(|| Column {
-            inputs: column.inputs,
-            ..Column::default()
-        }));
-        figures.extend(judged(class, column, peer));
+        all = all.and(column);
+        if let Some(peer) = peer {
+            (ours, theirs) = (ours.and(column), theirs.and(peer));
+        }
+        figures.extend(judged(class, MOST_FOR_ONE_CLASS, column, peer));
     }
-    figures.extend(judged(ALL, ours, Some(theirs)));
+    figures.extend(judged("the classes of both", MOST_REQUESTS, ours, Some(theirs)));
+    figures.extend(judged("all of these", MOST_REQUESTS, all, None));
     Ok(figures)
 }
 
@@ -134,12 +135,7 @@ impl Column {
     }
 }
 
-fn judged(class: &str, ours: Column, peer: Option<Column>) -> Vec<Figure> {
-    let most = if class == ALL {
-        MOST_REQUESTS
-    } else {
-        MOST_FOR_ONE_CLASS
-    };
+fn judged(class: &str, most: f64, ours: Column, peer: Option<Column>) -> Vec<Figure> {
     let needed = (ours.weak * LEAST_FOUND_PERCENT).div_ceil(100);
     let beside = |figure: Figure, amount: fn(Column) -> Amount| match peer {
         Some(peer) => figure.beside(amount(peer)),
@@ -204,7 +200,6 @@ fn crawl(progress: &Progress, programs: &Programs) -> Result<Vec<Figure>> {
 }
 
 const LEAST_FOUND_PERCENT: usize = 95;
-const ALL: &str = "all of these";
 /// For one input, with all classes on, on the average of all.
 const MOST_REQUESTS: f64 = 60.0;
 /// Names that speak of places and files cost more than others.
