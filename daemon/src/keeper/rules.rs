@@ -4,11 +4,9 @@
 //! Pure. Grants are cut anew with every change, so that an address that has become the platform's, a
 //! resolver's or our own leaves the running jobs' scope as well.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    num::NonZeroU32,
-};
+mod never;
+
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use serde_json::{Value, json};
 use vedette_protocol::{JobId, Scope, scope::Run, target::Span, worker::LENT_PORTS};
@@ -230,18 +228,8 @@ impl Rules {
 
     fn never(&self, own: &[IpAddr]) -> Vec<Run> {
         let one = |address: &IpAddr| (*address, *address);
-        NEVER4
-            .iter()
-            .map(|&(first, last)| (IpAddr::V4(first), IpAddr::V4(last)))
-            .chain(
-                NEVER6
-                    .iter()
-                    .map(|&(first, last)| (IpAddr::V6(first), IpAddr::V6(last))),
-            )
-            .chain(self.platform.iter().map(one))
-            .chain(self.resolvers.iter().map(one))
-            .chain(own.iter().map(one))
-            .collect()
+        let known = self.platform.iter().chain(&self.resolvers).chain(own);
+        never::everywhere().chain(known.map(one)).collect()
     }
 }
 
@@ -315,50 +303,6 @@ const MARKS: &str = "marks";
 /// Below the ports that the kernel gives out by itself (`ip_local_port_range`), above those of services.
 const FIRST_PORT: u16 = 20_000;
 const LAST_PORT: u16 = 21_000;
-
-/// What is no host of a network, or tells secrets about the machine (metadata services).
-const NEVER4: [(Ipv4Addr, Ipv4Addr); 6] = [
-    (Ipv4Addr::new(0, 0, 0, 0), Ipv4Addr::new(0, 255, 255, 255)),
-    (Ipv4Addr::new(127, 0, 0, 0), Ipv4Addr::new(127, 255, 255, 255)),
-    (Ipv4Addr::new(169, 254, 0, 0), Ipv4Addr::new(169, 254, 255, 255)),
-    // The metadata services of two clouds that stand outside 169.254.0.0/16.
-    (
-        Ipv4Addr::new(100, 100, 100, 200),
-        Ipv4Addr::new(100, 100, 100, 200),
-    ),
-    (Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(168, 63, 129, 16)),
-    // Multicast, reserved, broadcast.
-    (Ipv4Addr::new(224, 0, 0, 0), Ipv4Addr::new(255, 255, 255, 255)),
-];
-
-const NEVER6: [(Ipv6Addr, Ipv6Addr); 6] = [
-    // Unspecified, loopback, and IPv4 in disguise: compatible, mapped, translated, 6to4.
-    (
-        Ipv6Addr::UNSPECIFIED,
-        Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0xffff, 0xffff),
-    ),
-    (
-        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0),
-        Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0xffff, 0xffff),
-    ),
-    (
-        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0),
-        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0xffff, 0xffff),
-    ),
-    (
-        Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0),
-        Ipv6Addr::new(0x2002, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff),
-    ),
-    // A cloud's metadata service.
-    (
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-        Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
-    ),
-    (
-        Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0),
-        Ipv6Addr::new(0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff),
-    ),
-];
 
 #[cfg(test)]
 mod tests {

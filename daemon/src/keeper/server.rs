@@ -22,8 +22,10 @@ use vedette_protocol::{
 };
 
 use super::{Granted, Keeper, Reply, peer::Peer, vault::Vault};
-use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
-use crate::journal::chain;
+use crate::{
+    conversation::{Conversation, FRAME_LIMIT, Waited},
+    journal::chain,
+};
 
 /// More connections than the link and the workers can have.
 const CONNECTIONS: usize = 24;
@@ -148,16 +150,14 @@ impl Desk {
         }
         // Nothing more is said: what comes now is the end of the connection, or of the job.
         let end = Instant::now() + life;
-        while conversation.wait(Some(LOOK.min(end.saturating_duration_since(Instant::now()))))?
-            == Waited::Over
-            && Instant::now() < end
-        {
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || conversation.wait(Some(LOOK.min(left)))? == Waited::Readable {
+                break;
+            }
             if let Err(failure) = lock(keeper).follow_machine() {
-                warn!(
-                    uid,
-                    error = chain(&failure),
-                    "the packet filter failed; the worker's grant ends"
-                );
+                let error = chain(&failure);
+                warn!(uid, error, "the packet filter failed; the worker's grant ends");
                 break;
             }
         }

@@ -117,7 +117,12 @@ mod tests {
         command().debug_assert();
         let help = command().render_help().to_string();
         for subcommand in SUBCOMMANDS {
-            let what = what(&[subcommand.name, "--targets", "192.0.2.1,192.0.2.8-9"]).unwrap();
+            let all = [subcommand.name, "--targets", "192.0.2.1,192.0.2.8-9"];
+            let rest: &[&str] = match subcommand.name {
+                "templates" => &["--dir", ".", "--url", "https://192.0.2.1/"],
+                _ => &[],
+            };
+            let what = what(&[&all, rest].concat()).unwrap();
             assert_eq!(what.targets.len(), 2);
             assert_eq!(Subcommand::named(subcommand.name).unwrap().name, subcommand.name);
             assert!(help.contains(subcommand.about), "{} in {help}", subcommand.name);
