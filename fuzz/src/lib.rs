@@ -381,6 +381,13 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| _ = parse::read_web_page(bytes).leads.len(),
     },
     FuzzTarget {
+        name: "web_token",
+        parse: |bytes| {
+            text(bytes, |text| drop(parse::Jwt::read(text)));
+            drop(parse::public_keys(bytes));
+        },
+    },
+    FuzzTarget {
         name: "web_api",
         parse: |bytes| {
             _ = parse::read_api_description(bytes);

@@ -21,6 +21,7 @@ pub mod credential;
 pub mod html;
 pub mod http;
 pub mod input;
+pub mod jwt;
 pub mod pace;
 pub mod page;
 pub mod report;

@@ -115,6 +115,21 @@ async fn header_injections_are_found_and_encoded_twins_are_not() {
 }
 
 #[tokio::test]
+async fn links_made_of_a_requests_host_are_found_and_configured_twins_are_not() {
+    class_finds_what_is_weak_alone("host").await;
+}
+
+#[tokio::test]
+async fn careless_sharing_across_origins_is_found_and_lists_are_not() {
+    class_finds_what_is_weak_alone("cors").await;
+}
+
+#[tokio::test]
+async fn forgeable_tokens_are_found_and_verified_twins_are_not() {
+    class_finds_what_is_weak_alone("jwt").await;
+}
+
+#[tokio::test]
 async fn code_injections_are_found_and_parsers_are_not() {
     class_finds_what_is_weak_alone("code").await;
 }

@@ -25,6 +25,9 @@ pub const CLASSES: &[&str] = &[
     "template",
     "code",
     "header",
+    "host",
+    "cors",
+    "jwt",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.

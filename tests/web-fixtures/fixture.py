@@ -91,7 +91,8 @@ def lead(case):
             f"<script>function f{abs(hash(case.name))}() {{ fetch('{path}', {{method: 'POST', "
             f"headers: {{'Content-Type': 'text/xml'}}, body: {json.dumps(value)}}}) }}</script>"
         )
-    return f'<a href="{path}">{case.name}</a>'
+    fields = "?" + urllib.parse.urlencode(case.others) if case.others else ""
+    return f'<a href="{escape(path + fields)}">{case.name}</a>'
 
 
 def value_of(case, request):

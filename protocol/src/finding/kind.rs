@@ -297,6 +297,18 @@ types! {
         "Code injection", "Evaluate no text from outside as code: parse it, or choose by it from a list.";
     WebHeaderInjection = "web-header-injection", Weakness, Medium, Some(113),
         "Header injection", "Refuse line ends in what goes into a header field, or encode it.";
+    WebHostHeader = "web-host-header", Weakness, Medium, Some(348),
+        "Links are made of the host that a request names",
+        "Make absolute links of a configured name; take the host from a header field only from a proxy that sets it.";
+    WebCors = "web-cors", Weakness, Medium, Some(942),
+        "Other sites may read answers with the visitor's cookies",
+        "Allow origins of a list, compared as a whole, and credentials only to those; never allow the origin null.";
+    WebTokenNotVerified = "web-token-not-verified", Weakness, Critical, Some(347),
+        "Signed tokens are accepted that the site has not signed",
+        "Verify the signature before any claim is read, with one algorithm that the verifier names itself.";
+    WebTokenKnownSecret = "web-token-known-secret", Weakness, Critical, Some(1391),
+        "Tokens are signed with a secret that everybody knows",
+        "Sign with 32 random bytes or more, or with a key pair, and revoke the tokens that were issued.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

@@ -29,6 +29,14 @@ pub enum ShownBy {
     LoadError,
     /// A header field of ours in the answer.
     OwnHeader,
+    /// A link or a redirect to a host of ours, made of what the request named as its host.
+    OwnReference,
+    /// An origin of ours that may read the answer.
+    AllowedOrigin,
+    /// A signed token of ours, taken for one of the site's.
+    ForgedToken,
+    /// A secret of a list that signs as the site does.
+    KnownSecret,
 }
 
 impl ShownBy {
@@ -46,6 +54,10 @@ impl ShownBy {
             Self::OpenAndClosedPort => "an open and a closed port",
             Self::LoadError => "an error about loading",
             Self::OwnHeader => "a header field of ours",
+            Self::OwnReference => "a link to a host of ours",
+            Self::AllowedOrigin => "an origin of ours that is allowed",
+            Self::ForgedToken => "a token of ours that is accepted",
+            Self::KnownSecret => "a secret that everybody knows",
         }
     }
 }

@@ -27,7 +27,7 @@ use super::{
     report::Why,
     request::{Body, Request},
     response::{Failure, Response, Whole},
-    session::Session,
+    session::{Pass, Session},
     site::{Reference, Site},
     trial::Company,
 };
@@ -153,6 +153,7 @@ impl Client {
         if let Some(login) = self
             .login
             .as_ref()
+            .filter(|_| !locked(&self.session).is_replaced_by(&lead.request))
             .filter(|_| self.looks_logged_out(&lead.request, &response))
             && self.log_in_again(login, generation).await
         {
@@ -291,6 +292,11 @@ impl Client {
     /// Takes over cookies: from pages and logins, never from replies to tests.
     pub(crate) fn learn(&self, response: &Response) {
         locked(&self.session).learn(response);
+    }
+
+    /// What a request shows that it is of the session by, where that is a signed token.
+    pub(crate) fn passes(&self, request: &Request) -> Vec<Pass> {
+        locked(&self.session).passes(request)
     }
 
     /// Logs in for the first time.

@@ -10,6 +10,7 @@ use super::{
     budget::Budget,
     html,
     input::inputs,
+    jwt::public_keys,
     page::{Lead, Page},
     report::Why,
     request::{Body, Pair, Request},
@@ -45,6 +46,8 @@ pub struct Visited {
     pub cookies: Vec<Pair>,
     /// What it can be recognised by.
     pub beacon: Option<Beacon>,
+    /// The public keys that it tells, in PEM.
+    pub keys: Vec<String>,
 }
 
 impl Crawl {
@@ -118,6 +121,10 @@ impl Crawl {
             kind: kind(&lead.request, response),
             cookies,
             beacon: beacon(&lead.request, response),
+            keys: match response.status {
+                200 => public_keys(&response.body),
+                _ => Vec::new(),
+            },
             lead,
         });
     }
@@ -250,7 +257,8 @@ fn beacon(request: &Request, response: &Response) -> Option<Beacon> {
     })
 }
 
-/// What sites tell of themselves, and where frameworks put the description of an API.
+/// What sites tell of themselves (for keys: RFC 8615 and OpenID Connect Discovery 1.0), and where frameworks put the
+/// description of an API.
 const FILES: &[&str] = &[
     "/robots.txt",
     "/sitemap.xml",
@@ -260,6 +268,8 @@ const FILES: &[&str] = &[
     "/swagger/v1/swagger.json",
     "/v2/api-docs",
     "/v3/api-docs",
+    "/.well-known/jwks.json",
+    "/.well-known/openid-configuration",
 ];
 /// Where servers of GraphQL answer.
 const GRAPHQL: &[&str] = &["/graphql", "/api/graphql"];

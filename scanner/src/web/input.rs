@@ -144,12 +144,36 @@ pub fn inputs(request: &Request) -> Vec<Input> {
 }
 
 impl Input {
+    /// A header field that the request is given: the request with it, and the input that it is.
+    pub fn in_header(request: &Request, name: &str, value: &str) -> (Request, Self) {
+        let mut request = request.clone();
+        let input = Self::put(Place::Header, &mut request.headers, name, value);
+        (request, input)
+    }
+
+    /// A cookie that the request is given, spelled as it is sent: the request with it, and the input that it is.
+    pub fn in_cookie(request: &Request, name: &str, value: &str) -> (Request, Self) {
+        let mut request = request.clone();
+        let input = Self::put(Place::Cookie, &mut request.cookies, name, value);
+        (request, input)
+    }
+
+    fn put(place: Place, pairs: &mut Vec<Pair>, name: &str, value: &str) -> Self {
+        pairs.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        pairs.push((name.to_owned(), value.to_owned()));
+        Self {
+            place,
+            name: name.to_owned(),
+            index: pairs.len() - 1,
+        }
+    }
+
     /// Its value in a request.
     pub fn value(&self, request: &Request) -> String {
         let at = |pairs: &[Pair]| pairs.get(self.index).map(|(_, value)| value.clone());
         let value = match (self.place, &request.body) {
             (Place::Query, _) => at(&request.query),
-            (Place::Cookie, _) => at(&request.cookies),
+            (Place::Cookie, _) => at(&request.cookies).map(|value| read_cookie(&value)),
             (Place::Header, _) => at(&request.headers),
             (Place::Path, _) => request.path.split('/').nth(self.index).map(ToOwned::to_owned),
             (Place::Form, Body::Form(pairs)) => at(pairs),
@@ -183,11 +207,12 @@ impl Input {
                 return request;
             }
         };
-        let put = |pairs: &mut Vec<Pair>| {
+        let put_text = |pairs: &mut Vec<Pair>, text: &str| {
             if let Some((_, value)) = pairs.get_mut(self.index) {
-                value.clone_from(text);
+                text.clone_into(value);
             }
         };
+        let put = |pairs: &mut Vec<Pair>| put_text(pairs, text);
         match (self.place, &mut request.body) {
             (Place::Query, _) if spelled => {
                 // What is spelled already must not be encoded again: the query becomes part of the path.
@@ -199,7 +224,7 @@ impl Input {
                 request.query.clear();
             }
             (Place::Query, _) => put(&mut request.query),
-            (Place::Cookie, _) => put(&mut request.cookies),
+            (Place::Cookie, _) => put_text(&mut request.cookies, &spelled_cookie(text)),
             (Place::Header, _) => put(&mut request.headers),
             (Place::Path, _) => {
                 let value = if spelled { safe_target(text) } else { percent(text) };
@@ -376,6 +401,39 @@ pub fn percent(text: &str) -> String {
     out
 }
 
+/// A cookie's value as it is sent. RFC 6265 has no escapes; what would end the value is spelled in percent
+/// encoding, as frameworks read it.
+pub(super) fn spelled_cookie(value: &str) -> String {
+    value
+        .chars()
+        .map(|c| match c {
+            ';' | '%' | ',' | ' ' | '"' | '\\' | '\0'..' ' | '\x7f' => percent(c.encode_utf8(&mut [0; 4])),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+/// What frameworks read where a cookie was spelled so; where it was not, what stands there.
+fn read_cookie(value: &str) -> String {
+    percent_decoded(value).unwrap_or_else(|| value.to_owned())
+}
+
+/// What was spelled in percent encoding; none where what follows a sign is no byte, or the bytes are no text.
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+            let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 /// What may stand in a request line: anything but what ends it.
 fn safe_target(text: &str) -> String {
     text.chars()
@@ -431,6 +489,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_cookie_goes_out_as_it_came_and_is_spelled_when_it_is_replaced() {
+        let mut request = request(Body::None);
+        request.cookies[0].1 = "a%20b%3Bc".to_owned();
+        let input = inputs(&request)
+            .into_iter()
+            .find(|input| input.place == Place::Cookie)
+            .unwrap();
+        assert_eq!(input.value(&request), "a b;c");
+        let sent = |text: &str| input.with(&request, &Payload::Value(text.to_owned())).cookies[0].1.clone();
+        assert_eq!((sent("a b;c"), sent("100%'")), ("a%20b%3Bc".to_owned(), "100%25'".to_owned()));
+        request.cookies[0].1 = "100%".to_owned();
+        assert_eq!(input.value(&request), "100%");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub struct Request {
     pub query: Vec<Pair>,
     /// Header fields beside those that the session brings.
     pub headers: Vec<Pair>,
-    /// Cookies in place of those that the session has under the same name.
+    /// Cookies in place of those that the session has under the same name, spelled as they are sent.
     pub cookies: Vec<Pair>,
     /// The body.
     pub body: Body,
@@ -83,16 +83,15 @@ impl Request {
 
     /// The bytes on the wire. `session` are the header fields that every request of the session has.
     pub fn bytes(&self, authority: &str, session: &[Pair]) -> Vec<u8> {
-        let mut head = format!(
-            "{} {} HTTP/1.1\r\nHost: {authority}\r\n",
-            self.method,
-            self.target()
-        );
         let given = |name: &str| {
             self.headers
                 .iter()
                 .any(|(given, _)| given.eq_ignore_ascii_case(name))
         };
+        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target());
+        if !given("host") {
+            let _ = write!(head, "Host: {authority}\r\n");
+        }
         for (name, value) in DEFAULTS {
             if !given(name) && !session.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
                 let _ = write!(head, "{name}: {value}\r\n");
@@ -307,6 +306,14 @@ mod tests {
         request.headers.push(("X-A".to_owned(), "b\r\nX-C: d".to_owned()));
         let text = String::from_utf8(request.bytes("a", &[])).unwrap();
         assert!(text.contains("X-A: b  X-C: d\r\n"), "{text}");
+    }
+
+    #[test]
+    fn a_host_of_its_own_is_the_only_one() {
+        let mut request = get("http://a/");
+        request.headers.push(("Host".to_owned(), "b.example".to_owned()));
+        let text = String::from_utf8(request.bytes("a", &[])).unwrap();
+        assert!(text.contains("\r\nHost: b.example\r\n") && !text.contains("Host: a"), "{text}");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! It only carries: what to fetch is decided by [`crawl`](super::crawl), what to send to an input and what
 //! it means by the classes in [`tests`](super::tests).
 
+mod attempt;
+mod target;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -16,23 +19,26 @@ use vedette_protocol::{
     worker::Progress,
 };
 
+use self::{
+    attempt::{Tried, try_all},
+    target::{Suspect, prepare},
+};
 use super::{
     api::{ApiSource, Operations},
     budget::Budget,
-    client::{Client, Unanswered},
+    client::Client,
     crawl::{Crawl, Visited, targets},
     credential::Credential,
     http::Http,
-    input::{Input, Payload, Place, inputs},
+    input::Input,
     page::{Lead, Page},
     report::{WebBooks, WebReport, What, Why},
     request::{Pair, Request},
     response::{Response, Whole},
     session::Session,
     site::Site,
-    tests::{Classes, Test},
-    trial::{Company, Exchanges, Facts, Proof, Stop, Subject, Trial},
-    view::{View, Volatile},
+    tests::{Classes, Of},
+    trial::{Company, Facts, Proof, Subject},
 };
 use crate::wire::Wire;
 
@@ -85,6 +91,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         facts: Facts::default(),
         found: HashSet::new(),
         subjects: Vec::new(),
+        tokens: HashMap::new(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -110,6 +117,8 @@ struct Course {
     found: HashSet<Digest>,
     /// Where the inputs are, by their number.
     subjects: Vec<(Request, Input)>,
+    /// On how many pages each signed token was tested.
+    tokens: HashMap<String, usize>,
     events: mpsc::Sender<WebEvent>,
 }
 
@@ -183,6 +192,10 @@ impl Course {
             origin: format!("{}://{}", site.start().scheme(), site.authority()),
             port: site.port(),
             seed: format!("vq{:04x}", seed & 0xffff),
+            keys: visited
+                .iter()
+                .flat_map(|page| page.keys.iter().cloned())
+                .collect(),
             beacons: visited
                 .iter()
                 .filter_map(|page| page.beacon.clone())
@@ -203,40 +216,48 @@ impl Course {
             // A few targets at a time: their pages are kept while they are tested.
             while under_way.len() + trials.len() < self.client.budget.at_once {
                 let Some(lead) = waiting.next() else { break };
-                let client = self.client.clone();
-                under_way.spawn(async move { prepare(&client, lead).await });
+                let (client, classes, facts) = (self.client.clone(), self.classes.clone(), facts.clone());
+                under_way.spawn(async move { prepare(&client, lead, &classes, &facts).await });
             }
             tokio::select! {
-                Some(Ok(prepared)) = under_way.join_next() => {
-                    let (lead, prepared) = prepared;
-                    let inputs = testable(&lead);
-                    self.books.inputs += inputs.len() as u64;
-                    let planned = (inputs.len() * self.classes.iter().count()) as u64;
+                Some(Ok(target)) = under_way.join_next() => {
+                    let suspects: Vec<Suspect> = target
+                        .suspects
+                        .into_iter()
+                        .filter(|suspect| self.is_due(suspect))
+                        .collect();
+                    let inputs = suspects.iter().filter(|suspect| suspect.of == Of::Input);
+                    self.books.inputs += inputs.count() as u64;
+                    let planned: usize = suspects
+                        .iter()
+                        .map(|suspect| self.classes.put_to(suspect.of).count())
+                        .sum();
+                    let planned = planned as u64;
                     self.books.tests.planned += planned;
                     progress.total += planned;
-                    let prepared = match prepared {
-                        Ok(prepared) => prepared,
+                    let answers = match target.answers {
+                        Ok(answers) => answers,
                         Err(unanswered) => {
                             self.books.not_done(What::Test, unanswered.why(), planned);
                             continue;
                         }
                     };
-                    for input in inputs {
+                    for suspect in suspects {
                         let subject = Subject {
-                            value: input.value(&lead.request),
-                            request: lead.request.clone(),
-                            input: input.clone(),
-                            base: prepared.base.clone(),
-                            volatile: prepared.volatile.clone(),
+                            value: suspect.input.value(&suspect.request),
+                            request: suspect.request.clone(),
+                            input: suspect.input.clone(),
+                            base: answers.base.clone(),
+                            volatile: answers.volatile.clone(),
                             facts: facts.clone(),
                             number: self.subjects.len(),
                         };
-                        self.subjects.push((lead.request.clone(), input));
+                        self.subjects.push((suspect.request, suspect.input));
                         let (client, places, classes) = (self.client.clone(), places.clone(), self.classes.clone());
-                        let lead = lead.clone();
+                        let token = target.token.clone();
                         trials.spawn(async move {
                             let _place = places.acquire().await;
-                            try_all(&client, &lead, &subject, &classes).await
+                            try_all(&client, token.as_ref(), &subject, classes.put_to(suspect.of)).await
                         });
                     }
                 }
@@ -255,6 +276,19 @@ impl Course {
                 else => break,
             }
         }
+    }
+
+    /// Whether it is to be tested: a token is the same on every page.
+    fn is_due(&mut self, suspect: &Suspect) -> bool {
+        if suspect.of != Of::Token {
+            return true;
+        }
+        let pages = self
+            .tokens
+            .entry(suspect.input.value(&suspect.request))
+            .or_default();
+        *pages += 1;
+        *pages <= TOKEN_PAGES
     }
 
     /// Fetches the pages again, to see what the tests have left on them.
@@ -314,154 +348,6 @@ fn read(site: &Site, request: &Request, response: &Response) -> Page {
         .unwrap_or_default()
 }
 
-/// The inputs of a request that are tested: a token against forged requests is none.
-fn testable(lead: &Lead) -> Vec<Input> {
-    let is_token = |input: &Input| {
-        lead.token.as_ref().is_some_and(|token| {
-            token.field == input.name && matches!(input.place, Place::Form | Place::Multipart)
-        })
-    };
-    inputs(&lead.request)
-        .into_iter()
-        .filter(|input| !is_token(input))
-        .collect()
-}
-
-/// What a target answers when it is left alone.
-struct Prepared {
-    base: Arc<Vec<Response>>,
-    volatile: Arc<Volatile>,
-}
-
-/// Asks twice, to see what changes by itself, and whether headers are inputs.
-async fn prepare(client: &Client, mut lead: Lead) -> (Lead, Result<Prepared, Unanswered>) {
-    let mut base = Vec::new();
-    for _ in 0..2 {
-        match client.send(&lead, Company::Any).await {
-            Ok(response) => base.push(response),
-            Err(unanswered) => return (lead, Err(unanswered)),
-        }
-    }
-    let volatile = Volatile::of(&base.iter().collect::<Vec<_>>());
-    if let Some(headers) = headers_that_count(client, &lead, &base, &volatile).await {
-        lead.request.headers = headers;
-    }
-    let prepared = Prepared {
-        base: Arc::new(base),
-        volatile: Arc::new(volatile),
-    };
-    (lead, Ok(prepared))
-}
-
-/// The headers that change the answer when something odd stands in them: asked for all at once first, so
-/// that most requests cost one request more.
-async fn headers_that_count(
-    client: &Client,
-    lead: &Lead,
-    base: &[Response],
-    volatile: &Volatile,
-) -> Option<Vec<Pair>> {
-    if !lead.request.headers.is_empty() {
-        return None;
-    }
-    if !changes_the_answer(client, lead, HEADERS, base, volatile).await? {
-        return None;
-    }
-    let mut count = Vec::new();
-    for name in HEADERS {
-        if changes_the_answer(client, lead, &[name], base, volatile).await? {
-            count.push(*name);
-        }
-    }
-    // Together they may do what none does alone.
-    let count = if count.is_empty() { HEADERS } else { &count };
-    let usual = |name: &&str| ((*name).to_owned(), HEADER_WORD.to_owned());
-    Some(count.iter().map(usual).collect())
-}
-
-async fn changes_the_answer(
-    client: &Client,
-    lead: &Lead,
-    names: &[&str],
-    base: &[Response],
-    volatile: &Volatile,
-) -> Option<bool> {
-    let odd = |name: &&str| ((*name).to_owned(), format!("{HEADER_WORD}{ODD}"));
-    let mut request = lead.request.clone();
-    request.headers = names.iter().map(odd).collect();
-    let probe = Lead {
-        request,
-        token: lead.token.clone(),
-    };
-    let reply = client.send(&probe, Company::Any).await.ok()?;
-    let view = |response: &Response| View::of(response, "", "", volatile);
-    Some(view(&reply) != view(&base[0]) || reply.text().contains(HEADER_WORD))
-}
-
-/// What came of testing one input.
-struct Tried {
-    number: usize,
-    done: u64,
-    not_done: Vec<(Why, u64)>,
-    proofs: Vec<(Proof, u32)>,
-}
-
-/// Judges an input by all classes, one after the other.
-async fn try_all(client: &Client, lead: &Lead, subject: &Subject, classes: &Classes) -> Tried {
-    let mut exchanges = Exchanges::new();
-    let mut tried = Tried {
-        number: subject.number,
-        done: 0,
-        not_done: Vec::new(),
-        proofs: Vec::new(),
-    };
-    for test in classes.iter() {
-        match try_one(client, lead, subject, test, &mut exchanges).await {
-            Ok(proof) => {
-                tried.done += 1;
-                tried.proofs.extend(proof);
-            }
-            Err(why) => tried.not_done.push((why, 1)),
-        }
-    }
-    tried
-}
-
-/// Sends what a class asks for, until it has a verdict.
-async fn try_one(
-    client: &Client,
-    lead: &Lead,
-    subject: &Subject,
-    test: &Test,
-    exchanges: &mut Exchanges,
-) -> Result<Option<(Proof, u32)>, Why> {
-    let mut spent = 0_u32;
-    loop {
-        let shot = match (test.judge)(&Trial::new(subject, exchanges)) {
-            Ok(proof) => return Ok(proof.map(|proof| (proof, spent))),
-            Err(Stop::Gap(failure)) => return Err(Unanswered::Failed(failure).why()),
-            Err(Stop::Ask(shot)) => shot,
-        };
-        if spent as usize >= test.budget {
-            return Err(Why::TestBudget);
-        }
-        spent += 1;
-        let request = subject.input.with(&subject.request, &shot.payload);
-        let token = match shot.payload {
-            Payload::Document(..) => None,
-            Payload::Value(_) | Payload::Spelled(_) => lead.token.clone(),
-        };
-        let reply = match client.send(&Lead { request, token }, shot.company).await {
-            Ok(response) => Ok(response),
-            Err(Unanswered::Failed(failure)) => Err(failure),
-            Err(Unanswered::NotSent(why)) => return Err(why),
-        };
-        exchanges.insert(shot, reply);
-    }
-}
-
 const BEACONS: usize = 64;
-/// The headers that applications read most.
-const HEADERS: &[&str] = &["User-Agent", "Referer", "X-Forwarded-For"];
-const HEADER_WORD: &str = "vqheader";
-const ODD: &str = "'\"<x>)(";
+/// So many pages are asked whether they want a token: it counts on some alone.
+const TOKEN_PAGES: usize = 8;

@@ -1,6 +1,8 @@
 //! What every request of a session carries: cookies, a credential's header, the operator's headers. Pure.
 
 use super::{
+    input::Place,
+    jwt::Jwt,
     request::{Pair, Request},
     response::Response,
 };
@@ -8,8 +10,28 @@ use super::{
 /// A session with the site.
 #[derive(Debug, Clone, Default)]
 pub struct Session {
-    cookies: Vec<Pair>,
+    cookies: Vec<Cookie>,
     headers: Vec<Pair>,
+}
+
+/// A cookie that the site has set; its value is sent back as it came.
+#[derive(Debug, Clone)]
+struct Cookie {
+    name: String,
+    value: String,
+    /// Where it is sent: there and below. The site when it does not say; a browser then takes the folder.
+    path: String,
+}
+
+/// What a session shows that it is one by, where that is a signed token (RFC 7519).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// In a cookie or in a header field.
+    pub place: Place,
+    /// Of what name.
+    pub name: String,
+    /// With what in front of it.
+    pub value: String,
 }
 
 impl Session {
@@ -24,20 +46,30 @@ impl Session {
     /// Takes over the cookies that a response sets (RFC 6265, as far as one server needs it).
     pub fn learn(&mut self, response: &Response) {
         for field in response.all("set-cookie") {
-            let mut parts = field.split(';');
-            let Some((name, value)) = parts.next().and_then(|pair| pair.split_once('=')) else {
+            let (pair, attributes) = field.split_once(';').unwrap_or((field, ""));
+            let Some((name, value)) = pair.split_once('=') else {
                 continue;
             };
             let (name, value) = (name.trim(), value.trim());
-            let gone = parts.any(|part| {
-                let part = part.trim().to_ascii_lowercase();
-                part == "max-age=0"
-                    || part.starts_with("max-age=-")
-                    || part.starts_with("expires=thu, 01 jan 1970")
-            });
-            self.cookies.retain(|(found, _)| found != name);
+            let (mut path, mut gone) = ("/", false);
+            for attribute in attributes.split(';') {
+                let (key, setting) = attribute.split_once('=').unwrap_or((attribute, ""));
+                let setting = setting.trim();
+                match key.trim().to_ascii_lowercase().as_str() {
+                    "path" if setting.starts_with('/') => path = setting,
+                    "max-age" => gone = setting == "0" || setting.starts_with('-'),
+                    "expires" => gone |= setting.to_ascii_lowercase().starts_with("thu, 01 jan 1970"),
+                    _ => {}
+                }
+            }
+            self.cookies
+                .retain(|cookie| !(cookie.name == name && cookie.path == path));
             if !gone && !name.is_empty() && value.len() <= VALUE_LIMIT && self.cookies.len() < COOKIES_LIMIT {
-                self.cookies.push((name.to_owned(), value.to_owned()));
+                self.cookies.push(Cookie {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                    path: path.to_owned(),
+                });
             }
         }
     }
@@ -51,17 +83,65 @@ impl Session {
     pub fn headers(&self, request: &Request) -> Vec<Pair> {
         let mut headers = self.headers.clone();
         let kept = self
-            .cookies
-            .iter()
-            .filter(|(name, _)| !request.cookies.iter().any(|(own, _)| own == name));
-        let cookies: Vec<String> = kept
-            .chain(&request.cookies)
-            .map(|(name, value)| format!("{name}={}", cookie_value(value)))
-            .collect();
+            .cookies_for(request)
+            .filter(|cookie| !request.cookies.iter().any(|(own, _)| *own == cookie.name))
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value));
+        let own = request.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = kept.chain(own).collect();
         if !cookies.is_empty() {
             headers.push(("Cookie".to_owned(), cookies.join("; ")));
         }
         headers
+    }
+
+    /// What a request shows that it is of this session by, where that is a signed token.
+    pub fn passes(&self, request: &Request) -> Vec<Pass> {
+        let pass = |place, name: &str, value: &str| Pass {
+            place,
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let cookies = self
+            .cookies_for(request)
+            .map(|cookie| pass(Place::Cookie, &cookie.name, &cookie.value));
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| pass(Place::Header, name, value));
+        cookies
+            .chain(headers)
+            .filter(|pass| Jwt::read(&pass.value).is_some())
+            .collect()
+    }
+
+    /// Whether a request puts something else in place of what it would show that it is of this session by: its answer
+    /// then says nothing about the session.
+    pub fn is_replaced_by(&self, request: &Request) -> bool {
+        let named = |pairs: &[Pair], name: &str| pairs.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        self.headers.iter().any(|(name, _)| named(&request.headers, name))
+            || self
+                .cookies_for(request)
+                .any(|cookie| cookie.carries_session() && named(&request.cookies, &cookie.name))
+    }
+
+    /// The cookies that go with a request (RFC 6265, section 5.1.4).
+    fn cookies_for(&self, request: &Request) -> impl Iterator<Item = &Cookie> {
+        self.cookies.iter().filter(move |cookie| {
+            request.path.strip_prefix(&cookie.path).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with('/') || cookie.path.ends_with('/')
+            })
+        })
+    }
+}
+
+impl Cookie {
+    /// Whether it is one by which the site knows the session, by its name or by how random it is.
+    fn carries_session(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        let named = ["sess", "sid", "auth", "token", "csrf", "xsrf", "jwt", "remember"]
+            .iter()
+            .any(|part| name.contains(part));
+        named || (self.value.len() >= 16 && self.value.chars().any(|c| c.is_ascii_digit()))
     }
 }
 
@@ -69,31 +149,11 @@ impl Session {
 pub fn plain_cookies(response: &Response) -> Vec<Pair> {
     let mut session = Session::default();
     session.learn(response);
-    session.cookies.retain(|(name, value)| {
-        let name = name.to_ascii_lowercase();
-        let of_session = ["sess", "sid", "auth", "token", "csrf", "xsrf", "jwt", "remember"]
-            .iter()
-            .any(|part| name.contains(part));
-        let random = value.len() >= 16 && value.chars().any(|c| c.is_ascii_digit());
-        !of_session && !random
-    });
-    session.cookies
-}
-
-/// RFC 6265 has no escapes; what would end the value is spelled in percent encoding, as frameworks read it.
-fn cookie_value(value: &str) -> String {
-    value
-        .chars()
-        .map(|c| match c {
-            ';' => "%3B".to_owned(),
-            '%' => "%25".to_owned(),
-            ',' => "%2C".to_owned(),
-            ' ' => "%20".to_owned(),
-            '"' => "%22".to_owned(),
-            '\\' => "%5C".to_owned(),
-            c if c.is_ascii_control() => format!("%{:02X}", u32::from(c)),
-            c => c.to_string(),
-        })
+    session
+        .cookies
+        .into_iter()
+        .filter(|cookie| !cookie.carries_session())
+        .map(|cookie| (cookie.name, cookie.value))
         .collect()
 }
 
@@ -127,8 +187,39 @@ mod tests {
         let mut request = Request::get(&"http://a/".parse().unwrap());
         let cookie = |session: &Session, request: &Request| session.headers(request)[1].1.clone();
         assert_eq!(cookie(&session, &request), "a=3");
-        request.cookies = vec![("a".to_owned(), "x;y".to_owned())];
+        request.cookies = vec![("a".to_owned(), "x%3By".to_owned())];
         assert_eq!(cookie(&session, &request), "a=x%3By");
+    }
+
+    #[test]
+    fn a_cookie_goes_back_as_it_came_and_where_it_belongs() {
+        let mut session = Session::default();
+        session.learn(&setting(&["a=x%3By\"z; Path=/shop"]));
+        for (place, sent) in [
+            ("http://a/shop", true),
+            ("http://a/shop/cart", true),
+            ("http://a/shops", false),
+            ("http://a/", false),
+        ] {
+            let headers = session.headers(&Request::get(&place.parse().unwrap()));
+            let expected = [("Cookie".to_owned(), "a=x%3By\"z".to_owned())];
+            assert_eq!(headers, &expected[..usize::from(sent)], "{place}");
+        }
+    }
+
+    #[test]
+    fn who_shows_another_pass_is_of_another_session() {
+        let mut session = Session::new(vec![("Authorization".to_owned(), "Bearer x".to_owned())]);
+        session.learn(&setting(&["session=1", "lang=en"]));
+        let plain = Request::get(&"http://a/".parse().unwrap());
+        let with = |cookies: &[(&str, &str)], headers: &[(&str, &str)]| Request {
+            cookies: cookies.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            ..plain.clone()
+        };
+        assert!(session.is_replaced_by(&with(&[("session", "2")], &[])));
+        assert!(session.is_replaced_by(&with(&[], &[("authorization", "Bearer y")])));
+        assert!(!session.is_replaced_by(&with(&[("lang", "x")], &[("Referer", "y")])));
     }
 
     #[test]

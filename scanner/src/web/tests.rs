@@ -6,7 +6,10 @@
 
 mod code;
 mod command;
+mod cors;
 mod header;
+pub(crate) mod host;
+mod jwt;
 mod ldap;
 mod redirect;
 mod sql;
@@ -38,6 +41,9 @@ pub(crate) const TESTS: &[Test] = &[
     xpath::TEST,
     xxe::TEST,
     ssrf::TEST,
+    host::TEST,
+    cors::TEST,
+    jwt::TEST,
 ];
 
 /// One class of test.
@@ -45,6 +51,8 @@ pub(crate) const TESTS: &[Test] = &[
 pub(crate) struct Test {
     /// Its name on command lines.
     pub(crate) name: &'static str,
+    /// What it is put to.
+    pub(crate) of: Of,
     /// The most requests for one input.
     pub(crate) budget: usize,
     /// What it concludes, or what it must ask first.
@@ -52,6 +60,19 @@ pub(crate) struct Test {
     /// What it sees on a page that is fetched again when all inputs were tested: which input has left
     /// something there, and what that shows.
     pub(crate) afterwards: fn(&Facts, &Response) -> Vec<(usize, Proof)>,
+}
+
+/// What a class is put to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Each input of a request.
+    Input,
+    /// The field in which browsers say which site asks.
+    Origin,
+    /// The fields in which a request names its host.
+    Host,
+    /// Each signed token (RFC 7519) among the inputs, and that which the session has.
+    Token,
 }
 
 /// For classes that see nothing afterwards.
@@ -186,6 +207,12 @@ impl Default for Classes {
 impl Classes {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Test> + '_ {
         self.0.iter().copied()
+    }
+
+    /// Those of them that are put to this.
+    pub(crate) fn put_to(&self, of: Of) -> impl Iterator<Item = &'static Test> + use<> {
+        let chosen: Vec<&'static Test> = self.iter().filter(|test| test.of == of).collect();
+        chosen.into_iter()
     }
 
     /// The names of all classes.

@@ -44,6 +44,8 @@ pub struct Facts {
     pub port: u16,
     /// Begins every token of this scan.
     pub seed: String,
+    /// Public keys that the site tells of itself, in PEM.
+    pub keys: Vec<String>,
     /// A page that the site should not find by itself on another.
     pub beacons: Vec<Beacon>,
 }

@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 use super::yaml::{self, YamlError};
+use crate::web::input::percent_decoded;
 
 /// A description of an API by OpenAPI (Swagger 2.0, OpenAPI 3.0 to 3.2).
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +127,7 @@ impl Description {
                 return Some(value);
             };
             let pointer = reference.strip_prefix('#')?;
+            // A fragment may spell its pointer in percent encoding (RFC 6901, section 6).
             let pointer = match pointer.contains('%') {
                 true => percent_decoded(pointer)?,
                 false => pointer.to_owned(),
@@ -134,22 +136,6 @@ impl Description {
         }
         None
     }
-}
-
-/// A fragment may spell its pointer in percent encoding (RFC 6901, section 6).
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-            let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Larger ones than any public API has.

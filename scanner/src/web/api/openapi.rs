@@ -5,7 +5,7 @@ use url::Url;
 
 use super::{Description, example::Examples};
 use crate::web::{
-    input::percent,
+    input::{percent, spelled_cookie},
     page::{Lead, is_logout},
     request::{Body, FIELDS_LIMIT, Pair, Part, Request},
     site::{Reference, Site},
@@ -140,7 +140,10 @@ impl<'a> Operation<'a> {
             match place {
                 "path" => in_path.push(pair(examples.value(parameter, name))),
                 "query" => request.query.push(pair(examples.value(parameter, name))),
-                "cookie" => request.cookies.push(pair(examples.value(parameter, name))),
+                "cookie" => {
+                    let (name, value) = pair(examples.value(parameter, name));
+                    request.cookies.push((name, spelled_cookie(&value)));
+                }
                 "header" if is_own_header(name) => {
                     request.headers.push(pair(examples.value(parameter, name)));
                 }

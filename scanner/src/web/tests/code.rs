@@ -5,11 +5,12 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, nothing_afterwards, poison};
+use super::{Of, Test, canary, nothing_afterwards, poison};
 use crate::web::trial::{Proof, Stop, Trial, Verdict};
 
 pub(crate) const TEST: Test = Test {
     name: "code",
+    of: Of::Input,
     budget: 40,
     judge,
     afterwards: nothing_afterwards,

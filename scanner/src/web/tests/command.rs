@@ -6,11 +6,12 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, nothing_afterwards};
+use super::{Of, Test, nothing_afterwards};
 use crate::web::trial::{Proof, Trial, Verdict};
 
 pub(crate) const TEST: Test = Test {
     name: "command",
+    of: Of::Input,
     budget: 40,
     judge,
     afterwards: nothing_afterwards,

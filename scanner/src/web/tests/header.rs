@@ -4,7 +4,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, nothing_afterwards};
+use super::{Of, Test, canary, nothing_afterwards};
 use crate::web::{
     response::Response,
     trial::{Proof, Trial, Verdict},
@@ -12,6 +12,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "header",
+    of: Of::Input,
     budget: 10,
     judge,
     afterwards: nothing_afterwards,

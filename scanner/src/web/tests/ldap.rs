@@ -5,11 +5,12 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, error_follows_balance, nothing_afterwards};
+use super::{Of, Test, canary, error_follows_balance, nothing_afterwards};
 use crate::web::trial::{Proof, Stop, Trial, Verdict};
 
 pub(crate) const TEST: Test = Test {
     name: "ldap",
+    of: Of::Input,
     budget: 20,
     judge,
     afterwards: nothing_afterwards,

@@ -5,7 +5,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, nothing_afterwards};
+use super::{Of, Test, canary, nothing_afterwards};
 use crate::web::{
     html,
     page::refresh_target,
@@ -16,6 +16,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "redirect",
+    of: Of::Input,
     budget: 24,
     judge,
     afterwards: nothing_afterwards,
@@ -112,7 +113,7 @@ fn script_goes(source: &str, wanted: &impl Fn(&str) -> bool) -> bool {
 }
 
 /// Whether a browser on the site would end up at the host.
-fn leads_to(origin: &str, reference: &str, host: &str) -> bool {
+pub(super) fn leads_to(origin: &str, reference: &str, host: &str) -> bool {
     let joined = url::Url::parse(origin).and_then(|origin| origin.join(reference));
     joined.is_ok_and(|url| {
         url.host_str()

@@ -7,7 +7,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, nothing_afterwards};
+use super::{Of, Test, nothing_afterwards};
 use crate::web::{
     response::Response,
     trial::{Beacon, Proof, Stop, Trial, Verdict},
@@ -15,6 +15,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "ssrf",
+    of: Of::Input,
     budget: 20,
     judge,
     afterwards: nothing_afterwards,

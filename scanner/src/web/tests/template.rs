@@ -6,7 +6,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, nothing_afterwards};
+use super::{Of, Test, canary, nothing_afterwards};
 use crate::web::{
     response::Response,
     trial::{Proof, Stop, Trial, Verdict},
@@ -14,6 +14,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "template",
+    of: Of::Input,
     budget: 24,
     judge,
     afterwards: nothing_afterwards,

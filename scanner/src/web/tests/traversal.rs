@@ -4,7 +4,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, nothing_afterwards, shows_passwd};
+use super::{Of, Test, nothing_afterwards, shows_passwd};
 use crate::web::{
     input::{Payload, Place},
     response::Response,
@@ -13,6 +13,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "traversal",
+    of: Of::Input,
     budget: 20,
     judge,
     afterwards: nothing_afterwards,

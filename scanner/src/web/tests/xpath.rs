@@ -2,11 +2,12 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary, error_follows_balance, may_widen, nothing_afterwards};
+use super::{Of, Test, canary, error_follows_balance, may_widen, nothing_afterwards};
 use crate::web::trial::{Proof, Stop, Trial, Verdict};
 
 pub(crate) const TEST: Test = Test {
     name: "xpath",
+    of: Of::Input,
     budget: 40,
     judge,
     afterwards: nothing_afterwards,

@@ -7,7 +7,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, canary};
+use super::{Of, Test, canary};
 use crate::web::{
     html::{self, Document, Element},
     response::Response,
@@ -17,6 +17,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "xss",
+    of: Of::Input,
     budget: 30,
     judge,
     afterwards,

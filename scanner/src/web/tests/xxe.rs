@@ -6,7 +6,7 @@
 
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
-use super::{Test, nothing_afterwards, shows_passwd};
+use super::{Of, Test, nothing_afterwards, shows_passwd};
 use crate::web::{
     input::{Payload, Place, inputs},
     request::Body,
@@ -16,6 +16,7 @@ use crate::web::{
 
 pub(crate) const TEST: Test = Test {
     name: "xxe",
+    of: Of::Input,
     budget: 16,
     judge,
     afterwards: nothing_afterwards,

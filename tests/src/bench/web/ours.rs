@@ -78,6 +78,9 @@ const FINDINGS: &[(&str, &str)] = &[
     ("template", "web-template-"),
     ("code", "web-code-"),
     ("header", "web-header-"),
+    ("host", "web-host-"),
+    ("cors", "web-cors"),
+    ("jwt", "web-token-"),
 ];
 
 #[cfg(test)]

@@ -1,0 +1,77 @@
+//! Testing one input: what a class asks for is sent, until it has a verdict.
+
+use crate::web::{
+    client::{Client, Unanswered},
+    input::Payload,
+    page::{Lead, Token},
+    report::Why,
+    tests::Test,
+    trial::{Exchanges, Proof, Stop, Subject, Trial},
+};
+
+/// What came of testing one input.
+pub(super) struct Tried {
+    pub(super) number: usize,
+    pub(super) done: u64,
+    pub(super) not_done: Vec<(Why, u64)>,
+    pub(super) proofs: Vec<(Proof, u32)>,
+}
+
+/// Judges an input by classes, one after the other; `form` is the token of the form that it is sent with.
+pub(super) async fn try_all(
+    client: &Client,
+    form: Option<&Token>,
+    subject: &Subject,
+    classes: impl Iterator<Item = &'static Test>,
+) -> Tried {
+    let mut exchanges = Exchanges::new();
+    let mut tried = Tried {
+        number: subject.number,
+        done: 0,
+        not_done: Vec::new(),
+        proofs: Vec::new(),
+    };
+    for test in classes {
+        match try_one(client, form, subject, test, &mut exchanges).await {
+            Ok(proof) => {
+                tried.done += 1;
+                tried.proofs.extend(proof);
+            }
+            Err(why) => tried.not_done.push((why, 1)),
+        }
+    }
+    tried
+}
+
+/// Sends what a class asks for, until it has a verdict.
+async fn try_one(
+    client: &Client,
+    form: Option<&Token>,
+    subject: &Subject,
+    test: &Test,
+    exchanges: &mut Exchanges,
+) -> Result<Option<(Proof, u32)>, Why> {
+    let mut spent = 0_u32;
+    loop {
+        let shot = match (test.judge)(&Trial::new(subject, exchanges)) {
+            Ok(proof) => return Ok(proof.map(|proof| (proof, spent))),
+            Err(Stop::Gap(failure)) => return Err(Unanswered::Failed(failure).why()),
+            Err(Stop::Ask(shot)) => shot,
+        };
+        if spent as usize >= test.budget {
+            return Err(Why::TestBudget);
+        }
+        spent += 1;
+        let request = subject.input.with(&subject.request, &shot.payload);
+        let token = match shot.payload {
+            Payload::Document(..) => None,
+            Payload::Value(_) | Payload::Spelled(_) => form.cloned(),
+        };
+        let reply = match client.send(&Lead { request, token }, shot.company).await {
+            Ok(response) => Ok(response),
+            Err(Unanswered::Failed(failure)) => Err(failure),
+            Err(Unanswered::NotSent(why)) => return Err(why),
+        };
+        exchanges.insert(shot, reply);
+    }
+}
