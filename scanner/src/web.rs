@@ -5,13 +5,14 @@
 //! [`http`], which sends bytes to one site and decides nothing; *interpret* is [`page`], [`view`] and again
 //! the classes. Plan and interpret are pure and the same function: a class returns the next thing to send or
 //! its verdict, computed anew from all replies so far (see [`trial`]). [`client`] stands around the wire with
-//! session, pace and budget; [`scan`] only carries things between them.
+//! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
+//! classes in [`looks`].
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
 //! twin has none; nothing of a body or value reaches a finding.
 //!
-//! Read [`trial`] first. A new class is a file in `tests/` and a line in [`tests`].
+//! Read [`trial`] first. A new class is a file in `tests/` and a line in [`tests`], or in `looks/` and [`looks`].
 
 pub mod api;
 pub mod budget;
@@ -22,6 +23,7 @@ pub mod html;
 pub mod http;
 pub mod input;
 pub mod jwt;
+mod looks;
 pub mod pace;
 pub mod page;
 pub mod report;

@@ -130,6 +130,26 @@ async fn forgeable_tokens_are_found_and_verified_twins_are_not() {
 }
 
 #[tokio::test]
+async fn policies_that_let_scripts_run_are_found_and_strict_ones_are_not() {
+    class_finds_what_is_weak_alone("csp").await;
+}
+
+#[tokio::test]
+async fn forms_in_foreign_frames_are_found_and_forbidding_pages_are_not() {
+    class_finds_what_is_weak_alone("framing").await;
+}
+
+#[tokio::test]
+async fn bare_cookies_of_sessions_are_found_and_guarded_ones_are_not() {
+    class_finds_what_is_weak_alone("cookie").await;
+}
+
+#[tokio::test]
+async fn mixed_content_is_found_and_what_browsers_mend_is_not() {
+    class_finds_what_is_weak_alone("mixed").await;
+}
+
+#[tokio::test]
 async fn code_injections_are_found_and_parsers_are_not() {
     class_finds_what_is_weak_alone("code").await;
 }

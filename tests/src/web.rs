@@ -28,6 +28,10 @@ pub const CLASSES: &[&str] = &[
     "host",
     "cors",
     "jwt",
+    "csp",
+    "framing",
+    "cookie",
+    "mixed",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.
@@ -44,6 +48,7 @@ pub struct Fixture {
 #[derive(Debug, Deserialize)]
 struct Description {
     port: u16,
+    tls: bool,
     cases: Vec<Case>,
     pages: BTreeSet<String>,
 }
@@ -136,7 +141,8 @@ impl Fixture {
 
     /// Where it is served.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.description.port)
+        let scheme = if self.description.tls { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}/", self.description.port)
     }
 
     /// Its cases.

@@ -9,6 +9,8 @@ import importlib
 import json
 import os
 import shutil
+import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -17,6 +19,20 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from backends import Backends
 from fixture import server
+
+
+def in_tls(listening, folder):
+    """The same socket inside TLS, with a certificate of its own making."""
+    key, certificate = os.path.join(folder, "key"), os.path.join(folder, "certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=127.0.0.1",
+         "-days", "2", "-keyout", key, "-out", certificate],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    # The handshake is the business of the connection's own thread.
+    return context.wrap_socket(listening, server_side=True, do_handshake_on_connect=False)
 
 
 def main():
@@ -30,13 +46,16 @@ def main():
         if few:
             cases = [case for case in cases if getattr(module, "in_few", lambda _: True)(case)]
         served = server(cases, getattr(module, "pages", lambda: {})())
+        secure = getattr(module, "TLS", False)
+        if secure:
+            served.socket = in_tls(served.socket, folder)
         threading.Thread(target=served.serve_forever, daemon=True).start()
         description = [
             {"name": case.name, "vulnerable": case.vulnerable, "place": case.place, "parameter": case.parameter}
             for case in cases
         ]
         reachable = getattr(module, "REACHABLE", [])
-        print(json.dumps({"port": served.server_address[1], "cases": description, "pages": reachable}), flush=True)
+        print(json.dumps({"port": served.server_address[1], "tls": secure, "cases": description, "pages": reachable}), flush=True)
         sys.stdin.read()
         with served.lock:
             print(json.dumps({"requests": served.requests, "shown": sorted(served.shown)}), flush=True)

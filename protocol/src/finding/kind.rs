@@ -309,6 +309,21 @@ types! {
     WebTokenKnownSecret = "web-token-known-secret", Weakness, Critical, Some(1391),
         "Tokens are signed with a secret that everybody knows",
         "Sign with 32 random bytes or more, or with a key pair, and revoke the tokens that were issued.";
+    WebCspWeak = "web-csp-weak", Weakness, Low, Some(693),
+        "The content security policy lets injected scripts run",
+        "Allow scripts by nonce or hash instead of by place, without 'unsafe-inline', and set base-uri.";
+    WebFraming = "web-framing", Weakness, Low, Some(1021),
+        "A page with a form can be shown in another site's frame (clickjacking)",
+        "Send Content-Security-Policy with frame-ancestors 'none' or 'self'.";
+    WebCookieNotSecure = "web-cookie-not-secure", Weakness, Medium, Some(614),
+        "A cookie of the session is sent without TLS as well", "Set it with Secure.";
+    WebCookieForScripts = "web-cookie-for-scripts", Weakness, Low, Some(1004),
+        "Scripts can read a cookie of the session", "Set it with HttpOnly.";
+    WebCookieCrossSite = "web-cookie-cross-site", Weakness, Low, Some(1275),
+        "A cookie of the session goes with requests of other sites", "Set it with SameSite=Lax or Strict.";
+    WebMixedContent = "web-mixed-content", Weakness, Medium, Some(319),
+        "A page inside TLS loads or sends something without it",
+        "Refer to everything by https, or send Content-Security-Policy with upgrade-insecure-requests.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

@@ -27,7 +27,7 @@ use super::{
     report::Why,
     request::{Body, Request},
     response::{Failure, Response, Whole},
-    session::{Pass, Session},
+    session::{Cookie, Pass, Session},
     site::{Reference, Site},
     trial::Company,
 };
@@ -297,6 +297,11 @@ impl Client {
     /// What a request shows that it is of the session by, where that is a signed token.
     pub(crate) fn passes(&self, request: &Request) -> Vec<Pass> {
         locked(&self.session).passes(request)
+    }
+
+    /// The cookies that the session has.
+    pub(crate) fn cookies(&self) -> Vec<Cookie> {
+        locked(&self.session).cookies().to_vec()
     }
 
     /// Logs in for the first time.

@@ -4,6 +4,7 @@
 //! it means by the classes in [`tests`](super::tests).
 
 mod attempt;
+mod look;
 mod target;
 
 use std::{
@@ -15,7 +16,7 @@ use tokio::{sync::Semaphore, sync::mpsc, task::JoinSet};
 use url::Url;
 use vedette_protocol::{
     Digest, Finding, Scope,
-    finding::{Evidence, FindingPlace, Label, UrlPath},
+    finding::{Confidence, Evidence, FindingPlace, FindingType, Label, UrlPath},
     worker::Progress,
 };
 
@@ -92,6 +93,8 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         found: HashSet::new(),
         subjects: Vec::new(),
         tokens: HashMap::new(),
+        landing: HashSet::from(["/".to_owned()]),
+        told: HashSet::new(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -99,6 +102,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     }
     let operations = course.describe(scan.api).await;
     let visited = course.crawl(operations).await;
+    course.look_at_cookies().await;
     course.learn_facts(&visited, scan.seed);
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
@@ -119,6 +123,10 @@ struct Course {
     subjects: Vec<(Request, Input)>,
     /// On how many pages each signed token was tested.
     tokens: HashMap<String, usize>,
+    /// Where the audits of the site look at header fields: its first page, and where that leads on to.
+    landing: HashSet<String>,
+    /// What is told of once although many pages have it.
+    told: HashSet<(FindingType, String)>,
     events: mpsc::Sender<WebEvent>,
 }
 
@@ -173,6 +181,7 @@ impl Course {
                         self.books.not_done(What::RestOfPage, why, 1);
                     }
                     self.client.learn(&response);
+                    self.look_at(&lead.request, &response).await;
                     crawl.learn(lead, depth, &response, page, &self.client.budget);
                 }
                 (Err(unanswered), _) => self.books.not_done(What::Page, unanswered.why(), 1),
@@ -268,7 +277,7 @@ impl Course {
                         self.books.not_done(What::Test, why, count);
                     }
                     for (proof, requests) in tried.proofs {
-                        self.tell(tried.number, &proof, requests).await;
+                        self.accuse(tried.number, &proof, requests).await;
                     }
                     // Progress that nobody hears is no reason to stop.
                     let _ = self.events.send(WebEvent::Progress(progress)).await;
@@ -310,34 +319,48 @@ impl Course {
                 .flat_map(|test| (test.afterwards)(&self.facts, &response))
                 .collect();
             for (number, proof) in proofs {
-                self.tell(number, &proof, 1).await;
+                self.accuse(number, &proof, 1).await;
             }
         }
     }
 
-    async fn tell(&mut self, number: usize, proof: &Proof, requests: u32) {
-        let Some(finding) = self.finding(number, proof, requests) else {
+    /// Tells of what a test has shown at an input.
+    async fn accuse(&mut self, number: usize, proof: &Proof, requests: u32) {
+        let Some((request, input)) = self.subjects.get(number) else {
             return;
         };
+        let parameter = Label::cut(&input.to_string());
+        let (method, path) = (&request.method, request.template());
+        if let Some(finding) = self.finding(proof.type_, proof.confidence, method, &path, parameter) {
+            let evidence = vec![Evidence::Injected {
+                shown_by: proof.shown_by,
+                detail: Label::cut(proof.detail),
+                requests,
+            }];
+            self.tell(Finding { evidence, ..finding }).await;
+        }
+    }
+
+    async fn tell(&mut self, finding: Finding) {
         if self.found.insert(finding.id) {
             // Who does not listen any more wants nothing more.
             let _ = self.events.send(WebEvent::Found(finding)).await;
         }
     }
 
-    fn finding(&self, number: usize, proof: &Proof, requests: u32) -> Option<Finding> {
-        let (request, input) = self.subjects.get(number)?;
+    fn finding(
+        &self,
+        type_: FindingType,
+        confidence: Confidence,
+        method: &str,
+        path: &str,
+        parameter: Option<Label>,
+    ) -> Option<Finding> {
         let site = &self.client.site;
-        let path = UrlPath::cut(&request.template())?;
-        let mut place = FindingPlace::path(site.host()?, site.port(), Label::cut(&request.method)?, path);
-        place.parameter = Label::cut(&input.to_string());
-        let mut finding = Finding::new(proof.type_, place, proof.confidence);
-        finding.evidence = vec![Evidence::Injected {
-            shown_by: proof.shown_by,
-            detail: Label::cut(proof.detail),
-            requests,
-        }];
-        Some(finding)
+        let path = UrlPath::cut(path)?;
+        let mut place = FindingPlace::path(site.host()?, site.port(), Label::cut(method)?, path);
+        place.parameter = parameter;
+        Some(Finding::new(type_, place, confidence))
     }
 }
 

@@ -16,11 +16,31 @@ pub struct Session {
 
 /// A cookie that the site has set; its value is sent back as it came.
 #[derive(Debug, Clone)]
-struct Cookie {
-    name: String,
+pub struct Cookie {
+    /// Its name.
+    pub name: String,
     value: String,
     /// Where it is sent: there and below. The site when it does not say; a browser then takes the folder.
-    path: String,
+    pub path: String,
+    /// Whether it is sent inside TLS alone.
+    pub secure: bool,
+    /// Whether scripts cannot read it.
+    pub http_only: bool,
+    /// Whether it goes with requests of other sites.
+    pub same_site: SameSite,
+}
+
+/// Whether a cookie goes with requests of other sites (RFC 6265bis, section 5.6.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// When a visitor follows a link.
+    Lax,
+    /// Always.
+    None,
+    /// The browser's own rule holds, of which there are several.
+    Unsaid,
 }
 
 /// What a session shows that it is one by, where that is a signed token (RFC 7519).
@@ -51,27 +71,39 @@ impl Session {
                 continue;
             };
             let (name, value) = (name.trim(), value.trim());
-            let (mut path, mut gone) = ("/", false);
+            let mut cookie = Cookie {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                path: "/".to_owned(),
+                secure: false,
+                http_only: false,
+                same_site: SameSite::Unsaid,
+            };
+            let mut gone = false;
             for attribute in attributes.split(';') {
                 let (key, setting) = attribute.split_once('=').unwrap_or((attribute, ""));
                 let setting = setting.trim();
                 match key.trim().to_ascii_lowercase().as_str() {
-                    "path" if setting.starts_with('/') => path = setting,
+                    "path" if setting.starts_with('/') => setting.clone_into(&mut cookie.path),
+                    "secure" => cookie.secure = true,
+                    "httponly" => cookie.http_only = true,
+                    "samesite" => cookie.same_site = SameSite::read(setting),
                     "max-age" => gone = setting == "0" || setting.starts_with('-'),
                     "expires" => gone |= setting.to_ascii_lowercase().starts_with("thu, 01 jan 1970"),
                     _ => {}
                 }
             }
             self.cookies
-                .retain(|cookie| !(cookie.name == name && cookie.path == path));
+                .retain(|known| !(known.name == name && known.path == cookie.path));
             if !gone && !name.is_empty() && value.len() <= VALUE_LIMIT && self.cookies.len() < COOKIES_LIMIT {
-                self.cookies.push(Cookie {
-                    name: name.to_owned(),
-                    value: value.to_owned(),
-                    path: path.to_owned(),
-                });
+                self.cookies.push(cookie);
             }
         }
+    }
+
+    /// The cookies that it has.
+    pub fn cookies(&self) -> &[Cookie] {
+        &self.cookies
     }
 
     /// Forgets the cookies.
@@ -137,11 +169,34 @@ impl Session {
 impl Cookie {
     /// Whether it is one by which the site knows the session, by its name or by how random it is.
     fn carries_session(&self) -> bool {
+        self.is_named_for_session()
+            || (self.value.len() >= 16 && self.value.chars().any(|c| c.is_ascii_digit()))
+    }
+
+    /// Whether its name says so.
+    pub fn is_named_for_session(&self) -> bool {
         let name = self.name.to_ascii_lowercase();
-        let named = ["sess", "sid", "auth", "token", "csrf", "xsrf", "jwt", "remember"]
+        ["sess", "sid", "auth", "token", "jwt", "remember"]
             .iter()
-            .any(|part| name.contains(part));
-        named || (self.value.len() >= 16 && self.value.chars().any(|c| c.is_ascii_digit()))
+            .any(|part| name.contains(part))
+            || self.guards_requests()
+    }
+
+    /// Whether its name says that it guards against forged requests.
+    pub fn guards_requests(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        name.contains("csrf") || name.contains("xsrf")
+    }
+}
+
+impl SameSite {
+    fn read(setting: &str) -> Self {
+        match setting.to_ascii_lowercase().as_str() {
+            "strict" => Self::Strict,
+            "lax" => Self::Lax,
+            "none" => Self::None,
+            _ => Self::Unsaid,
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod xxe;
 use std::str::FromStr;
 
 use super::{
+    looks::{LOOKS, Look},
     response::Response,
     trial::{Facts, Proof, Stop, Trial, Verdict},
 };
@@ -191,22 +192,32 @@ pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
 
 /// A choice of classes.
 #[derive(Debug, Clone)]
-pub struct Classes(Vec<&'static Test>);
+pub struct Classes {
+    tests: Vec<&'static Test>,
+    looks: Vec<&'static Look>,
+}
 
 /// A name that is no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no class named {0:?}; there are {known}", known = TESTS.iter().map(|test| test.name).collect::<Vec<_>>().join(", "))]
+#[error("no class named {0:?}; there are {known}", known = Classes::names().collect::<Vec<_>>().join(", "))]
 pub struct ParseClassesError(String);
 
 impl Default for Classes {
     fn default() -> Self {
-        Self(TESTS.iter().collect())
+        Self {
+            tests: TESTS.iter().collect(),
+            looks: LOOKS.iter().collect(),
+        }
     }
 }
 
 impl Classes {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &'static Test> + '_ {
-        self.0.iter().copied()
+        self.tests.iter().copied()
+    }
+
+    pub(crate) fn looks(&self) -> impl Iterator<Item = &'static Look> + '_ {
+        self.looks.iter().copied()
     }
 
     /// Those of them that are put to this.
@@ -217,7 +228,8 @@ impl Classes {
 
     /// The names of all classes.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        TESTS.iter().map(|test| test.name)
+        let looks = LOOKS.iter().map(|look| look.name);
+        TESTS.iter().map(|test| test.name).chain(looks)
     }
 }
 
@@ -225,12 +237,19 @@ impl FromStr for Classes {
     type Err = ParseClassesError;
 
     fn from_str(text: &str) -> Result<Self, ParseClassesError> {
-        let mut chosen = Vec::new();
+        let mut chosen = Self {
+            tests: Vec::new(),
+            looks: Vec::new(),
+        };
         for name in text.split(',') {
-            let unknown = || ParseClassesError(name.chars().take(64).collect());
-            let test = TESTS.iter().find(|test| test.name == name).ok_or_else(unknown)?;
-            chosen.push(test);
+            let test = TESTS.iter().find(|test| test.name == name);
+            let look = LOOKS.iter().find(|look| look.name == name);
+            if test.is_none() && look.is_none() {
+                return Err(ParseClassesError(name.chars().take(64).collect()));
+            }
+            chosen.tests.extend(test);
+            chosen.looks.extend(look);
         }
-        Ok(Self(chosen))
+        Ok(chosen)
     }
 }

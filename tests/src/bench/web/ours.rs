@@ -81,6 +81,10 @@ const FINDINGS: &[(&str, &str)] = &[
     ("host", "web-host-"),
     ("cors", "web-cors"),
     ("jwt", "web-token-"),
+    ("csp", "web-csp-"),
+    ("framing", "web-framing"),
+    ("cookie", "web-cookie-"),
+    ("mixed", "web-mixed-"),
 ];
 
 #[cfg(test)]
