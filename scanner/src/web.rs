@@ -6,7 +6,7 @@
 //! the classes. Plan and interpret are pure and the same function: a class returns the next thing to send or
 //! its verdict, computed anew from all replies so far (see [`trial`]). [`client`] stands around the wire with
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
-//! classes in [`looks`].
+//! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`].
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
@@ -19,6 +19,7 @@ pub mod budget;
 pub(crate) mod client;
 pub mod crawl;
 pub mod credential;
+mod exposed;
 pub mod html;
 pub mod http;
 pub mod input;

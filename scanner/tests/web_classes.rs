@@ -43,8 +43,11 @@ async fn class_finds_what_is_weak_alone(class: &str) {
     let accused: Vec<(String, String)> = found
         .iter()
         .map(|finding| {
-            let parameter = finding.parameter.as_ref().unwrap();
-            (finding.url.as_ref().unwrap().to_string(), parameter.to_string())
+            let parameter = finding.parameter.as_ref().map(ToString::to_string);
+            (
+                finding.url.as_ref().unwrap().to_string(),
+                parameter.unwrap_or_default(),
+            )
         })
         .collect();
     let score = fixture.score(&accused);
@@ -147,6 +150,11 @@ async fn bare_cookies_of_sessions_are_found_and_guarded_ones_are_not() {
 #[tokio::test]
 async fn mixed_content_is_found_and_what_browsers_mend_is_not() {
     class_finds_what_is_weak_alone("mixed").await;
+}
+
+#[tokio::test]
+async fn exposed_places_are_found_and_pages_in_their_place_are_not() {
+    class_finds_what_is_weak_alone("exposed").await;
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub const CLASSES: &[&str] = &[
     "framing",
     "cookie",
     "mixed",
+    "exposed",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.

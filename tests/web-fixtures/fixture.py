@@ -67,6 +67,8 @@ def lead(case):
     """What stands on the first page for a case: a link, a form or a script."""
     path, name, value = case.path, case.parameter, case.value
     hidden = "".join(f'<input name="{escape(n)}" value="{escape(v)}">' for n, v in case.others)
+    if case.place == "nowhere":
+        return ""
     if case.place == "query":
         query = urllib.parse.urlencode([*case.others, (name, value)])
         return f'<a href="{escape(path + "?" + query)}">{case.name}</a>'
@@ -125,6 +127,8 @@ def value_of(case, request):
         return case.value
     if case.place == "header":
         return request.headers.get(case.parameter, case.value)
+    if case.place == "nowhere":
+        return request.path
     if case.place == "path":
         return urllib.parse.unquote(request.path.rsplit("/", 1)[-1])
     raise ValueError(case.place)
@@ -213,7 +217,8 @@ def server(cases, pages=None):
             if isinstance(shown, str):
                 shown = page(case.name, shown)
             if case.place == "cookie" and case.parameter not in (request.headers.get("Cookie") or ""):
-                shown.headers = (*shown.headers, ("Set-Cookie", f"{case.parameter}={case.value}; Path=/{case.name}"))
+                field = f"{case.parameter}={case.value}; Path=/{case.name}; HttpOnly; SameSite=Lax"
+                shown.headers = (*shown.headers, ("Set-Cookie", field))
             return shown
 
         do_GET = do_POST = do_PUT = do_HEAD = answer

@@ -324,6 +324,17 @@ types! {
     WebMixedContent = "web-mixed-content", Weakness, Medium, Some(319),
         "A page inside TLS loads or sends something without it",
         "Refer to everything by https, or send Content-Security-Policy with upgrade-insecure-requests.";
+    WebExposedFile = "web-exposed-file", Weakness, High, Some(538),
+        "A file with settings, keys or logs is exposed",
+        "Move it out of the site's folder, and change every credential that stands in it.";
+    WebExposedDump = "web-exposed-dump", Weakness, High, Some(530),
+        "A backup or a database is exposed",
+        "Move it out of the site's folder, and treat what it holds as known.";
+    WebExposedCopy = "web-exposed-copy", Weakness, Medium, Some(530),
+        "A copy of a page shows its code", "Delete what editors leave behind, and change every credential that stands in it.";
+    WebExposedConsole = "web-exposed-console", Weakness, Medium, Some(489),
+        "A console or status page for operators is exposed",
+        "Turn it off, or let it be reached from the operators' network alone.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

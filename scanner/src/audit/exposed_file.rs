@@ -117,7 +117,7 @@ fn is_git_head(body: &[u8]) -> bool {
 }
 
 /// Assignments, comments and empty lines, with one assignment at least.
-fn is_environment(body: &[u8]) -> bool {
+pub(crate) fn is_environment(body: &[u8]) -> bool {
     let is_assignment = |line: &str| {
         let line = line.strip_prefix("export ").unwrap_or(line);
         line.split_once('=').is_some_and(|(name, _)| {

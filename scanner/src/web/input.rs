@@ -500,8 +500,15 @@ mod tests {
             .find(|input| input.place == Place::Cookie)
             .unwrap();
         assert_eq!(input.value(&request), "a b;c");
-        let sent = |text: &str| input.with(&request, &Payload::Value(text.to_owned())).cookies[0].1.clone();
-        assert_eq!((sent("a b;c"), sent("100%'")), ("a%20b%3Bc".to_owned(), "100%25'".to_owned()));
+        let sent = |text: &str| {
+            input.with(&request, &Payload::Value(text.to_owned())).cookies[0]
+                .1
+                .clone()
+        };
+        assert_eq!(
+            (sent("a b;c"), sent("100%'")),
+            ("a%20b%3Bc".to_owned(), "100%25'".to_owned())
+        );
         request.cookies[0].1 = "100%".to_owned();
         assert_eq!(input.value(&request), "100%");
     }

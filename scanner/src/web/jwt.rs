@@ -10,8 +10,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Map, Value};
 
-use self::secret::SECRETS;
 pub use self::key::public_keys;
+use self::secret::SECRETS;
 
 /// A token, and what stands in front of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,7 +145,14 @@ mod tests {
 
     #[test]
     fn what_is_no_token_is_none() {
-        for other in ["", "a.b.c", "Basic dTpw", "eyJhIjoxfQ.e30.", "e30.e30.e30", &TOKEN[1..]] {
+        for other in [
+            "",
+            "a.b.c",
+            "Basic dTpw",
+            "eyJhIjoxfQ.e30.",
+            "e30.e30.e30",
+            &TOKEN[1..],
+        ] {
             assert_eq!(Jwt::read(other), None, "{other}");
         }
     }

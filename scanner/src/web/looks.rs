@@ -11,7 +11,7 @@ mod mixed;
 
 use vedette_protocol::finding::{Confidence, Evidence, FindingType, Label};
 
-use super::{html::Document, request::Request, response::Response, session::Cookie};
+use super::{html::Document, response::Response, session::Cookie};
 
 /// Every class.
 pub(crate) const LOOKS: &[Look] = &[csp::LOOK, framing::LOOK, cookie::LOOK, mixed::LOOK];
@@ -37,7 +37,6 @@ pub(crate) enum Sight<'a> {
 /// A page that was shown.
 #[derive(Debug)]
 pub(crate) struct PageSight<'a> {
-    pub(crate) request: &'a Request,
     pub(crate) response: &'a Response,
     pub(crate) document: &'a Document,
     pub(crate) transport: Transport,

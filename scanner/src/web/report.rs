@@ -15,6 +15,8 @@ pub struct WebReport {
     pub outcome: Outcome,
     /// Requests to look for pages with.
     pub pages: Tally,
+    /// Places that nothing leads to and that were asked for.
+    pub places: Tally,
     /// Inputs of all requests that were found.
     pub inputs: u64,
     /// Pairs of an input and a class of test.
@@ -53,6 +55,8 @@ pub struct NotDone {
 pub enum What {
     /// A request that might lead to more.
     Page,
+    /// A place that nothing leads to.
+    Place,
     /// A class of test at an input.
     Test,
     /// Logging in.
@@ -105,6 +109,7 @@ pub enum Why {
 #[derive(Debug, Default)]
 pub(crate) struct WebBooks {
     pub(crate) pages: Tally,
+    pub(crate) places: Tally,
     pub(crate) tests: Tally,
     pub(crate) inputs: u64,
     not_done: BTreeMap<(What, Why), u64>,
@@ -131,6 +136,7 @@ impl WebBooks {
                 Outcome::Partial
             },
             pages: self.pages,
+            places: self.places,
             inputs: self.inputs,
             tests: self.tests,
             requests,
@@ -163,8 +169,8 @@ impl WebReport {
         let coverage = Coverage {
             hosts: 1,
             hosts_answering: u64::from(self.pages.done > 0),
-            checks: self.pages.planned + self.tests.planned,
-            checks_done: self.pages.done + self.tests.done,
+            checks: self.pages.planned + self.places.planned + self.tests.planned,
+            checks_done: self.pages.done + self.places.done + self.tests.done,
             ..Coverage::default()
         };
         let left_out = coverage.checks - coverage.checks_done;

@@ -313,7 +313,10 @@ mod tests {
         let mut request = get("http://a/");
         request.headers.push(("Host".to_owned(), "b.example".to_owned()));
         let text = String::from_utf8(request.bytes("a", &[])).unwrap();
-        assert!(text.contains("\r\nHost: b.example\r\n") && !text.contains("Host: a"), "{text}");
+        assert!(
+            text.contains("\r\nHost: b.example\r\n") && !text.contains("Host: a"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod look;
+mod search;
 mod target;
 
 use std::{
@@ -104,6 +105,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     let visited = course.crawl(operations).await;
     course.look_at_cookies().await;
     course.learn_facts(&visited, scan.seed);
+    course.search(&visited).await;
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
     if course.client.lost_its_session() {

@@ -118,7 +118,10 @@ impl Session {
             .cookies_for(request)
             .filter(|cookie| !request.cookies.iter().any(|(own, _)| *own == cookie.name))
             .map(|cookie| format!("{}={}", cookie.name, cookie.value));
-        let own = request.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let own = request
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
         let cookies: Vec<String> = kept.chain(own).collect();
         if !cookies.is_empty() {
             headers.push(("Cookie".to_owned(), cookies.join("; ")));
@@ -159,9 +162,10 @@ impl Session {
     /// The cookies that go with a request (RFC 6265, section 5.1.4).
     fn cookies_for(&self, request: &Request) -> impl Iterator<Item = &Cookie> {
         self.cookies.iter().filter(move |cookie| {
-            request.path.strip_prefix(&cookie.path).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('/') || cookie.path.ends_with('/')
-            })
+            request
+                .path
+                .strip_prefix(&cookie.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie.path.ends_with('/'))
         })
     }
 }
@@ -268,8 +272,14 @@ mod tests {
         session.learn(&setting(&["session=1", "lang=en"]));
         let plain = Request::get(&"http://a/".parse().unwrap());
         let with = |cookies: &[(&str, &str)], headers: &[(&str, &str)]| Request {
-            cookies: cookies.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
-            headers: headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            cookies: cookies
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+            headers: headers
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
             ..plain.clone()
         };
         assert!(session.is_replaced_by(&with(&[("session", "2")], &[])));

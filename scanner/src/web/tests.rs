@@ -23,6 +23,7 @@ mod xxe;
 use std::str::FromStr;
 
 use super::{
+    exposed,
     looks::{LOOKS, Look},
     response::Response,
     trial::{Facts, Proof, Stop, Trial, Verdict},
@@ -195,6 +196,14 @@ pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
 pub struct Classes {
     tests: Vec<&'static Test>,
     looks: Vec<&'static Look>,
+    exposed: Exposed,
+}
+
+/// Whether places are asked for that nothing leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exposed {
+    Sought,
+    Left,
 }
 
 /// A name that is no class.
@@ -207,6 +216,7 @@ impl Default for Classes {
         Self {
             tests: TESTS.iter().collect(),
             looks: LOOKS.iter().collect(),
+            exposed: Exposed::Sought,
         }
     }
 }
@@ -220,6 +230,11 @@ impl Classes {
         self.looks.iter().copied()
     }
 
+    /// Whether exposed places are one of them.
+    pub(crate) fn exposed(&self) -> Exposed {
+        self.exposed
+    }
+
     /// Those of them that are put to this.
     pub(crate) fn put_to(&self, of: Of) -> impl Iterator<Item = &'static Test> + use<> {
         let chosen: Vec<&'static Test> = self.iter().filter(|test| test.of == of).collect();
@@ -229,7 +244,8 @@ impl Classes {
     /// The names of all classes.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let looks = LOOKS.iter().map(|look| look.name);
-        TESTS.iter().map(|test| test.name).chain(looks)
+        let tests = TESTS.iter().map(|test| test.name);
+        tests.chain(looks).chain([exposed::NAME])
     }
 }
 
@@ -240,11 +256,14 @@ impl FromStr for Classes {
         let mut chosen = Self {
             tests: Vec::new(),
             looks: Vec::new(),
+            exposed: Exposed::Left,
         };
         for name in text.split(',') {
             let test = TESTS.iter().find(|test| test.name == name);
             let look = LOOKS.iter().find(|look| look.name == name);
-            if test.is_none() && look.is_none() {
+            if name == exposed::NAME {
+                chosen.exposed = Exposed::Sought;
+            } else if test.is_none() && look.is_none() {
                 return Err(ParseClassesError(name.chars().take(64).collect()));
             }
             chosen.tests.extend(test);

@@ -10,7 +10,7 @@ NAME = "shop.example"
 def moved(base): return Page("", 302, (("Location", base + "/home"), HTML))
 def link(base): return page("Reset", f'<p>Follow <a href="{escape(base)}/reset?code=7">this link</a>.</p>')
 def script(base): return page("Shop", f'<script src="{escape(base)}/static/app.js"></script><p>Welcome.</p>')
-def form(base): return page("Shop", f'<form action="{escape(base)}/pay" method="post"><button>Pay</button></form>')
+def form(base): return page("Shop", f'<form action="{escape(base)}/find"><input name="words"><button>Find</button></form>')
 def canonical(base): return Page(f'<html><head><link rel="canonical" href="{escape(base)}/shop"></head><body><p>Shop', 200, (HTML,))
 def meta(base): return Page(f'<html><head><meta property="og:url" content="{escape(base)}/shop"></head><body><p>Shop', 200, (HTML,))
 def configured(base): return page("Shop", "<script>const api = " + json.dumps(base + "/api").replace("<", "\\u003c") + ";</script>")

@@ -110,7 +110,8 @@ def cases(_):
             token = issued(algorithm, secret, CLAIMS | {"jti": f"{int(vulnerable)}{number}"})
             name = f"{'v' if vulnerable else 'f'}-{algorithm.lower()}-{way}-{place}"
             parameter = f"session{int(vulnerable)}{number}" if place == "cookie" else "token"
-            made.append(Case(name, vulnerable, of_shop(read), place, parameter, token))
+            others = (("q", "1"),) if place == "cookie" else ()
+            made.append(Case(name, vulnerable, of_shop(read), place, parameter, token, others))
     # Where nobody reads the token, nobody need verify it.
     token = issued("HS256", STRONG, CLAIMS)
     made.append(Case("f-ignored", False, lambda _, request: page("Shop", "Pears, plums."), value=token, parameter="token"))

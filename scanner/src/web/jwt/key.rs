@@ -41,13 +41,25 @@ fn rsa(key: &Value) -> Option<Vec<String>> {
         return None;
     }
     // RFC 8017, appendix A.1.1.
-    let own = der(SEQUENCE, &[integer(&number("n")?), integer(&number("e")?)].concat());
+    let own = der(
+        SEQUENCE,
+        &[integer(&number("n")?), integer(&number("e")?)].concat(),
+    );
     let info = der(
         SEQUENCE,
-        &[RSA_ENCRYPTION.to_vec(), der(BIT_STRING, &[&[0][..], &own].concat())].concat(),
+        &[
+            RSA_ENCRYPTION.to_vec(),
+            der(BIT_STRING, &[&[0][..], &own].concat()),
+        ]
+        .concat(),
     );
     let spelled = [pem("PUBLIC KEY", &info), pem("RSA PUBLIC KEY", &own)];
-    Some(spelled.iter().flat_map(|text| with_and_without_end(text)).collect())
+    Some(
+        spelled
+            .iter()
+            .flat_map(|text| with_and_without_end(text))
+            .collect(),
+    )
 }
 
 fn with_and_without_end(text: &str) -> Vec<String> {
@@ -106,14 +118,29 @@ mod tests {
     #[test]
     fn a_key_of_a_set_is_spelled_as_files_hold_it() {
         // Made by openssl: `rsa -pubin -RSAPublicKey_out` and `rsa -pubin -modulus` of the same key.
-        let set = format!(r#"{{"keys": [{{"kty": "EC"}}, {{"kty": "RSA", "n": "{MODULUS}", "e": "AQAB"}}]}}"#);
+        let set =
+            format!(r#"{{"keys": [{{"kty": "EC"}}, {{"kty": "RSA", "n": "{MODULUS}", "e": "AQAB"}}]}}"#);
         let keys = public_keys(set.as_bytes());
-        assert_eq!(keys, [format!("{INFO}\n"), INFO.to_owned(), format!("{OWN}\n"), OWN.to_owned()]);
+        assert_eq!(
+            keys,
+            [
+                format!("{INFO}\n"),
+                INFO.to_owned(),
+                format!("{OWN}\n"),
+                OWN.to_owned()
+            ]
+        );
     }
 
     #[test]
     fn what_holds_no_key_gives_none() {
-        for other in ["", "{}", "[]", r#"{"keys": 7}"#, r#"{"keys": [{"kty": "RSA", "n": "", "e": "AQAB"}]}"#] {
+        for other in [
+            "",
+            "{}",
+            "[]",
+            r#"{"keys": 7}"#,
+            r#"{"keys": [{"kty": "RSA", "n": "", "e": "AQAB"}]}"#,
+        ] {
             assert!(public_keys(other.as_bytes()).is_empty(), "{other}");
         }
         assert_eq!(public_keys(INFO.as_bytes()).len(), 2);

@@ -17,16 +17,31 @@ fn see(sight: &Sight<'_>) -> Vec<Fault> {
     }
     let mut faults = Vec::new();
     if *transport == Transport::Tls && !cookie.secure {
-        faults.push(fault(FindingType::WebCookieNotSecure, cookie, "Secure", "missing"));
+        faults.push(fault(
+            FindingType::WebCookieNotSecure,
+            cookie,
+            "Secure",
+            "missing",
+        ));
     }
     // Scripts must read a token against forged requests.
     if !cookie.http_only && !cookie.guards_requests() {
-        faults.push(fault(FindingType::WebCookieForScripts, cookie, "HttpOnly", "missing"));
+        faults.push(fault(
+            FindingType::WebCookieForScripts,
+            cookie,
+            "HttpOnly",
+            "missing",
+        ));
     }
     match cookie.same_site {
         SameSite::Strict | SameSite::Lax => {}
         SameSite::None => faults.push(fault(FindingType::WebCookieCrossSite, cookie, "SameSite", "None")),
-        SameSite::Unsaid => faults.push(fault(FindingType::WebCookieCrossSite, cookie, "SameSite", "missing")),
+        SameSite::Unsaid => faults.push(fault(
+            FindingType::WebCookieCrossSite,
+            cookie,
+            "SameSite",
+            "missing",
+        )),
     }
     faults
 }

@@ -20,7 +20,9 @@ fn see(sight: &Sight<'_>) -> Vec<Fault> {
         return Vec::new();
     };
     // Where one policy has none, it holds alone.
-    let shared = first.iter().filter(|_| others.iter().all(|other| !other.is_empty()));
+    let shared = first
+        .iter()
+        .filter(|_| others.iter().all(|other| !other.is_empty()));
     let evidence: Vec<_> = shared.filter_map(|fault| feature("script-src", fault)).collect();
     if evidence.is_empty() {
         return Vec::new();
@@ -59,7 +61,10 @@ impl Policy {
     /// Those that stand in header fields, which hold several between commas.
     pub(super) fn of_header(page: &PageSight<'_>) -> Vec<Self> {
         let fields = page.response.all("content-security-policy");
-        fields.flat_map(|field| field.split(',')).filter_map(Self::read).collect()
+        fields
+            .flat_map(|field| field.split(','))
+            .filter_map(Self::read)
+            .collect()
     }
 
     /// Section 2.2.1: the first directive of a name counts, and a policy without any is none. Nonces are left out of
@@ -89,7 +94,12 @@ impl Policy {
     /// By what it lets a script run that somebody has put into the page.
     fn faults(&self) -> Vec<&'static str> {
         let Some(scripts) = self.sources("script-src").or_else(|| self.sources("default-src")) else {
-            return vec!["missing, and default-src too"];
+            // What says nothing of loading is about frames or forms alone, and was never meant for scripts.
+            let of_loading = self.directives.iter().any(|(name, _)| name.ends_with("-src"));
+            return match of_loading {
+                true => vec!["missing, and default-src too"],
+                false => Vec::new(),
+            };
         };
         let has = |word: &str| scripts.iter().any(|source| source == word);
         let begins = |start: &str| scripts.iter().any(|source| source.starts_with(start));
@@ -107,7 +117,12 @@ impl Policy {
                 ("http:", "any host over http"),
                 ("data:", "data URLs"),
             ];
-            faults.extend(anywhere.iter().filter(|(source, _)| has(source)).map(|(_, fault)| *fault));
+            faults.extend(
+                anywhere
+                    .iter()
+                    .filter(|(source, _)| has(source))
+                    .map(|(_, fault)| *fault),
+            );
         }
         if (nonce || strict) && self.sources("base-uri").is_none() {
             faults.push("base-uri missing beside a nonce");
@@ -134,11 +149,12 @@ mod tests {
             "script-src 'nonce-a' 'strict-dynamic' https: 'unsafe-inline'; base-uri 'self'",
             "script-src 'self'; script-src *",
             "SCRIPT-SRC https://cdn.example",
+            "frame-ancestors 'none'; upgrade-insecure-requests",
         ] {
             assert!(faults(sound).is_empty(), "{sound}: {:?}", faults(sound));
         }
         for weak in [
-            "frame-ancestors 'none'",
+            "frame-ancestors 'none'; img-src 'self'",
             "default-src 'self' 'unsafe-inline'",
             "script-src 'self' https:",
             "script-src *",

@@ -7,10 +7,7 @@ use vedette_protocol::finding::{Confidence, FindingType};
 
 use super::{Fault, Look, PageSight, Sight, csp::Policy, feature};
 
-pub(crate) const LOOK: Look = Look {
-    name: "framing",
-    see,
-};
+pub(crate) const LOOK: Look = Look { name: "framing", see };
 
 fn see(sight: &Sight<'_>) -> Vec<Fault> {
     let Sight::Page(page) = sight else {
@@ -23,7 +20,9 @@ fn see(sight: &Sight<'_>) -> Vec<Fault> {
         type_: FindingType::WebFraming,
         confidence: Confidence::Firm,
         part: part.to_owned(),
-        evidence: feature(part.trim_start_matches("header:"), why).into_iter().collect(),
+        evidence: feature(part.trim_start_matches("header:"), why)
+            .into_iter()
+            .collect(),
         once: None,
     }]
 }
@@ -53,7 +52,10 @@ fn framed(page: &PageSight<'_>) -> Option<(&'static str, &'static str)> {
                 .any(|source| matches!(source.as_str(), "*" | "http:" | "https:"))
         };
         let all = ancestors.iter().all(open);
-        return all.then_some(("header:Content-Security-Policy", "frame-ancestors allows every site"));
+        return all.then_some((
+            "header:Content-Security-Policy",
+            "frame-ancestors allows every site",
+        ));
     }
     let values: Vec<String> = page
         .response

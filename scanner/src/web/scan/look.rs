@@ -25,7 +25,6 @@ impl Course {
         }
         let document = html::parse(&response.body);
         let sight = Sight::Page(PageSight {
-            request,
             response,
             document: &document,
             transport: self.transport(),
@@ -45,8 +44,16 @@ impl Course {
     async fn see(&mut self, sight: &Sight<'_>, method: &str, path: &str) {
         let looks: Vec<&Look> = self.classes.looks().collect();
         for fault in looks.into_iter().flat_map(|look| (look.see)(sight)) {
-            let new = fault.once.is_none_or(|same| self.told.insert((fault.type_, same)));
-            let finding = self.finding(fault.type_, fault.confidence, method, path, Label::cut(&fault.part));
+            let new = fault
+                .once
+                .is_none_or(|same| self.told.insert((fault.type_, same)));
+            let finding = self.finding(
+                fault.type_,
+                fault.confidence,
+                method,
+                path,
+                Label::cut(&fault.part),
+            );
             if let Some(finding) = finding.filter(|_| new) {
                 let evidence = fault.evidence;
                 self.tell(Finding { evidence, ..finding }).await;

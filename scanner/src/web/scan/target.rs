@@ -132,7 +132,9 @@ async fn hosts(client: &Client, lead: &Lead, answers: &Answers, facts: &Facts) -
     probe.request.headers.extend(FORWARDED.iter().map(field));
     let reply = client.send(&probe, Company::Any).await;
     let forwarded = reply.is_ok_and(|reply| way_to(&reply, &facts.origin, &ours).is_some());
-    let names = [HOST].into_iter().chain(FORWARDED.iter().copied().filter(|_| forwarded));
+    let names = [HOST]
+        .into_iter()
+        .chain(FORWARDED.iter().copied().filter(|_| forwarded));
     let suspect = |name| {
         let (request, input) = Input::in_header(&lead.request, name, &client.site.authority());
         Suspect {

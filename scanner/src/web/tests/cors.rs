@@ -98,7 +98,9 @@ fn parts(origin: &str) -> Option<(&str, &str, &str)> {
 type Spell = fn(&str, &str) -> String;
 
 const MISTAKES: &[(&str, Spell)] = &[
-    ("host at the beginning", |host, word| format!("{host}.{word}.example")),
+    ("host at the beginning", |host, word| {
+        format!("{host}.{word}.example")
+    }),
     ("host at the end", |host, word| format!("{word}{host}")),
     ("dot of the host as any character", |host, word| {
         // The character in which the words differ.

@@ -81,12 +81,16 @@ pub(crate) fn way_to(reply: &Response, origin: &str, host: &str) -> Option<&'sta
 
 /// Whether an answer has a reference that names a host.
 pub(crate) fn names_a_host(reply: &Response) -> bool {
-    references(reply).iter().any(|(_, reference)| is_absolute(reference))
+    references(reply)
+        .iter()
+        .any(|(_, reference)| is_absolute(reference))
 }
 
 fn is_absolute(reference: &str) -> bool {
     let reference = reference.trim_start().to_ascii_lowercase();
-    ["http://", "https://", "//"].iter().any(|start| reference.starts_with(start))
+    ["http://", "https://", "//"]
+        .iter()
+        .any(|start| reference.starts_with(start))
 }
 
 /// What an answer refers to, and by what.

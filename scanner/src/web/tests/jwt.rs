@@ -69,11 +69,17 @@ fn forgeries(jwt: &Jwt, keys: &[String]) -> Vec<(&'static str, Vec<String>)> {
         "signature not looked at",
         vec![jwt.with_signature_changed(0x5a), jwt.with_signature_changed(0xa5)],
     )];
-    ways.extend(NONE.iter().map(|none| ("algorithm none", vec![jwt.unsigned(none)])));
+    ways.extend(
+        NONE.iter()
+            .map(|none| ("algorithm none", vec![jwt.unsigned(none)])),
+    );
     ways.push(("signature left out", vec![jwt.unsigned(jwt.algorithm())]));
     if ["RS", "PS"].iter().any(|kind| jwt.algorithm().starts_with(kind)) {
         let confused = keys.iter().take(KEYS).map(|key| {
-            ("public key taken for a secret", vec![jwt.signed_with(key.as_bytes())])
+            (
+                "public key taken for a secret",
+                vec![jwt.signed_with(key.as_bytes())],
+            )
         });
         ways.extend(confused);
     }

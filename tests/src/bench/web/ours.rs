@@ -37,8 +37,8 @@ enum Line {
         type_: String,
         #[serde(default)]
         url: String,
-        #[serde(default)]
-        parameter: String,
+        /// None where it is the place itself.
+        parameter: Option<String>,
     },
     Report {
         inputs: u64,
@@ -56,7 +56,7 @@ fn said(output: &str) -> Result<Said> {
             } => said.accused.push(Accusation {
                 type_,
                 path: url,
-                parameter,
+                parameter: parameter.unwrap_or_default(),
             }),
             Line::Report { inputs } => said.inputs = Some(inputs),
         }
@@ -85,6 +85,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("framing", "web-framing"),
     ("cookie", "web-cookie-"),
     ("mixed", "web-mixed-"),
+    ("exposed", "web-exposed-"),
 ];
 
 #[cfg(test)]
