@@ -39,6 +39,7 @@ pub mod vendor;
 pub mod web;
 mod wire;
 pub mod worker;
+pub mod yaml;
 
 pub use engine::{Aids, Datagrams, EngineError, Event, Scan, Tell, run, run_with};
 pub use plan::Plan;

@@ -33,10 +33,11 @@ pub use crate::{
         starttls::each_upgrade,
     },
     web::{
-        api::{parse_yaml, read_alone as read_api_description},
+        api::read_alone as read_api_description,
         http::{coding::decode as decode_web_body, reader::read as read_web_response},
         jwt::{Jwt, public_keys},
         page::read_alone as read_web_page,
         script::{calls as script_calls, runs as script_runs, strings as script_strings},
     },
+    yaml::json::parse as parse_yaml,
 };

@@ -37,7 +37,6 @@ mod scan;
 mod share;
 mod talk;
 pub mod xpath;
-pub mod yaml;
 
 pub use self::{
     base::Base,
@@ -45,5 +44,5 @@ pub use self::{
     library::Library,
     report::TemplatesReport,
     run::{Run, Setting},
-    scan::{TemplateEvent, TemplateScan, scan},
+    scan::{TemplateScan, scan},
 };

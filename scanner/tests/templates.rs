@@ -18,8 +18,8 @@ use vedette_protocol::{
 };
 use vedette_scanner::{
     causes::one_line,
-    template::{Library, Setting, TemplateEvent, TemplateScan, TemplatesReport, scan},
-    web::{Budget, Site},
+    template::{Library, Setting, TemplateScan, TemplatesReport, scan},
+    web::{Budget, Site, WebEvent},
 };
 
 #[test]
@@ -118,7 +118,7 @@ async fn run(dir: &Path, url: &str) -> (Vec<Finding>, TemplatesReport) {
     let mut found = Vec::new();
     let listen = async {
         while let Some(event) = told.recv().await {
-            if let TemplateEvent::Found(finding) = event {
+            if let WebEvent::Found(finding) = event {
                 found.push(finding);
             }
         }

@@ -20,8 +20,8 @@ use std::{
 
 use tokio::sync::mpsc;
 use vedette_scanner::{
-    template::{Base, Library, Run, Setting, Template, TemplateEvent, TemplateScan, scan},
-    web::{Budget, Site, response::Response},
+    template::{Base, Library, Run, Setting, Template, TemplateScan, scan},
+    web::{Budget, Site, WebEvent, response::Response},
 };
 
 use self::responder::Responder;
@@ -219,7 +219,7 @@ async fn judge_over_the_wire(templates: &[Arc<Template>]) -> (usize, Vec<String>
             let listen = async {
                 let mut found = 0;
                 while let Some(event) = told.recv().await {
-                    found += usize::from(matches!(event, TemplateEvent::Found(_)));
+                    found += usize::from(matches!(event, WebEvent::Found(_)));
                 }
                 found
             };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::yaml::{Node, NodeKind};
+use crate::yaml::{Node, NodeKind};
 
 /// A value and the field that it is in.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Field {
 
     pub(super) fn text(&self) -> Result<String, FieldError> {
         match &self.node.kind {
-            NodeKind::Scalar(text) => Ok(text.clone()),
+            NodeKind::Scalar(text, _) => Ok(text.clone()),
             NodeKind::List(_) | NodeKind::Map(_) => Err(self.wrong("text")),
         }
     }
@@ -82,8 +82,8 @@ impl Field {
                 })
                 .collect(),
             // A field that was left empty.
-            NodeKind::Scalar(text) if text.is_empty() => Vec::new(),
-            NodeKind::Scalar(_) | NodeKind::Map(_) => vec![self.clone()],
+            NodeKind::Scalar(text, _) if text.is_empty() => Vec::new(),
+            NodeKind::Scalar(..) | NodeKind::Map(_) => vec![self.clone()],
         }
     }
 
@@ -113,8 +113,8 @@ impl Field {
                     (name.clone(), field)
                 })
                 .collect()),
-            NodeKind::Scalar(text) if text.is_empty() => Ok(Vec::new()),
-            NodeKind::Scalar(_) | NodeKind::List(_) => Err(self.wrong("a map")),
+            NodeKind::Scalar(text, _) if text.is_empty() => Ok(Vec::new()),
+            NodeKind::Scalar(..) | NodeKind::List(_) => Err(self.wrong("a map")),
         }
     }
 

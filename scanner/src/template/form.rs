@@ -17,8 +17,8 @@ use super::{
     http::HttpBlock,
     network::NetworkBlock,
     operators::Operators,
-    yaml::{self, YamlError},
 };
+use crate::yaml::{self, YamlError};
 
 /// A template that can be run.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,7 +105,7 @@ impl Template {
     /// # Errors
     /// When it is none, or asks for what is not done.
     pub fn parse(text: &str, files: &dyn Files) -> Result<Self, FormError> {
-        let root = Field::root(yaml::parse(text)?);
+        let root = Field::root(yaml::parse(text, BOUNDS)?);
         let mut template = Self {
             id: String::new(),
             severity: Severity::Info,
@@ -222,5 +222,11 @@ fn calls_back(text: &str) -> bool {
     text.contains("interactsh-url") || text.contains("interactsh_")
 }
 
+/// The largest known has a third of that length.
+pub(super) const BOUNDS: yaml::Bounds = yaml::Bounds {
+    length: 1 << 20,
+    depth: 32,
+    weight: 50_000,
+};
 const ID_LIMIT: usize = 128;
 const DIGEST_LIMIT: usize = 512;

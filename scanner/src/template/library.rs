@@ -12,8 +12,7 @@ use cap_std::{ambient_authority, fs::Dir};
 
 use super::{
     feature::Feature,
-    form::{Files, FormError, Template},
-    yaml,
+    form::{BOUNDS, Files, FormError, Template},
 };
 
 /// Templates that can be run, and files that cannot.
@@ -107,7 +106,7 @@ struct Folder {
 
 impl Folder {
     fn template(&self, path: &Path) -> Result<Template, RefusedWhy> {
-        let text = read(&self.dir, path, yaml::TEXT_LIMIT).map_err(RefusedWhy::Read)?;
+        let text = read(&self.dir, path, BOUNDS.length).map_err(RefusedWhy::Read)?;
         let text = String::from_utf8(text).map_err(|_| RefusedWhy::NotText)?;
         let beside = Beside {
             folder: self,

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     web::{
-        Budget, Site,
+        Budget, Site, WebEvent,
         client::{Client, Unanswered},
         http::Http,
         report::Why,
@@ -31,15 +31,6 @@ use crate::{
     },
     wire::Wire,
 };
-
-/// What a run of templates says while it goes on.
-#[derive(Debug, Clone, PartialEq)]
-pub enum TemplateEvent {
-    /// A template hit.
-    Found(Finding),
-    /// How far it is.
-    Progress(Progress),
-}
 
 /// A run of templates against one site.
 #[derive(Debug)]
@@ -57,7 +48,7 @@ pub struct TemplateScan {
 }
 
 /// Runs the templates. Who no longer listens to events is no reason to stop.
-pub async fn scan(scan: TemplateScan, events: mpsc::Sender<TemplateEvent>) -> TemplatesReport {
+pub async fn scan(scan: TemplateScan, events: mpsc::Sender<WebEvent>) -> TemplatesReport {
     let wire = Wire::new(Arc::new(scan.scope));
     let http = Http::new(wire.clone(), scan.site.clone());
     let client = Client::new(http, scan.site.clone(), scan.budget, Session::default(), None);
@@ -113,10 +104,10 @@ pub async fn scan(scan: TemplateScan, events: mpsc::Sender<TemplateEvent>) -> Te
             if let Some(finding) = finding(&base.site, &ended.template, hit)
                 && found.insert(finding.id)
             {
-                let _ = events.send(TemplateEvent::Found(finding)).await;
+                let _ = events.send(WebEvent::Found(finding)).await;
             }
         }
-        let _ = events.send(TemplateEvent::Progress(progress)).await;
+        let _ = events.send(WebEvent::Progress(progress)).await;
     }
     books.close(&scan.library, road.client.elapsed())
 }

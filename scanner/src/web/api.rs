@@ -8,13 +8,11 @@ mod description;
 mod example;
 pub mod graphql;
 mod openapi;
-mod yaml;
 
 pub(super) use self::description::LENGTH_LIMIT;
 pub use self::{
     description::{Description, DescriptionError, ReadDescriptionError},
     openapi::Operations,
-    yaml::{YamlError, parse as parse_yaml},
 };
 
 /// Where the description of an API is found.

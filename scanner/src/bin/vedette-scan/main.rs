@@ -8,6 +8,7 @@ mod output;
 mod progress;
 mod resolve;
 mod scan;
+mod site;
 mod subcommand;
 mod udp;
 

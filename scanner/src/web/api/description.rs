@@ -8,8 +8,10 @@ use std::{
 
 use serde_json::Value;
 
-use super::yaml::{self, YamlError};
-use crate::web::input::percent_decoded;
+use crate::{
+    web::input::percent_decoded,
+    yaml::{self, YamlError},
+};
 
 /// A description of an API by OpenAPI (Swagger 2.0, OpenAPI 3.0 to 3.2).
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +94,7 @@ impl Description {
         let root = match serde_json::from_slice(bytes) {
             Ok(root) => root,
             Err(error) if is_json => return Err(DescriptionError::Json(error)),
-            Err(_) => yaml::parse(&String::from_utf8_lossy(bytes)).map_err(DescriptionError::Syntax)?,
+            Err(_) => yaml::json::parse(&String::from_utf8_lossy(bytes)).map_err(DescriptionError::Syntax)?,
         };
         Self::of(root).ok_or(DescriptionError::NotOpenApi)
     }

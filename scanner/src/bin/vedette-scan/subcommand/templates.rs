@@ -1,27 +1,23 @@
 //! `templates`: one web application, by templates in the nuclei format.
 
 use std::{
-    collections::hash_map::RandomState,
-    error::Error,
     fmt::Write as _,
-    hash::BuildHasher,
-    io,
-    num::NonZeroU32,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use vedette_protocol::{Target, finding::Outcome};
+use vedette_protocol::finding::Outcome;
 use vedette_scanner::{
-    template::{self, Library, Setting, TemplateEvent, TemplateScan, TemplatesReport},
+    template::{self, Library, Setting, TemplateScan, TemplatesReport},
     web::{Budget, Site},
 };
 
 use super::{Ended, Subcommand};
-use crate::{flags::What, output::Output, progress::Meter, resolve};
+use crate::{
+    flags::What,
+    site::{self, Sight},
+};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "templates",
@@ -48,9 +44,7 @@ struct Flags {
 }
 
 fn flags(command: Command) -> Command {
-    // One site instead of a network.
-    let hidden = |argument: clap::Arg| argument.required(false).hide(true);
-    Flags::augment_args(command.mut_arg("targets", hidden).mut_arg("ports", hidden))
+    Flags::augment_args(site::instead_of_a_network(command))
 }
 
 fn given(text: &str) -> Result<(String, String), String> {
@@ -67,66 +61,22 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
     if library.templates.is_empty() && library.refused.is_empty() {
         return Err(format!("there is no template below {}", flags.dir.display()).into());
     }
-    let mut budget = flags.budget.unwrap_or_default();
-    budget.rate = budget.rate.or_else(|| what.rate.map(NonZeroU32::get));
-    budget.time = budget.time.min(what.time);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let report = runtime.block_on(async {
-        let named: Vec<Target> = site
-            .name()
-            .map(|name| Target::Name(name.clone()))
-            .into_iter()
-            .collect();
-        let names = resolve::names(named.iter().chain(&what.exclude)).await?;
-        let site = site.at(&names);
-        let scope = site.scope(&what.exclude, &names);
+    let scan = async |sight: Sight, tell| {
         let scan = TemplateScan {
-            site,
-            scope,
+            site: sight.site,
+            scope: sight.scope,
             library,
-            budget,
+            budget: sight.budget,
             setting: Setting {
-                seed: RandomState::new().hash_one(std::process::id()),
+                seed: sight.seed,
                 now: now(),
                 callback: None,
                 given: flags.vars,
             },
         };
-        print(scan, what.json).await
-    })?;
-    runtime.shutdown_background();
-    Ok(report.in_short())
-}
-
-async fn print(scan: TemplateScan, json: bool) -> Result<TemplatesReport, Box<dyn Error>> {
-    let mut output = Output::new(json, io::stdout().lock());
-    let mut meter = Meter::new();
-    let (tell, mut told) = mpsc::channel(EVENTS);
-    let printing = async {
-        while let Some(event) = told.recv().await {
-            match event {
-                TemplateEvent::Found(finding) => output.finding(finding)?,
-                TemplateEvent::Progress(progress) => meter.show(progress),
-            }
-        }
-        Ok::<_, io::Error>(())
+        template::scan(scan, tell).await
     };
-    let (report, printed) = tokio::join!(template::scan(scan, tell), printing);
-    meter.clear();
-    printed?;
-    output.end(&line(&report)?, &summary(&report))?;
-    Ok(report)
-}
-
-/// The last line: the report with its kind.
-fn line(report: &TemplatesReport) -> serde_json::Result<Value> {
-    let mut line = json!({"kind": "report"});
-    if let (Value::Object(line), Value::Object(report)) = (&mut line, serde_json::to_value(report)?) {
-        line.extend(report);
-    }
-    Ok(line)
+    Ok(site::look(what, site, flags.budget, scan, summary)?.in_short())
 }
 
 fn summary(report: &TemplatesReport) -> String {
@@ -164,5 +114,3 @@ fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
-
-const EVENTS: usize = 256;

@@ -1,27 +1,22 @@
 //! `web`: one web application, page by page and input by input.
 
 use std::{
-    collections::hash_map::RandomState,
     error::Error,
     fmt::Write as _,
-    hash::BuildHasher,
-    io,
-    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use vedette_protocol::{Scope, Target};
 use vedette_scanner::web::{
-    self, ApiSource, Budget, Classes, Credential, Description, Site, WebEvent, WebReport, WebScan,
-    site::Reference,
+    self, ApiSource, Budget, Classes, Credential, Description, Site, WebReport, WebScan, site::Reference,
 };
 
 use super::{Ended, Subcommand};
-use crate::{flags::What, output::Output, progress::Meter, resolve};
+use crate::{
+    flags::What,
+    site::{self, Sight},
+};
 
 pub(crate) const SUBCOMMAND: Subcommand = Subcommand {
     name: "web",
@@ -62,9 +57,7 @@ fn classes_help() -> String {
 }
 
 fn flags(command: Command) -> Command {
-    // One site instead of a network.
-    let hidden = |argument: clap::Arg| argument.required(false).hide(true);
-    Flags::augment_args(command.mut_arg("targets", hidden).mut_arg("ports", hidden))
+    Flags::augment_args(site::instead_of_a_network(command))
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -96,35 +89,20 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
         .map(|text| api(&site, text))
         .transpose()?;
     let credential = flags.login.as_deref().map(Credential::read).transpose()?;
-    let mut budget = flags.budget.unwrap_or_default();
-    budget.rate = budget.rate.or_else(|| what.rate.map(NonZeroU32::get));
-    budget.time = budget.time.min(what.time);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let report = runtime.block_on(async {
-        let named: Vec<Target> = site
-            .name()
-            .map(|name| Target::Name(name.clone()))
-            .into_iter()
-            .collect();
-        let names = resolve::names(named.iter().chain(&what.exclude)).await?;
-        let site = site.at(&names);
-        let scope: Scope = site.scope(&what.exclude, &names);
+    let scan = async |sight: Sight, tell| {
         let scan = WebScan {
-            site,
-            scope,
+            site: sight.site,
+            scope: sight.scope,
             headers: flags.headers,
             credential,
             api,
             classes: flags.classes.unwrap_or_default(),
-            budget,
-            seed: seed(),
+            budget: sight.budget,
+            seed: sight.seed,
         };
-        print(scan, what.json).await
-    })?;
-    runtime.shutdown_background();
-    Ok(report.in_short())
+        web::scan(scan, tell).await
+    };
+    Ok(site::look(what, site, flags.budget, scan, summary)?.in_short())
 }
 
 /// A description: of the site itself where it is a URL, else a file.
@@ -139,35 +117,6 @@ fn api(site: &Site, text: &str) -> Result<ApiSource, Box<dyn Error>> {
         )
         .into()),
     }
-}
-
-async fn print(scan: WebScan, json: bool) -> Result<WebReport, Box<dyn Error>> {
-    let mut output = Output::new(json, io::stdout().lock());
-    let mut meter = Meter::new();
-    let (tell, mut told) = mpsc::channel(EVENTS);
-    let printing = async {
-        while let Some(event) = told.recv().await {
-            match event {
-                WebEvent::Found(finding) => output.finding(finding)?,
-                WebEvent::Progress(progress) => meter.show(progress),
-            }
-        }
-        Ok::<_, io::Error>(())
-    };
-    let (report, printed) = tokio::join!(web::scan(scan, tell), printing);
-    meter.clear();
-    printed?;
-    output.end(&line(&report)?, &summary(&report))?;
-    Ok(report)
-}
-
-/// The last line: the report with its kind.
-fn line(report: &WebReport) -> serde_json::Result<Value> {
-    let mut line = json!({"kind": "report"});
-    if let (Value::Object(line), Value::Object(report)) = (&mut line, serde_json::to_value(report)?) {
-        line.extend(report);
-    }
-    Ok(line)
 }
 
 fn summary(report: &WebReport) -> String {
@@ -199,10 +148,3 @@ fn word(value: impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }
-
-/// Makes this scan's tokens differ from another's.
-fn seed() -> u64 {
-    RandomState::new().hash_one(std::process::id())
-}
-
-const EVENTS: usize = 256;

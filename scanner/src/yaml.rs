@@ -1,11 +1,14 @@
-//! YAML as templates use it: a tree of texts, lists and maps, read within bounds.
+//! YAML: a tree of texts, lists and maps, read within bounds; [`json`] makes of it the JSON that it stands for.
 //!
-//! Scalars stay text: what they mean follows from the field that holds them. Anchors are shared, never copied,
-//! and what they stand for counts each time that they are named, so that a few lines cannot become a million.
+//! Scalars stay text: what they mean follows from the field that holds them, or from how they are spelled. Anchors
+//! are shared, never copied, and what they stand for counts each time that they are named, in number and depth, so
+//! that a few lines cannot become a million.
 
-use std::sync::Arc;
+pub mod json;
 
-use saphyr_parser::{Event, Parser, ScanError};
+use std::{collections::HashMap, sync::Arc};
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,19 +17,41 @@ pub struct Node {
     pub line: usize,
     /// What it is.
     pub kind: NodeKind,
-    /// How many values it stands for, itself included.
+    /// How much it stands for, itself included: a value counts one, and so do so many bytes of text.
     weight: usize,
+    /// How many levels it has, itself included.
+    depth: usize,
+}
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of text.
+    pub length: usize,
+    /// Levels, one inside the other.
+    pub depth: usize,
+    /// Values, those that aliases stand for included; so many bytes of text count as one more.
+    pub weight: usize,
 }
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeKind {
     /// Text, a number or a truth value.
-    Scalar(String),
+    Scalar(String, Spelling),
     /// A list.
     List(Vec<Arc<Node>>),
     /// A map, in its order.
     Map(Vec<(String, Arc<Node>)>),
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// As it is: perhaps a number.
+    Plain,
+    /// In quotes or as a block: text.
+    Quoted,
 }
 
 /// Why text is no tree.
@@ -40,23 +65,29 @@ pub enum YamlError {
         /// In the parser's words.
         problem: String,
     },
-    /// It is larger than any template.
-    #[error("{length} bytes are more than the {TEXT_LIMIT} that a template may have")]
+    /// It is larger than any that is read.
+    #[error("{length} bytes are more than the {most} that are read")]
     TooLong {
         /// Its length.
         length: usize,
+        /// What is read.
+        most: usize,
     },
     /// It is nested too deeply.
-    #[error("line {line}: values are nested deeper than {DEPTH_LIMIT} levels")]
+    #[error("line {line}: values are nested deeper than {most} levels")]
     TooDeep {
         /// Where.
         line: usize,
+        /// What is read.
+        most: usize,
     },
-    /// It stands for more values than it may.
-    #[error("line {line}: with its aliases this stands for more than {WEIGHT_LIMIT} values")]
+    /// It stands for more than it may.
+    #[error("line {line}: with its aliases this stands for more than {most} values")]
     TooMany {
         /// Where.
         line: usize,
+        /// What is read.
+        most: usize,
     },
     /// A name that is not one.
     #[error("line {line}: the name of a field must be text")]
@@ -83,7 +114,7 @@ impl Node {
                 .iter()
                 .find(|(found, _)| found == name)
                 .map(|(_, node)| node),
-            NodeKind::Scalar(_) | NodeKind::List(_) => None,
+            NodeKind::Scalar(..) | NodeKind::List(_) => None,
         }
     }
 }
@@ -92,11 +123,18 @@ impl Node {
 ///
 /// # Errors
 /// When it is not YAML or not within bounds.
-pub fn parse(text: &str) -> Result<Arc<Node>, YamlError> {
-    if text.len() > TEXT_LIMIT {
-        return Err(YamlError::TooLong { length: text.len() });
+pub fn parse(text: &str, bounds: Bounds) -> Result<Arc<Node>, YamlError> {
+    if text.len() > bounds.length {
+        return Err(YamlError::TooLong {
+            length: text.len(),
+            most: bounds.length,
+        });
     }
-    let mut tree = Tree::default();
+    let mut tree = Tree {
+        bounds,
+        open: Vec::new(),
+        anchors: Vec::new(),
+    };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| syntax(&error))?;
         if let Some(root) = tree.take(event, span.start.line())? {
@@ -107,8 +145,8 @@ pub fn parse(text: &str) -> Result<Arc<Node>, YamlError> {
 }
 
 /// A tree under construction.
-#[derive(Default)]
 struct Tree {
+    bounds: Bounds,
     open: Vec<Open>,
     /// What anchors stand for, by the parser's numbers.
     anchors: Vec<Option<Arc<Node>>>,
@@ -118,6 +156,8 @@ struct Open {
     line: usize,
     anchor: usize,
     weight: usize,
+    /// Of the deepest of what it holds.
+    depth: usize,
     kind: OpenKind,
 }
 
@@ -130,11 +170,16 @@ impl Tree {
     /// Takes the next event in; the root, when it is complete.
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<Option<Arc<Node>>, YamlError> {
         match event {
-            Event::Scalar(text, _, anchor, _) => {
+            Event::Scalar(text, style, anchor, _) => {
+                let spelling = match style {
+                    ScalarStyle::Plain => Spelling::Plain,
+                    _ => Spelling::Quoted,
+                };
                 let node = Node {
                     line,
-                    kind: NodeKind::Scalar(text.into_owned()),
-                    weight: 1,
+                    weight: 1 + text.len() / TEXT_WEIGHT,
+                    depth: 0,
+                    kind: NodeKind::Scalar(text.into_owned(), spelling),
                 };
                 self.put(Arc::new(node), anchor)
             }
@@ -152,6 +197,7 @@ impl Tree {
                     line: open.line,
                     kind,
                     weight: open.weight,
+                    depth: open.depth + 1,
                 };
                 self.put(Arc::new(node), open.anchor)
             }
@@ -168,16 +214,24 @@ impl Tree {
     }
 
     fn start(&mut self, kind: OpenKind, anchor: usize, line: usize) -> Result<Option<Arc<Node>>, YamlError> {
-        if self.open.len() >= DEPTH_LIMIT {
-            return Err(YamlError::TooDeep { line });
+        if self.open.len() >= self.bounds.depth {
+            return Err(self.too_deep(line));
         }
         self.open.push(Open {
             line,
             anchor,
             weight: 1,
+            depth: 0,
             kind,
         });
         Ok(None)
+    }
+
+    fn too_deep(&self, line: usize) -> YamlError {
+        YamlError::TooDeep {
+            line,
+            most: self.bounds.depth,
+        }
     }
 
     fn put(&mut self, node: Arc<Node>, anchor: usize) -> Result<Option<Arc<Node>>, YamlError> {
@@ -187,12 +241,21 @@ impl Tree {
             }
             self.anchors[anchor] = Some(node.clone());
         }
+        // An alias may bring more levels than stand here.
+        if self.open.len() + node.depth > self.bounds.depth {
+            return Err(self.too_deep(node.line));
+        }
+        let most = self.bounds.weight;
         let Some(open) = self.open.last_mut() else {
             return Ok(Some(node));
         };
         open.weight += node.weight;
-        if open.weight > WEIGHT_LIMIT {
-            return Err(YamlError::TooMany { line: node.line });
+        open.depth = open.depth.max(node.depth);
+        if open.weight > most {
+            return Err(YamlError::TooMany {
+                line: node.line,
+                most,
+            });
         }
         match &mut open.kind {
             OpenKind::List(items) => items.push(node),
@@ -202,7 +265,7 @@ impl Tree {
                 }
             }
             OpenKind::Map(_, name @ None) => match &node.kind {
-                NodeKind::Scalar(text) => *name = Some(text.clone()),
+                NodeKind::Scalar(text, _) => *name = Some(text.clone()),
                 NodeKind::List(_) | NodeKind::Map(_) => {
                     return Err(YamlError::NameIsNoText { line: node.line });
                 }
@@ -215,22 +278,41 @@ impl Tree {
 /// A map with what `<<` brings into it (YAML's merge key); its own fields win, and of two the later.
 fn merged(fields: Vec<(String, Arc<Node>)>) -> Vec<(String, Arc<Node>)> {
     let mut map: Vec<(String, Arc<Node>)> = Vec::with_capacity(fields.len());
+    let mut places: HashMap<String, usize> = HashMap::with_capacity(fields.len());
     let mut brought = Vec::new();
     for (name, node) in fields {
-        match &node.kind {
-            NodeKind::Map(inner) if name == "<<" => brought.extend(inner.iter().cloned()),
-            _ => match map.iter_mut().find(|(found, _)| *found == name) {
-                Some((_, held)) => *held = node,
-                None => map.push((name, node)),
-            },
+        if name == "<<" && bring(&node, &mut brought) {
+            continue;
+        }
+        match places.get(&name) {
+            Some(place) => map[*place].1 = node,
+            None => {
+                places.insert(name.clone(), map.len());
+                map.push((name, node));
+            }
         }
     }
     for (name, node) in brought {
-        if !map.iter().any(|(found, _)| *found == name) {
+        if !places.contains_key(&name) {
+            places.insert(name.clone(), map.len());
             map.push((name, node));
         }
     }
     map
+}
+
+/// The fields of a map, or of each of a list of maps; false when it is something else.
+fn bring(node: &Node, brought: &mut Vec<(String, Arc<Node>)>) -> bool {
+    match &node.kind {
+        NodeKind::Map(fields) => brought.extend(fields.iter().cloned()),
+        NodeKind::List(nodes) if nodes.iter().all(|node| matches!(node.kind, NodeKind::Map(_))) => {
+            for node in nodes {
+                bring(node, brought);
+            }
+        }
+        NodeKind::List(_) | NodeKind::Scalar(..) => return false,
+    }
+    true
 }
 
 fn syntax(error: &ScanError) -> YamlError {
@@ -240,19 +322,27 @@ fn syntax(error: &ScanError) -> YamlError {
     }
 }
 
-/// The largest known has a third of it.
-pub const TEXT_LIMIT: usize = 1 << 20;
-const DEPTH_LIMIT: usize = 32;
-const WEIGHT_LIMIT: usize = 50_000;
+/// So many bytes of text count as a value.
+const TEXT_WEIGHT: usize = 32;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const BOUNDS: Bounds = Bounds {
+        length: 1 << 20,
+        depth: 32,
+        weight: 50_000,
+    };
+
+    fn parse(text: &str) -> Result<Arc<Node>, YamlError> {
+        super::parse(text, BOUNDS)
+    }
+
     fn text(node: &Node) -> &str {
         match &node.kind {
-            NodeKind::Scalar(text) => text,
+            NodeKind::Scalar(text, _) => text,
             _ => "",
         }
     }
@@ -289,6 +379,26 @@ mod tests {
             bomb.push_str(&format!("a{level}: &a{level} [{names}]\n"));
         }
         assert!(matches!(parse(&bomb), Err(YamlError::TooMany { .. })));
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 16), "*a, ".repeat(1000));
+        assert!(matches!(parse(&long), Err(YamlError::TooMany { .. })));
+    }
+
+    #[test]
+    fn levels_that_aliases_bring_count() {
+        let mut stair = String::from("a0: &a0 [x]\n");
+        for level in 1..200 {
+            stair.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        }
+        assert!(matches!(parse(&stair), Err(YamlError::TooDeep { .. })));
+    }
+
+    #[test]
+    fn a_map_of_many_fields_is_read_in_good_time() {
+        let many: String = (0..20_000).map(|number| format!("f{number}: 1\n")).collect();
+        let NodeKind::Map(fields) = &parse(&many).unwrap().kind else {
+            panic!("no map")
+        };
+        assert_eq!(fields.len(), 20_000);
     }
 
     #[test]
