@@ -13,6 +13,7 @@
 mod audit;
 mod ber;
 mod books;
+pub mod callback;
 pub mod causes;
 pub mod certificate;
 pub mod discover;
