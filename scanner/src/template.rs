@@ -14,8 +14,10 @@
 
 pub mod base;
 pub mod cookies;
+pub mod dns;
 pub mod dsl;
 pub mod event;
+pub mod exchange;
 pub mod expression;
 pub mod extractor;
 pub mod feature;
@@ -30,11 +32,13 @@ pub mod matcher;
 pub mod network;
 pub mod operators;
 pub mod payload;
+pub mod placement;
 pub mod regex;
 pub mod report;
 pub mod run;
 mod scan;
 mod share;
+pub mod ssl;
 mod talk;
 pub mod xpath;
 

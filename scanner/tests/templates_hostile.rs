@@ -3,16 +3,20 @@
 
 use std::{
     fs,
+    io::Write,
+    net::{TcpListener, TcpStream},
     os::unix::fs::symlink,
     path::Path,
+    thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use vedette_scanner::{
     causes::one_line,
-    template::{Base, Library, Run, Setting, run::Outgoing},
-    web::Site,
+    template::{Base, Library, Run, Setting, TemplateScan, run::Outgoing, scan},
+    web::{Budget, Site},
 };
 
 const HEAD: &str = "id: hostile\ninfo:\n  name: x\n  severity: info\n";
@@ -253,4 +257,56 @@ fn broken_files_are_named_and_the_rest_is_loaded() {
         refused[4].contains("field http.unheard-of") && refused[5].contains("another template"),
         "{refused:?}"
     );
+}
+
+/// A server that does this with each connection.
+fn serve(with: impl Fn(TcpStream) + Send + Copy + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || with(stream));
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn conversations_end_whatever_the_server_does() {
+    let endless = serve(|mut stream| while stream.write_all(&[b'x'; 65_536]).is_ok() {});
+    let slow = serve(|mut stream| {
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_secs(1));
+        }
+    });
+    let closing = serve(drop);
+    let silent = serve(|stream| {
+        thread::sleep(Duration::from_secs(60));
+        drop(stream);
+    });
+    let text = format!(
+        "{HEAD}tcp:\n  - host: ['{{{{Hostname}}}}', 'tls://{{{{Hostname}}}}']\n    inputs:\n      - {{data: a, read: 1024}}\n      - {{data: b, read: 60000}}\n    read-all: true\n    matchers:\n      - type: word\n        words: [y]\n"
+    );
+    let folder = folder(&text);
+    for url in [endless, slow, closing, silent] {
+        let site = Site::parse(&url).unwrap();
+        let (tell, _told) = mpsc::channel(64);
+        let scan = scan(
+            TemplateScan {
+                scope: site.scope(&[], &[]),
+                site,
+                library: Library::open(folder.path()).unwrap(),
+                budget: Budget::default(),
+                resolver: None,
+                setting: Setting::default(),
+            },
+            tell,
+        );
+        // Longer than two conversations may last, and far longer than they do.
+        let report = tokio::time::timeout(Duration::from_secs(90), scan).await.unwrap();
+        assert_eq!((report.templates.run, report.templates.hit), (1, 0), "{report:?}");
+        let requests = &report.requests;
+        let unsent: u64 = requests.unsent.values().sum();
+        assert_eq!((requests.planned, requests.sent + unsent), (2, 2), "{report:?}");
+    }
 }

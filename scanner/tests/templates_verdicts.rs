@@ -20,7 +20,8 @@ use std::{
 
 use tokio::sync::mpsc;
 use vedette_scanner::{
-    template::{Base, Library, Run, Setting, Template, TemplateScan, scan},
+    callback::{Callbacks, Ledger},
+    template::{Base, Library, Run, Setting, Template, TemplateScan, placement::CallsBack, scan},
     web::{Budget, Site, WebEvent, response::Response},
 };
 
@@ -52,7 +53,11 @@ fn setting() -> Setting {
     Setting {
         seed: 11,
         now: 1_700_000_000,
-        callback: Some("192.0.2.200:40000".to_owned()),
+        callbacks: Some(Callbacks::new(Ledger::new(
+            [192, 0, 2, 200].into(),
+            vec![[192, 0, 2, 7].into()],
+            40_000..42_000,
+        ))),
         given: given
             .map(|name| (name.to_owned(), format!("given-{name}")))
             .into(),
@@ -62,6 +67,11 @@ fn setting() -> Setting {
 fn judge(library: &Library) -> Score {
     let mut score = Score::default();
     for template in &library.templates {
+        if let Some(feature) = template.calls_back.lacks() {
+            let of_feature = score.not_made.entry(feature.to_string()).or_default();
+            of_feature.extend([template.id.clone(), template.id.clone()]);
+            continue;
+        }
         for near in [false, true] {
             let hits = Responder::make(template, near)
                 .and_then(|responder| responder.run(run_of(template), &mut |_, _| ()));
@@ -212,6 +222,7 @@ async fn judge_over_the_wire(templates: &[Arc<Template>]) -> (usize, Vec<String>
                     scope,
                     library,
                     budget,
+                    resolver: None,
                     setting: setting(),
                 },
                 tell,
@@ -249,7 +260,7 @@ async fn verdicts_over_the_wire_are_the_same() {
     } else {
         println!("not run: external corpus (set VEDETTE_DATA)");
     }
-    templates.retain(|template| !template.calls_back);
+    templates.retain(|template| template.calls_back == CallsBack::Never);
     let (right, wrong) = judge_over_the_wire(&templates).await;
     println!("{right} verdicts right over the wire, wrong: {wrong:?}");
     assert!(

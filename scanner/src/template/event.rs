@@ -1,6 +1,9 @@
 //! A reply under the names that matchers and expressions call its parts by.
 
-use std::sync::Arc;
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use super::dsl::value::{Text, Value, number};
 use crate::web::response::Response;
@@ -22,29 +25,22 @@ pub struct HttpEvent {
     headers: Text,
     request: Text,
     host: String,
-    contacts: Vec<Contact>,
+    /// Known later than the response, and to all who hold this.
+    contacts: OnceLock<Vec<Contact>>,
 }
 
-/// The target came to a third place that a request had sent it to.
+/// The target came to where the request had sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// `http` or `dns`: what it was that came.
+    /// What that proves, as in `dns` or `http`.
     pub protocol: &'static str,
     /// From where.
-    pub from: String,
-    /// What it said, as far as it was heard.
-    pub said: Vec<u8>,
+    pub from: IpAddr,
 }
 
 impl HttpEvent {
     /// A response to these bytes.
-    pub fn new(
-        response: Arc<Response>,
-        request: Text,
-        host: String,
-        size_limit: Option<usize>,
-        contacts: Vec<Contact>,
-    ) -> Self {
+    pub fn new(response: Arc<Response>, request: Text, host: String, size_limit: Option<usize>) -> Self {
         let kept = response.body.len().min(size_limit.unwrap_or(usize::MAX));
         let body = response.body[..kept].into();
         let headers = head(&response).into();
@@ -54,7 +50,7 @@ impl HttpEvent {
             headers,
             request,
             host,
-            contacts,
+            contacts: OnceLock::new(),
         }
     }
 
@@ -77,17 +73,15 @@ impl HttpEvent {
             "timeout" => Value::Truth(false),
             "type" => Value::text("http"),
             "host" | "matched" => Value::text(&self.host),
-            "interactsh_protocol" => self.of_contacts(|contact| contact.protocol.as_bytes().to_vec())?,
-            "interactsh_request" => self.of_contacts(|contact| contact.said.clone())?,
-            "interactsh_response" => self.of_contacts(|_| Vec::new())?,
-            "interactsh_ip" => self.of_contacts(|contact| contact.from.clone().into_bytes())?,
+            "interactsh_protocol" => self.of_contacts(|contact| contact.protocol.to_owned())?,
+            "interactsh_ip" => self.of_contacts(|contact| contact.from.to_string())?,
             _ => return self.field(name),
         })
     }
 
-    fn of_contacts(&self, part: impl Fn(&Contact) -> Vec<u8>) -> Option<Value> {
-        let parts: Vec<Vec<u8>> = self.contacts.iter().map(part).collect();
-        (!parts.is_empty()).then(|| Value::from(parts.join(&b'\n')))
+    fn of_contacts(&self, part: impl Fn(&Contact) -> String) -> Option<Value> {
+        let parts: Vec<String> = self.contacts.get()?.iter().map(part).collect();
+        Some(Value::text(parts.join("\n")))
     }
 
     /// A header field by its name in lower case with underscores, or a cookie that is set.
@@ -122,6 +116,21 @@ impl HttpEvent {
 }
 
 impl Event {
+    /// What came of the request, when that is known; the first word is the last.
+    pub fn called(&self, contacts: Vec<Contact>) {
+        if let Self::Http(event) = self {
+            event.contacts.get_or_init(|| contacts);
+        }
+    }
+
+    /// About what it takes to keep it, in bytes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Http(event) => 2 * event.response.body.len() + event.headers.len() + event.request.len(),
+            Self::Parts(_) => 0,
+        }
+    }
+
     /// What a name stands for in this reply.
     pub fn value(&self, name: &str) -> Option<Value> {
         match self {

@@ -5,7 +5,7 @@ use std::fmt;
 /// Something of the format that is not done.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Feature {
-    /// A block of another kind than http, dns, network and ssl.
+    /// A block of another kind than http, tcp, dns and ssl.
     Protocol(String),
     /// A field that changes what a block means.
     Field(String),
@@ -31,8 +31,14 @@ pub enum Feature {
     Expression(String),
     /// Payloads from a file that may not be read.
     PayloadFile(String),
-    /// It can only be judged by what the target sends to a third place.
+    /// It asks about names, and nobody was named who is to be asked.
+    Resolver,
+    /// It can only be judged by what the target sends to us, which cannot be seen here.
     Callback,
+    /// It places our address where only a name can stand.
+    CallbackByName,
+    /// It judges by what the target says to us, and nothing here answers.
+    CallbackAnswer,
 }
 
 impl fmt::Display for Feature {
@@ -51,7 +57,10 @@ impl fmt::Display for Feature {
             Self::Regex(pattern) => write!(f, "regular expression {pattern}"),
             Self::Expression(expression) => write!(f, "expression {expression}"),
             Self::PayloadFile(path) => write!(f, "payload file {path}"),
+            Self::Resolver => f.write_str("needs a resolver"),
             Self::Callback => f.write_str("needs a callback"),
+            Self::CallbackByName => f.write_str("needs a callback by name"),
+            Self::CallbackAnswer => f.write_str("needs an answer to a callback"),
         }
     }
 }

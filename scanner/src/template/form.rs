@@ -2,21 +2,27 @@
 //!
 //! A field that is not known refuses the template: what is not understood is never left out in silence.
 
+mod dns;
 mod network;
 mod operator;
 mod request;
+mod ssl;
 
 use std::sync::Arc;
 
 use vedette_protocol::finding::Severity;
 
 use super::{
+    dns::DnsBlock,
     feature::Feature,
     field::{Field, FieldError},
     flow::Flow,
-    http::HttpBlock,
+    http::{Draft, HttpBlock},
     network::NetworkBlock,
     operators::Operators,
+    payload::Payloads,
+    placement::CallsBack,
+    ssl::SslBlock,
 };
 use crate::yaml::{self, YamlError};
 
@@ -39,8 +45,8 @@ pub struct Template {
     pub flow: Option<Flow>,
     /// Whether the first hit is enough.
     pub stop_at_first_match: bool,
-    /// Whether it sends the target to a third place.
-    pub calls_back: bool,
+    /// Whether it sends the target to us, and what it needs to know of that.
+    pub calls_back: CallsBack,
 }
 
 /// Requests of one protocol.
@@ -50,6 +56,10 @@ pub enum Block {
     Http(HttpBlock),
     /// TCP.
     Network(NetworkBlock),
+    /// DNS.
+    Dns(DnsBlock),
+    /// TLS.
+    Ssl(SslBlock),
 }
 
 /// Why a file is no template that can be run.
@@ -87,6 +97,37 @@ impl Block {
         match self {
             Self::Http(block) => &block.operators,
             Self::Network(block) => &block.operators,
+            Self::Dns(block) => &block.operators,
+            Self::Ssl(block) => &block.operators,
+        }
+    }
+
+    /// What is put into its requests.
+    pub fn payloads(&self) -> &Payloads {
+        match self {
+            Self::Http(block) => &block.payloads,
+            Self::Network(block) => &block.payloads,
+            Self::Dns(block) => &block.payloads,
+            Self::Ssl(block) => &block.payloads,
+        }
+    }
+
+    /// Whether its first hit is enough.
+    pub fn stops_at_first_match(&self) -> bool {
+        match self {
+            Self::Http(block) => block.stop_at_first_match,
+            Self::Network(block) => block.stop_at_first_match,
+            Self::Dns(_) | Self::Ssl(_) => false,
+        }
+    }
+
+    /// The texts that are sent, before anything is filled in.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Http(block) => block.drafts.iter().flat_map(Draft::texts).collect(),
+            Self::Network(block) => block.inputs.iter().map(|input| input.data.as_str()).collect(),
+            Self::Dns(block) => vec![&block.name],
+            Self::Ssl(block) => vec![&block.address],
         }
     }
 
@@ -95,6 +136,8 @@ impl Block {
         match self {
             Self::Http(_) => "http",
             Self::Network(_) => "tcp",
+            Self::Dns(_) => "dns",
+            Self::Ssl(_) => "ssl",
         }
     }
 }
@@ -115,7 +158,7 @@ impl Template {
             blocks: Vec::new(),
             flow: None,
             stop_at_first_match: false,
-            calls_back: calls_back(text),
+            calls_back: CallsBack::Never,
         };
         let mut flow = None;
         for (name, field) in root.fields()? {
@@ -143,8 +186,17 @@ impl Template {
                             .push(Block::Network(network::block(&field, files)?));
                     }
                 }
-                "code" | "dns" | "file" | "headless" | "javascript" | "ssl" | "websocket" | "whois"
-                | "workflows" => {
+                "dns" => {
+                    for field in field.items() {
+                        template.blocks.push(Block::Dns(dns::block(&field, files)?));
+                    }
+                }
+                "ssl" => {
+                    for field in field.items() {
+                        template.blocks.push(Block::Ssl(ssl::block(&field, files)?));
+                    }
+                }
+                "code" | "file" | "headless" | "javascript" | "websocket" | "whois" | "workflows" => {
                     return Err(Feature::Protocol(name).into());
                 }
                 _ => return Err(Feature::Field(name.chars().take(64).collect()).into()),
@@ -168,6 +220,7 @@ impl Template {
             let flow = Flow::parse(&field.text()?, &template.blocks).ok_or(Feature::Flow)?;
             template.flow = Some(flow);
         }
+        template.calls_back = CallsBack::of(&template);
         Ok(template)
     }
 
@@ -215,11 +268,6 @@ fn digest(text: &str) -> Option<String> {
     let last = text.trim_end().lines().next_back()?;
     let digest = last.strip_prefix("# digest:")?.trim();
     (digest.len() <= DIGEST_LIMIT).then(|| digest.to_owned())
-}
-
-/// Whether it sends a target to a host that is to tell us of it.
-fn calls_back(text: &str) -> bool {
-    text.contains("interactsh-url") || text.contains("interactsh_")
 }
 
 /// The largest known has a third of that length.

@@ -106,6 +106,20 @@ pub enum Unsendable {
 }
 
 impl Draft {
+    /// Its texts, in which names may stand.
+    pub fn texts(&self) -> Vec<&str> {
+        match self {
+            Self::Raw { text, .. } => vec![text],
+            Self::Url {
+                url, headers, body, ..
+            } => headers
+                .iter()
+                .map(|(_, value)| value.as_str())
+                .chain([url.as_str(), body.as_str()])
+                .collect(),
+        }
+    }
+
     /// The request, filled in.
     ///
     /// # Errors

@@ -148,7 +148,7 @@ impl NetworkBlock {
 }
 
 /// Whether a host and port, as templates write them, are those of the site.
-fn is_site(host: &str, port: Option<&str>, base: &Base) -> bool {
+pub(super) fn is_site(host: &str, port: Option<&str>, base: &Base) -> bool {
     let own = base.site.start().host_str().unwrap_or_default();
     let Some(rest) = host.strip_prefix(own) else {
         return false;

@@ -3,7 +3,10 @@
 //! [`Run::outgoing`] gives the next request or the end, [`Run::heard`] takes its reply. Requests of one run follow each
 //! other, because a later one may need what an earlier one brought.
 
+mod callbacks;
 mod course;
+mod exchanges;
+mod judging;
 mod known;
 
 use std::sync::Arc;
@@ -16,16 +19,19 @@ use super::{
     base::Base,
     cookies::Cookies,
     dsl::{Kit, Scene},
-    event::{Contact, Event},
+    event::Event,
+    exchange::{Exchange, Heard},
     expression::{Filled, fill},
     flow::Next,
     form::{Block, Template},
     http::{HttpRequest, Unsendable},
-    network::Conversation,
 };
 use vedette_protocol::Digest;
 
-use crate::web::response::Response;
+use crate::{
+    callback::{Callbacks, Contact},
+    web::response::Response,
+};
 
 /// A run under way.
 #[derive(Debug)]
@@ -45,14 +51,14 @@ pub struct Run {
 }
 
 /// What holds for every run of a scan.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Setting {
     /// Makes names that stand nowhere else.
     pub seed: u64,
     /// Seconds since 1970, for templates that name the time.
     pub now: i64,
-    /// What stands for a host of ours that targets may be sent to.
-    pub callback: Option<String>,
+    /// Addresses of ours that the target may be sent to; none: who comes there cannot be seen.
+    pub callbacks: Option<Callbacks>,
     /// What the operator gives templates to know, as a name to log in with.
     pub given: Vec<(String, String)>,
 }
@@ -62,17 +68,21 @@ pub struct Setting {
 pub enum Outgoing {
     /// An HTTP request.
     Http(HttpRequest),
-    /// A conversation over TCP.
-    Tcp(Conversation),
+    /// Something outside of HTTP.
+    Other(Exchange),
+    /// Nothing: it is to be seen who comes to these ports.
+    Callbacks(Vec<u16>),
 }
 
 /// What came back.
 #[derive(Debug, Clone)]
 pub enum Incoming {
-    /// A response, and what the target did at the same time.
-    Http(Arc<Response>, Vec<Contact>),
-    /// What was heard in a conversation, after each thing that was said and at the end.
-    Tcp(Vec<Vec<u8>>),
+    /// A response.
+    Http(Arc<Response>),
+    /// What was heard outside of HTTP.
+    Other(Heard),
+    /// Who came to which port.
+    Callbacks(Vec<(u16, Contact)>),
     /// None.
     Nothing,
 }
@@ -129,7 +139,7 @@ impl Run {
         // Each template draws its own chance, whatever the others do.
         let seed = setting.seed ^ salt(&template.id);
         let mut run = Self {
-            known: Known::new(base.clone(), seed, setting.callback.clone()),
+            known: Known::new(base.clone(), seed, setting.callbacks.clone()),
             kit: Kit::new(seed),
             now: setting.now,
             cookies: Cookies::default(),
@@ -145,11 +155,11 @@ impl Run {
             run.known.set(name, value.as_bytes().into());
         }
         for block in &run.template.blocks {
-            let (combinations, requests) = match block {
-                Block::Http(block) => (block.payloads.count(), block.drafts.len()),
-                Block::Network(block) => (block.payloads.count(), block.hosts.len()),
+            let requests = match block {
+                Block::Http(block) => block.drafts.len(),
+                other => other.exchanges(),
             };
-            let requests = combinations.saturating_mul(requests as u64);
+            let requests = block.payloads().count().saturating_mul(requests as u64);
             run.tally.planned = run.tally.planned.saturating_add(requests);
         }
         run.define_variables();
@@ -167,13 +177,17 @@ impl Run {
             if let Some(mut course) = self.course.take() {
                 let next = match self.template.blocks.get(course.block) {
                     Some(Block::Http(_)) => self.request(&mut course).map(Outgoing::Http),
-                    Some(Block::Network(_)) => self.conversation(&mut course).map(Outgoing::Tcp),
+                    Some(_) => self.exchange(&mut course).map(Outgoing::Other),
                     None => None,
                 };
                 if let Some(outgoing) = next {
                     self.course = Some(course);
                     self.tally.sent += 1;
                     return Some(outgoing);
+                }
+                if let Some(ports) = course.awaits_callbacks() {
+                    self.course = Some(course);
+                    return Some(Outgoing::Callbacks(ports));
                 }
                 self.close(course);
                 continue;
@@ -198,8 +212,9 @@ impl Run {
             return;
         };
         match incoming {
-            Incoming::Http(response, contacts) => self.take(&mut course, &response, contacts),
-            Incoming::Tcp(heard) => self.take_heard(&mut course, &heard),
+            Incoming::Http(response) => self.take(&mut course, &response),
+            Incoming::Other(heard) => self.take_heard(&mut course, &heard),
+            Incoming::Callbacks(contacts) => self.take_contacts(&mut course, &contacts),
             Incoming::Nothing => course.give_up(),
         }
         self.course = Some(course);
@@ -234,12 +249,10 @@ impl Run {
 
     /// What a text stands for at this moment.
     pub fn read(&self, text: &str) -> Filled {
-        let payloads = self
-            .course
-            .as_ref()
-            .map_or(&[][..], |course| course.payloads.as_slice());
+        let course = self.course.as_ref();
         let view = View {
-            payloads,
+            payloads: course.map_or(&[][..], |course| course.payloads.as_slice()),
+            called: course.map(|course| &course.called),
             ..View::of(&self.known)
         };
         fill(text.as_bytes(), &scene(&view, &self.kit, self.now))
@@ -297,19 +310,16 @@ pub fn judge_alone(body: &[u8]) -> Vec<Hit> {
     let mut run = Run::new(Arc::new(template), Arc::new(Base::new(site)), &Setting::default());
     while run.outgoing().is_some() {
         let text = String::from_utf8_lossy(body).into_owned();
-        run.heard(Incoming::Http(
-            Arc::new(Response {
-                status: 200,
-                headers: vec![
-                    ("Content-Type".to_owned(), "text/html".to_owned()),
-                    ("X-Said".to_owned(), text),
-                ],
-                body: body.to_vec(),
-                whole: crate::web::response::Whole::Yes,
-                took: std::time::Duration::ZERO,
-            }),
-            Vec::new(),
-        ));
+        run.heard(Incoming::Http(Arc::new(Response {
+            status: 200,
+            headers: vec![
+                ("Content-Type".to_owned(), "text/html".to_owned()),
+                ("X-Said".to_owned(), text),
+            ],
+            body: body.to_vec(),
+            whole: crate::web::response::Whole::Yes,
+            took: std::time::Duration::ZERO,
+        })));
     }
     run.finish().0
 }

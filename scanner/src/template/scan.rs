@@ -1,8 +1,11 @@
 //! Runs a library of templates against one site: carries between [`Run`] and the wire, and keeps the books.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+};
 use vedette_protocol::{
     Digest, Finding, Scope,
     finding::{Confidence, Evidence, FindingPlace, FindingType, Label, UrlPath},
@@ -11,17 +14,20 @@ use vedette_protocol::{
 
 use super::{
     base::Base,
+    exchange::{Exchange, Heard},
     feature::Feature,
     form::{Block, Template},
     http::{Draft, HttpRequest},
     library::Library,
-    network::Conversation,
+    placement::CallsBack,
     report::{Books, LeftOut, TemplatesReport, WireTally},
     run::{Hit, Incoming, Outgoing, Run, Setting, Tally},
     share::{Share, Source},
-    talk::talk,
+    talk,
 };
 use crate::{
+    callback::{Callbacks, Watch, WatchError},
+    causes::one_line,
     web::{
         Budget, Site, WebEvent,
         client::{Client, Unanswered},
@@ -43,12 +49,59 @@ pub struct TemplateScan {
     pub library: Library,
     /// How much of it.
     pub budget: Budget,
+    /// Who is asked about the site's names; without one nothing is asked about them.
+    pub resolver: Option<SocketAddr>,
     /// What holds for every template.
     pub setting: Setting,
 }
 
 /// Runs the templates. Who no longer listens to events is no reason to stop.
-pub async fn scan(scan: TemplateScan, events: mpsc::Sender<WebEvent>) -> TemplatesReport {
+pub async fn scan(mut scan: TemplateScan, events: mpsc::Sender<WebEvent>) -> TemplatesReport {
+    let mut books = Books::default();
+    // Callbacks are seen for as long as the watch is kept.
+    let (waiting, _watch) = choose(&mut scan, &mut books);
+    run(scan, waiting, books, events).await
+}
+
+/// The templates that can be run, the next one last, and who watches for their callbacks.
+fn choose(scan: &mut TemplateScan, books: &mut Books) -> (Vec<Arc<Template>>, Option<Watch>) {
+    let mut watch: Option<Result<Watch, WatchError>> = None;
+    let mut waiting = Vec::new();
+    for template in &scan.library.templates {
+        let lacks = match template.calls_back {
+            CallsBack::Never => None,
+            CallsBack::Contact(_) => {
+                let targets = || scan.site.endpoints().map(|endpoint| endpoint.ip()).collect();
+                let watch = watch.get_or_insert_with(|| Watch::open(targets()));
+                let error = watch.as_ref().err();
+                error.map(|error| format!("{}: {}", Feature::Callback, one_line(error)))
+            }
+            other => other.lacks().map(|feature| feature.to_string()),
+        };
+        let asks = template.blocks.iter().any(|block| matches!(block, Block::Dns(_)));
+        let lacks =
+            lacks.or_else(|| (asks && scan.resolver.is_none()).then(|| Feature::Resolver.to_string()));
+        match lacks {
+            None => waiting.push(template.clone()),
+            Some(why) => books.not_run.push(LeftOut {
+                template: template.id.clone(),
+                why,
+            }),
+        }
+    }
+    // Who begins with the same request comes one after the other, while its reply is kept.
+    waiting.sort_by(|left, right| beginning(right).cmp(&beginning(left)));
+    let watch = watch.and_then(Result::ok);
+    scan.setting.callbacks = watch.as_ref().map(Watch::callbacks);
+    (waiting, watch)
+}
+
+async fn run(
+    scan: TemplateScan,
+    mut waiting: Vec<Arc<Template>>,
+    mut books: Books,
+    events: mpsc::Sender<WebEvent>,
+) -> TemplatesReport {
     let wire = Wire::new(Arc::new(scan.scope));
     let http = Http::new(wire.clone(), scan.site.clone());
     let client = Client::new(http, scan.site.clone(), scan.budget, Session::default(), None);
@@ -57,37 +110,29 @@ pub async fn scan(scan: TemplateScan, events: mpsc::Sender<WebEvent>) -> Templat
         wire,
         share: Share::default(),
         patience: scan.budget.patience,
+        resolver: scan.resolver,
+        places: Arc::new(Semaphore::new(scan.budget.at_once)),
+        callbacks: scan.setting.callbacks.clone(),
     });
     let base = Arc::new(Base::new(scan.site));
-    let mut books = Books::default();
     let mut found = HashSet::new();
-    let mut waiting: Vec<Arc<Template>> = Vec::new();
-    for template in &scan.library.templates {
-        if template.calls_back {
-            books.not_run.push(LeftOut {
-                template: template.id.clone(),
-                why: Feature::Callback.to_string(),
-            });
-        } else {
-            waiting.push(template.clone());
-        }
-    }
-    // Who begins with the same request comes one after the other, while its reply is kept.
-    waiting.sort_by(|left, right| beginning(right).cmp(&beginning(left)));
     let mut progress = Progress {
         done: 0,
         total: waiting.len() as u64,
     };
     let mut under_way: JoinSet<Ended> = JoinSet::new();
     loop {
-        while under_way.len() < scan.budget.at_once {
-            let Some(template) = waiting.pop() else { break };
-            let run = Run::new(template.clone(), base.clone(), &scan.setting);
-            let road = road.clone();
-            under_way.spawn(async move { road.travel(template, run).await });
-        }
-        let Some(ended) = under_way.join_next().await else {
-            break;
+        let ended = tokio::select! {
+            Some(ended) = under_way.join_next() => ended,
+            Some(place) = road.place(), if !waiting.is_empty() => {
+                if let Some(template) = waiting.pop() {
+                    let run = Run::new(template.clone(), base.clone(), &scan.setting);
+                    let road = road.clone();
+                    under_way.spawn(async move { road.travel(template, run, place).await });
+                }
+                continue;
+            }
+            else => break,
         };
         let Ok(ended) = ended else { continue };
         progress.done += 1;
@@ -119,6 +164,10 @@ struct Road {
     wire: Wire,
     share: Share,
     patience: Duration,
+    resolver: Option<SocketAddr>,
+    /// For runs that do more than wait.
+    places: Arc<Semaphore>,
+    callbacks: Option<Callbacks>,
 }
 
 /// What a run came to.
@@ -131,13 +180,42 @@ struct Ended {
 }
 
 impl Road {
-    /// A conversation, in its turn among the requests.
-    async fn talk(&self, conversation: &Conversation) -> Result<Vec<Vec<u8>>, Why> {
+    /// An exchange outside of HTTP, in its turn among the requests.
+    async fn exchange(&self, exchange: &Exchange) -> Result<Heard, Why> {
         let _place = self.client.turn().await.map_err(Unanswered::why)?;
-        talk(&self.wire, &self.client.site, conversation).await
+        let heard = match exchange {
+            Exchange::Tcp(conversation) => {
+                let heard = talk::converse(&self.wire, &self.client.site, conversation).await;
+                heard.map(Heard::Tcp)
+            }
+            Exchange::Ssl(greeting) => talk::greet(&self.wire, &self.client.site, greeting)
+                .await
+                .map(Heard::Ssl),
+            Exchange::Dns(question) => match self.resolver {
+                Some(resolver) => talk::ask(resolver, question).await.map(Heard::Dns),
+                None => None,
+            },
+        };
+        heard.ok_or(Why::NoAnswer)
     }
 
-    async fn travel(&self, template: Arc<Template>, mut run: Run) -> Ended {
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().acquire_owned().await.ok()
+    }
+
+    /// Who comes to these ports; meanwhile others have the place.
+    async fn wait(&self, ports: &[u16], place: &mut Option<OwnedSemaphorePermit>) -> Incoming {
+        let Some(callbacks) = &self.callbacks else {
+            return Incoming::Callbacks(Vec::new());
+        };
+        drop(place.take());
+        let contacts = callbacks.contacts(ports, LATE).await;
+        *place = self.place().await;
+        Incoming::Callbacks(contacts)
+    }
+
+    async fn travel(&self, template: Arc<Template>, mut run: Run, place: OwnedSemaphorePermit) -> Ended {
+        let mut place = Some(place);
         let mut wire = WireTally::default();
         // What was asked so far changed nothing, and nothing was asked twice.
         let mut innocent = true;
@@ -146,18 +224,23 @@ impl Road {
         while let Some(outgoing) = run.outgoing() {
             let request = match outgoing {
                 Outgoing::Http(request) => request,
-                Outgoing::Tcp(conversation) => {
+                Outgoing::Other(exchange) => {
                     innocent = false;
-                    match self.talk(&conversation).await {
+                    match self.exchange(&exchange).await {
                         Ok(heard) => {
                             wire.answered += 1;
-                            run.heard(Incoming::Tcp(heard));
+                            run.heard(Incoming::Other(heard));
                         }
                         Err(why) => {
                             *wire.failed.entry(why).or_default() += 1;
                             run.heard(Incoming::Nothing);
                         }
                     }
+                    continue;
+                }
+                Outgoing::Callbacks(ports) => {
+                    let incoming = self.wait(&ports, &mut place).await;
+                    run.heard(incoming);
                     continue;
                 }
             };
@@ -175,7 +258,7 @@ impl Road {
                         Source::Own => wire.answered += 1,
                         Source::Another => wire.shared += 1,
                     }
-                    run.heard(Incoming::Http(response, Vec::new()));
+                    run.heard(Incoming::Http(response));
                 }
                 Err(unanswered) => {
                     *wire.failed.entry(unanswered.why()).or_default() += 1;
@@ -219,7 +302,7 @@ fn beginning(template: &Template) -> (&str, &str) {
             Some(Draft::Raw { text, .. }) => ("", text),
             None => ("", ""),
         },
-        Some(Block::Network(_)) | None => ("", ""),
+        Some(Block::Network(_) | Block::Dns(_) | Block::Ssl(_)) | None => ("", ""),
     }
 }
 
@@ -239,3 +322,6 @@ fn finding(site: &Site, template: &Template, hit: &Hit) -> Option<Finding> {
     finding.evidence = vec![Evidence::Template { id, matcher }];
     Some(finding)
 }
+
+/// So long after a block's last request somebody may still come to an address that it names.
+const LATE: Duration = Duration::from_secs(5);

@@ -61,6 +61,12 @@ impl Suite {
         Some(table::TABLE[at].1)
     }
 
+    /// The suite of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let row = table::TABLE.iter().find(|(_, found)| *found == name);
+        row.map(|(number, _)| Self(*number))
+    }
+
     /// Its name for a finding.
     pub fn label(self) -> Option<Label> {
         Label::cut(&self.to_string())
@@ -179,8 +185,7 @@ mod tests {
     use super::*;
 
     fn named(name: &str) -> Suite {
-        let row = table::TABLE.iter().find(|(_, known)| *known == name);
-        Suite(row.unwrap_or_else(|| panic!("no {name}")).0)
+        Suite::named(name).unwrap_or_else(|| panic!("no {name}"))
     }
 
     #[test]

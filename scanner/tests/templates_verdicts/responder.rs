@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use vedette_protocol::finding::Transport;
 use vedette_scanner::{
+    callback::Contact,
     template::{
         Template,
         dsl::{
             syntax::{Expr, Infix, Prefix},
             value::Value,
         },
-        event::Contact,
         extractor::{Extractor, Read},
         form::Block,
         matcher::{Case, Condense, Condition, Look, Matcher},
@@ -42,6 +43,21 @@ enum What {
     AtLeast(usize),
     Late(f64),
     Called(String),
+}
+
+impl What {
+    fn is_of_callback(&self) -> bool {
+        match self {
+            Self::Called(_) => true,
+            Self::Text(part, _) | Self::Bytes(part, _) => part.starts_with("interactsh"),
+            Self::Status(_)
+            | Self::Begins(_)
+            | Self::Exactly(_)
+            | Self::Length(_)
+            | Self::AtLeast(_)
+            | Self::Late(_) => false,
+        }
+    }
 }
 
 /// Why no responder can be made.
@@ -89,6 +105,9 @@ impl Responder {
             }
             plans.push(plan);
         }
+        for (number, plan) in (1..).zip(&mut plans) {
+            plan.feed.extend(named_later(template, number));
+        }
         let responder = Self { plans, near };
         if near && responder.plans.iter().all(|plan| plan.missing().is_none()) {
             return Err("nothing can be missing".to_owned());
@@ -98,18 +117,29 @@ impl Responder {
 
     /// Runs a template against these replies, each of which is told beside its request; how often it hits.
     pub(crate) fn run(&self, mut run: Run, tell: &mut dyn FnMut(&[u8], &Response)) -> Result<usize, NotMade> {
-        let mut sent = 0;
+        let (mut sent, mut called) = (0, false);
         while let Some(outgoing) = run.outgoing() {
-            let Outgoing::Http(request) = outgoing else {
-                return Err("another protocol".to_owned());
+            let request = match outgoing {
+                Outgoing::Http(request) => request,
+                Outgoing::Callbacks(ports) => {
+                    let contact = Contact {
+                        from: [192, 0, 2, 7].into(),
+                        over: Transport::Tcp,
+                    };
+                    let contacts = ports.into_iter().filter(|_| called).map(|port| (port, contact));
+                    run.heard(Incoming::Callbacks(contacts.collect()));
+                    continue;
+                }
+                Outgoing::Other(_) => return Err("another protocol".to_owned()),
             };
             sent += 1;
             if sent > 400 {
                 break;
             }
             let (block, position) = run.place().ok_or("no block is under way")?;
-            let incoming = self.reply(&run, block, position, sent)?;
-            if let Incoming::Http(response, _) = &incoming {
+            let (incoming, calls) = self.reply(&run, block, position, sent)?;
+            called |= calls;
+            if let Incoming::Http(response) = &incoming {
                 tell(&request.bytes, response);
             }
             run.heard(incoming);
@@ -123,7 +153,14 @@ impl Responder {
         Ok(run.finish().0.len())
     }
 
-    fn reply(&self, run: &Run, block: usize, position: usize, sent: usize) -> Result<Incoming, NotMade> {
+    /// The reply to a request, and whether the target then comes to the address that it names.
+    fn reply(
+        &self,
+        run: &Run,
+        block: usize,
+        position: usize,
+        sent: usize,
+    ) -> Result<(Incoming, bool), NotMade> {
         let plan = &self.plans[block];
         let missing = if self.near { plan.missing() } else { None };
         let number = position + 1;
@@ -152,8 +189,33 @@ impl Responder {
             body.add(run, &atom.what)?;
         }
         let missing = missing.map(|index| &plan.atoms[index]).filter(|atom| here(atom));
-        body.reply(if self.near { missing } else { None }, self.near)
+        // One contact shows all that there is to show of it.
+        let calls = body.called && !missing.is_some_and(|atom| atom.what.is_of_callback());
+        let reply = body.reply(if self.near { missing } else { None }, self.near)?;
+        Ok((reply, calls))
     }
+}
+
+/// Header fields of a block's reply that later requests name, as in `{{http_1_token}}`.
+fn named_later(template: &Template, block: usize) -> Vec<Atom> {
+    let prefix = format!("{{{{http_{block}_");
+    let texts = template.blocks.iter().flat_map(Block::texts);
+    let named = texts.flat_map(|text| text.split(&prefix).skip(1).collect::<Vec<_>>());
+    let mut fields: Vec<&str> = named.filter_map(|rest| rest.split("}}").next()).collect();
+    fields.retain(|field| {
+        field
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    });
+    fields.sort_unstable();
+    fields.dedup();
+    let known = ["body", "header", "all_headers", "status_code", "location"];
+    let new = fields.into_iter().filter(|field| !known.contains(field));
+    new.map(|field| Atom {
+        reply: None,
+        what: What::Bytes(field.to_owned(), b"v1".to_vec()),
+    })
+    .collect()
 }
 
 impl Plan {
@@ -205,7 +267,8 @@ struct Body {
     length: Option<usize>,
     at_least: usize,
     late: f64,
-    contacts: Vec<Contact>,
+    /// Whether the target comes to the address that the request names.
+    called: bool,
 }
 
 impl Body {
@@ -233,17 +296,7 @@ impl Body {
             What::Length(length) => self.length = Some(*length),
             What::AtLeast(length) => self.at_least = self.at_least.max(*length),
             What::Late(seconds) => self.late = self.late.max(*seconds),
-            What::Called(protocol) => self.contacts.push(Contact {
-                protocol: if protocol.contains("dns") {
-                    "dns"
-                } else if protocol.contains("smtp") {
-                    "smtp"
-                } else {
-                    "http"
-                },
-                from: "192.0.2.9".to_owned(),
-                said: Vec::new(),
-            }),
+            What::Called(protocol) => self.called(protocol)?,
         }
         Ok(())
     }
@@ -267,11 +320,10 @@ impl Body {
                         .push((name.trim().to_owned(), value.trim().to_owned()));
                 }
             }
-            "interactsh_request" | "interactsh_ip" | "interactsh_response" => self.contacts.push(Contact {
-                protocol: "http",
-                from: one_line(bytes)?,
-                said: bytes.to_vec(),
-            }),
+            "interactsh_request" | "interactsh_response" => {
+                return Err("a callback that is answered".to_owned());
+            }
+            "interactsh_ip" => self.called = true,
             "interactsh_protocol" => return self.called(&one_line(bytes)?),
             "host" | "request" | "template-id" | "matched" => return Err(format!("part {part}")),
             field => {
@@ -290,19 +342,11 @@ impl Body {
     }
 
     fn called(&mut self, protocol: &str) -> Result<(), NotMade> {
-        let protocol = match protocol {
-            "http" => "http",
-            "dns" => "dns",
-            "ldap" => "ldap",
-            "smtp" => "smtp",
-            _ => return Err("a callback of another kind".to_owned()),
-        };
-        self.contacts.push(Contact {
-            protocol,
-            from: "192.0.2.9".to_owned(),
-            said: Vec::new(),
-        });
-        Ok(())
+        self.called = true;
+        match protocol {
+            "http" | "dns" | "ldap" => Ok(()),
+            _ => Err("a callback of another kind".to_owned()),
+        }
     }
 
     fn reply(self, missing: Option<&Atom>, near: bool) -> Result<Incoming, NotMade> {
@@ -349,7 +393,7 @@ impl Body {
             whole: Whole::Yes,
             took: Duration::from_secs_f64(self.late),
         };
-        Ok(Incoming::Http(Arc::new(response), self.contacts))
+        Ok(Incoming::Http(Arc::new(response)))
     }
 }
 
@@ -745,9 +789,14 @@ fn version_for(name: &str, operators: &Operators) -> Option<String> {
             .trim_start_matches(|c: char| !c.is_ascii_digit())
             .to_owned()
     });
+    // The last number of "1.5.0" raised: patterns read no more numbers than a version has.
+    let next = named.clone().filter_map(|version| {
+        let (rest, last) = version.rsplit_once('.')?;
+        Some(format!("{rest}.{}", last.parse::<u32>().ok()? + 1))
+    });
     let raised = named.clone().map(|version| format!("{version}.1"));
     let small = ["0.0.1", "0.1", "1.0", "0.1.0"].map(ToOwned::to_owned);
-    let mut candidates = small.into_iter().chain(named).chain(raised);
+    let mut candidates = small.into_iter().chain(named).chain(next).chain(raised);
     if demands.is_empty() {
         None
     } else {

@@ -23,7 +23,9 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<NetworkBlock, Fo
         stop_at_first_match: false,
     };
     for (name, field) in field.fields()? {
-        if operator::take(&mut block.operators, &name, &field)? {
+        let is_shared = operator::take(&mut block.operators, &name, &field)?
+            || request::take(&mut block.payloads, &name, &field, files)?;
+        if is_shared {
             continue;
         }
         match name.as_str() {
@@ -36,14 +38,11 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<NetworkBlock, Fo
             }
             "read-size" => block.read_size = size(&field)?,
             "read-all" if field.flag()? => block.read_size = READ_LIMIT,
-            "payloads" => block.payloads.lists = request::payloads(&field, files)?,
-            "attack" => block.payloads.attack = request::attack(&field)?,
             "stop-at-first-match" => block.stop_at_first_match = field.flag()?,
             // Pace is the engine's own; ports that are left out are not the site's.
             "read-all" | "id" | "name" | "threads" | "exclude-ports" => {}
             other => {
-                let other: String = other.chars().take(64).collect();
-                return Err(Feature::Field(format!("tcp.{other}")).into());
+                return Err(Feature::Field(format!("tcp.{}", operator::cut(other))).into());
             }
         }
     }
@@ -76,8 +75,7 @@ fn input(field: &Field) -> Result<Input, FormError> {
             "read" => input.read = size(&field)?,
             "name" => input.name = Some(field.text()?),
             other => {
-                let other: String = other.chars().take(64).collect();
-                return Err(Feature::Field(format!("tcp.inputs.{other}")).into());
+                return Err(Feature::Field(format!("tcp.inputs.{}", operator::cut(other))).into());
             }
         }
     }

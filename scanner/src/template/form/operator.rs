@@ -242,7 +242,7 @@ fn calls(text: &str, name: &str) -> bool {
     })
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(80).collect()
 }
 

@@ -35,7 +35,9 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<HttpBlock, FormE
     let (mut method, mut body, mut headers) = ("GET".to_owned(), String::new(), Vec::new());
     let (mut urls, mut raws) = (Vec::new(), Vec::new());
     for (name, field) in field.fields()? {
-        if operator::take(&mut block.operators, &name, &field)? {
+        let is_shared = operator::take(&mut block.operators, &name, &field)?
+            || take(&mut block.payloads, &name, &field, files)?;
+        if is_shared {
             continue;
         }
         match name.as_str() {
@@ -49,8 +51,6 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<HttpBlock, FormE
                 }
             }
             "unsafe" => block.is_raw = field.flag()?,
-            "payloads" => block.payloads.lists = payloads(&field, files)?,
-            "attack" => block.payloads.attack = attack(&field)?,
             "stop-at-first-match" => block.stop_at_first_match = field.flag()?,
             "redirects" if field.flag()? => block.follow = Follow::Anything,
             "host-redirects" if field.flag()? && block.follow == Follow::Nothing => {
@@ -78,9 +78,7 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<HttpBlock, FormE
             "self-contained" => {}
             "race" | "pipeline" | "global-matchers" if !field.flag()? => {}
             other => {
-                return Err(
-                    Feature::Field(format!("http.{}", other.chars().take(64).collect::<String>())).into(),
-                );
+                return Err(Feature::Field(format!("http.{}", operator::cut(other))).into());
             }
         }
     }
@@ -137,8 +135,23 @@ fn raw_draft(raw: &str) -> Result<Draft, FormError> {
     Ok(Draft::Raw { text, once, patience })
 }
 
+/// The fields of a block that are about payloads; false when it is another.
+pub(super) fn take(
+    payloads: &mut Payloads,
+    name: &str,
+    field: &Field,
+    files: &dyn Files,
+) -> Result<bool, FormError> {
+    match name {
+        "payloads" => payloads.lists = lists(field, files)?,
+        "attack" => payloads.attack = attack(field)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
 /// Payloads: a list, lines, or the name of a file.
-pub(super) fn payloads(field: &Field, files: &dyn Files) -> Result<Lists, FormError> {
+fn lists(field: &Field, files: &dyn Files) -> Result<Lists, FormError> {
     let mut lists = Vec::new();
     for (name, field) in field.fields()? {
         let list = if field.is_list() {
@@ -163,7 +176,7 @@ pub(super) fn payloads(field: &Field, files: &dyn Files) -> Result<Lists, FormEr
     Ok(lists)
 }
 
-pub(super) fn attack(field: &Field) -> Result<Attack, FormError> {
+fn attack(field: &Field) -> Result<Attack, FormError> {
     Ok(match field.text()?.to_ascii_lowercase().as_str() {
         "batteringram" | "sniper" | "" => Attack::BatteringRam,
         "pitchfork" => Attack::Pitchfork,

@@ -1,6 +1,6 @@
 //! What names stand for during a run.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, net::SocketAddr, sync::Arc};
 
 use super::{
     super::{
@@ -12,13 +12,14 @@ use super::{
     },
     Event,
 };
+use crate::callback::Callbacks;
 
 /// What is known of a run as a whole.
 #[derive(Debug)]
 pub(super) struct Known {
     base: Arc<Base>,
     seed: u64,
-    callback: Option<String>,
+    callbacks: Option<Callbacks>,
     /// Variables and what was extracted.
     values: HashMap<String, Vec<Text>>,
     /// Variables that name what is not known yet.
@@ -33,6 +34,8 @@ pub(super) struct Known {
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) known: &'a Known,
+    /// What was extracted from the reply that is judged: it wins over a header of the same name.
+    pub(super) learned: &'a [(String, Text)],
     /// The reply that is judged.
     pub(super) event: Option<&'a Event>,
     /// The replies to the same block's requests, by their number.
@@ -41,14 +44,20 @@ pub(super) struct View<'a> {
     pub(super) drafts: usize,
     /// The payloads in use.
     pub(super) payloads: &'a [(String, Text)],
+    /// The address of ours that the request names; none while no request is made or judged.
+    pub(super) called: Option<&'a Called>,
 }
 
+/// An address of ours for one request: given out when it is named for the first time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Called(OnceCell<Option<SocketAddr>>);
+
 impl Known {
-    pub(super) fn new(base: Arc<Base>, seed: u64, callback: Option<String>) -> Self {
+    pub(super) fn new(base: Arc<Base>, seed: u64, callbacks: Option<Callbacks>) -> Self {
         Self {
             base,
             seed,
-            callback,
+            callbacks,
             values: HashMap::new(),
             open: Vec::new(),
             blocks: Vec::new(),
@@ -96,9 +105,6 @@ impl Known {
         if let Some(value) = self.base.value(name) {
             return Some(value);
         }
-        if name == "interactsh-url" {
-            return self.callback.as_deref().map(Value::text);
-        }
         // The same wherever it stands in a template, `randstr_1` another than `randstr`.
         if let Some(number) = name.strip_prefix("randstr")
             && number
@@ -122,14 +128,27 @@ impl Known {
     }
 }
 
+impl Called {
+    /// The port, if it was named.
+    pub(super) fn port(&self) -> Option<u16> {
+        Some(self.0.get().copied()??.port())
+    }
+
+    fn address(&self, callbacks: Option<&Callbacks>) -> Option<SocketAddr> {
+        *self.0.get_or_init(|| callbacks?.allot())
+    }
+}
+
 impl<'a> View<'a> {
     pub(super) fn of(known: &'a Known) -> Self {
         Self {
             known,
+            learned: &[],
             event: None,
             history: &[],
             drafts: usize::MAX,
             payloads: &[],
+            called: None,
         }
     }
 
@@ -150,13 +169,17 @@ impl<'a> View<'a> {
 
 impl Names for View<'_> {
     fn value(&self, name: &str) -> Option<Value> {
-        let payload = |name: &str| {
-            let found = self.payloads.iter().find(|(found, _)| found == name);
+        let among = |named: &[(String, Text)]| {
+            let found = named.iter().find(|(found, _)| found == name);
             found.map(|(_, value)| Value::Text(value.clone()))
         };
-        self.event
-            .and_then(|event| event.value(name))
-            .or_else(|| payload(name))
+        if name == "interactsh-url" {
+            let address = self.called?.address(self.known.callbacks.as_ref())?;
+            return Some(Value::text(address.to_string()));
+        }
+        among(self.learned)
+            .or_else(|| self.event.and_then(|event| event.value(name)))
+            .or_else(|| among(self.payloads))
             .or_else(|| self.past(name))
             .or_else(|| self.known.value(name))
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -35,6 +36,9 @@ struct Flags {
     /// The application; nothing but its scheme, host and port is sent to
     #[arg(long, value_name = "URL")]
     url: String,
+    /// Who is asked about the site's own names; without one, templates that ask are not run
+    #[arg(long, value_name = "ADDRESS")]
+    resolver: Option<IpAddr>,
     /// What templates are to know, as in username=admin; can be given several times
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = given)]
     vars: Vec<(String, String)>,
@@ -67,10 +71,11 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             scope: sight.scope,
             library,
             budget: sight.budget,
+            resolver: flags.resolver.map(|address| SocketAddr::new(address, DNS)),
             setting: Setting {
                 seed: sight.seed,
                 now: now(),
-                callback: None,
+                callbacks: None,
                 given: flags.vars,
             },
         };
@@ -114,3 +119,6 @@ fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
+
+/// RFC 1035, section 4.2.
+const DNS: u16 = 53;
