@@ -118,6 +118,11 @@ async fn header_injections_are_found_and_encoded_twins_are_not() {
 }
 
 #[tokio::test]
+async fn operators_and_scripts_of_databases_are_found_and_bound_values_are_not() {
+    class_finds_what_is_weak_alone("nosql").await;
+}
+
+#[tokio::test]
 async fn links_made_of_a_requests_host_are_found_and_configured_twins_are_not() {
     class_finds_what_is_weak_alone("host").await;
 }

@@ -25,6 +25,7 @@ pub const CLASSES: &[&str] = &[
     "template",
     "code",
     "header",
+    "nosql",
     "host",
     "cors",
     "jwt",

@@ -16,7 +16,7 @@ class Backends:
         self.processes = []
         self.local = threading.local()
         self._postgres = self._mariadb = self._slapd = self._node = None
-        self._node_lock = threading.Lock()
+        self._node_lock, self._mongo_lock = threading.Lock(), threading.Lock()
 
     def close(self):
         for process in self.processes:
@@ -174,6 +174,17 @@ class Backends:
         if "error" in answer:
             raise ValueError(answer["error"])
         return answer["value"]
+
+    def _start_mongo(self):
+        import mongomock
+        self._mongo = mongomock.MongoClient().shop.items
+
+    def documents(self, items, condition):
+        """Those of the items that a query of MongoDB finds."""
+        with self._mongo_lock:
+            if not self._mongo.count_documents({}):
+                self._mongo.insert_many([dict(item) for item in items])
+            return list(self._mongo.find(condition))
 
     def _own(self, name, user):
         folder = os.path.join(self.folder, name)

@@ -297,6 +297,8 @@ types! {
         "Code injection", "Evaluate no text from outside as code: parse it, or choose by it from a list.";
     WebHeaderInjection = "web-header-injection", Weakness, Medium, Some(113),
         "Header injection", "Refuse line ends in what goes into a header field, or encode it.";
+    WebNosqlInjection = "web-nosql-injection", Weakness, Critical, Some(943),
+        "NoSQL injection", "Take texts alone where texts are meant, and put nothing from outside into a script of the database.";
     WebHostHeader = "web-host-header", Weakness, Medium, Some(348),
         "Links are made of the host that a request names",
         "Make absolute links of a configured name; take the host from a header field only from a proxy that sets it.";

@@ -52,6 +52,11 @@ pub enum Payload {
     Value(String),
     /// Text that is spelled already: it goes into a path or query as it stands, elsewhere like a value.
     Spelled(String),
+    /// In a form, a query or JSON an object of one member, in brackets behind the name where there are no objects;
+    /// elsewhere like a value.
+    Member(&'static str, String),
+    /// The same with a list of one text as the member.
+    Members(&'static str, String),
     /// Instead of the whole body, a document of this media type.
     Document(&'static str, String),
 }
@@ -199,6 +204,13 @@ impl Input {
         let (text, spelled) = match payload {
             Payload::Value(text) => (text, false),
             Payload::Spelled(text) => (text, true),
+            Payload::Member(member, text) | Payload::Members(member, text) => {
+                let many = matches!(payload, Payload::Members(..));
+                if self.put_member(&mut request, member, text, many) {
+                    return request;
+                }
+                (text, false)
+            }
             Payload::Document(media, text) => {
                 request.body = Body::Text((*media).to_owned(), text.clone());
                 request
@@ -267,6 +279,34 @@ impl Input {
 }
 
 impl Input {
+    /// Puts an object of one member into the input's place, where there can be one.
+    fn put_member(&self, request: &mut Request, member: &str, text: &str, many: bool) -> bool {
+        let list = if many { "[]" } else { "" };
+        let pairs = match (self.place, &mut request.body) {
+            (Place::Query, _) => &mut request.query,
+            (Place::Form, Body::Form(pairs)) => pairs,
+            (Place::Json, Body::Json(value)) => {
+                let Some(place) = value.pointer_mut(&self.name) else {
+                    return false;
+                };
+                let text = match text.parse::<i64>() {
+                    Ok(number) if place.is_number() => Value::from(number),
+                    _ => Value::from(text),
+                };
+                let held = if many { Value::Array(vec![text]) } else { text };
+                *place = Value::Object([(member.to_owned(), held)].into_iter().collect());
+                return true;
+            }
+            _ => return false,
+        };
+        let Some((name, value)) = pairs.get_mut(self.index) else {
+            return false;
+        };
+        *name = format!("{name}[{member}]{list}");
+        text.clone_into(value);
+        true
+    }
+
     /// Where a variable stands in the document that is sent.
     fn variable(&self) -> String {
         let pointer = self.name.find('/').map_or("", |at| &self.name[at..]);

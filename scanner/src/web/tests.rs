@@ -11,6 +11,7 @@ mod header;
 pub(crate) mod host;
 mod jwt;
 mod ldap;
+mod nosql;
 mod redirect;
 mod sql;
 mod ssrf;
@@ -43,6 +44,7 @@ pub(crate) const TESTS: &[Test] = &[
     xpath::TEST,
     xxe::TEST,
     ssrf::TEST,
+    nosql::TEST,
     host::TEST,
     cors::TEST,
     jwt::TEST,

@@ -194,7 +194,8 @@ impl<'a> Trial<'a> {
             .all(|response| self.look(response, "") == first)
     }
 
-    fn look(&self, response: &Response, payload: &str) -> View {
+    /// What a reply shows that repeats this text.
+    pub fn look(&self, response: &Response, payload: &str) -> View {
         View::of(response, payload, self.value(), &self.subject.volatile)
     }
 

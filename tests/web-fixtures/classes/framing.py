@@ -31,7 +31,7 @@ SOUND = {
     "twice": ([(OPTIONS, "SAMEORIGIN"), (OPTIONS, "DENY")], POSTED),
     "contradiction": ([(OPTIONS, "ALLOWALL, DENY")], POSTED),
     "none": ([(POLICY, "frame-ancestors 'none'")], POSTED),
-    "self": ([(POLICY, "default-src *; frame-ancestors 'self'")], POSTED),
+    "self": ([(POLICY, "default-src 'self'; frame-ancestors 'self'")], POSTED),
     "listed": ([(POLICY, "frame-ancestors https://partner.example")], POSTED),
     "below": ([(POLICY, "frame-ancestors https://*.partner.example")], POSTED),
     "no-sources": ([(POLICY, "frame-ancestors")], POSTED),

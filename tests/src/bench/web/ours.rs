@@ -78,6 +78,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("template", "web-template-"),
     ("code", "web-code-"),
     ("header", "web-header-"),
+    ("nosql", "web-nosql-"),
     ("host", "web-host-"),
     ("cors", "web-cors"),
     ("jwt", "web-token-"),
