@@ -89,7 +89,7 @@ impl Amount {
         Self { unit: "ports", value }
     }
 
-    pub(super) fn frames_per_second(value: f64) -> Self {
+    pub(super) fn per_second(value: f64) -> Self {
         Self { unit: "/s", value }
     }
 

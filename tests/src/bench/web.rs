@@ -5,6 +5,7 @@
 //! of a sound input counts against it, whatever class it says it of.
 
 mod ours;
+mod templates;
 mod wapiti;
 
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
     let programs = Programs::release("vedette-scan")?;
     let mut figures = crawl(progress, &programs)?;
+    figures.extend(templates::measure(progress, &programs)?);
     let mut all = Column::default();
     // The peer's sum is set beside that of ours over the same classes.
     let (mut ours, mut theirs) = (Column::default(), Column::default());

@@ -32,9 +32,9 @@ pub(super) fn measure(programs: &Programs, progress: &Progress) -> Result<Vec<Fi
     ));
     Ok(vec![
         Figure::at_least(
-            Amount::frames_per_second(1_200_000.0),
+            Amount::per_second(1_200_000.0),
             "frames sent by one core",
-            Amount::frames_per_second(fast),
+            Amount::per_second(fast),
         ),
         Figure::at_most(
             Amount::percent(2.0),
