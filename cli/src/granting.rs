@@ -59,7 +59,7 @@ pub(crate) enum GrantError {
     #[error("the exclusions leave nothing of the targets")]
     Nothing,
     #[error(
-        "a credential is used by the check `inventory` alone; add it to --checks, or leave --credential out"
+        "a job logs in for the check `inventory` alone, and does its others there; add it to --checks, or leave --credential out"
     )]
     NoInventory,
     #[error("credential {label} is disabled; `vedette credential enable` lets it be granted again")]

@@ -18,11 +18,13 @@ function complain(problem) {
   field("complaint").hidden = false;
 }
 
-// Shows the fields of the chosen kind.
+// Shows what belongs to the chosen kind: its fields, and the ways in which its host can be known.
 function arrange() {
-  for (const label of form.querySelectorAll("[data-kinds]")) {
-    label.hidden = !label.dataset.kinds.split(" ").includes(field("kind").value);
+  for (const part of form.querySelectorAll("[data-kinds]")) {
+    part.hidden = !part.dataset.kinds.split(" ").includes(field("kind").value);
   }
+  const ways = [...field("trust").options];
+  if (field("trust").selectedOptions[0]?.hidden) field("trust").value = ways.find((way) => !way.hidden).value;
   field("digest-field").hidden = !["ssh-host-key", "tls-spki"].includes(field("trust").value);
 }
 

@@ -22,7 +22,6 @@ WHERE (org_id, id) IN (
 RETURNING
     id, scan, fence, targets, exclude,
     COALESCE(ports, (SELECT ports FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan)) AS ports,
-    (SELECT checks FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS checks,
-    credential,
+    checks, credential,
     (SELECT version FROM credentials
       WHERE credentials.org_id = jobs.org_id AND credentials.id = jobs.credential) AS version

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_protocol::{
     CredentialId, PortSet, Target,
+    job::Checks,
     target::{HostName, Span, TARGETS_LIMIT},
 };
 
@@ -101,7 +102,7 @@ pub fn usual_ports() -> PortSet {
         .expect("the list of usual ports is a set of ports")
 }
 
-/// Splits a scan.
+/// Splits a scan, as far as it needs no credential.
 ///
 /// # Errors
 /// When there is too much of it, or nothing.
@@ -109,6 +110,7 @@ pub fn split(
     targets: &vedette_protocol::Targets,
     exclude: &[Target],
     ports: &PortSet,
+    checks: &Checks,
 ) -> Result<Vec<Part>, SplitError> {
     if exclude.len() > EXCLUSIONS_LIMIT {
         return Err(SplitError::TooManyExclusions(exclude.len()));
@@ -124,7 +126,7 @@ pub fn split(
     let mut parts = Vec::new();
     // A name may stand for an excluded address, and an excluded name for an address of a run.
     let names_excluded = only_names(exclude);
-    let mut open = Open::new(hosts, &names_excluded);
+    let mut open = Open::new(hosts, &names_excluded, checks);
     for run in runs {
         for piece in run.pieces(hosts) {
             parts.extend(open.add(
@@ -134,7 +136,7 @@ pub fn split(
         }
     }
     parts.extend(open.close());
-    let mut open = Open::new(hosts, exclude);
+    let mut open = Open::new(hosts, exclude, checks);
     for name in names {
         parts.extend(open.add(Target::Name(name.clone()), 1));
     }
@@ -176,15 +178,17 @@ fn only_names(targets: &[Target]) -> Vec<Target> {
 struct Open<'a> {
     capacity: u64,
     exclude: &'a [Target],
+    checks: &'a Checks,
     targets: Vec<Target>,
     hosts: u64,
 }
 
 impl<'a> Open<'a> {
-    fn new(capacity: u64, exclude: &'a [Target]) -> Self {
+    fn new(capacity: u64, exclude: &'a [Target], checks: &'a Checks) -> Self {
         Self {
             capacity,
             exclude,
+            checks,
             targets: Vec::new(),
             hosts: 0,
         }
@@ -206,6 +210,7 @@ impl<'a> Open<'a> {
             targets,
             exclude: self.exclude.to_vec(),
             hosts,
+            checks: self.checks.clone(),
             login: None,
         })
     }
@@ -322,6 +327,7 @@ mod tests {
             &targets(wanted).try_into().unwrap(),
             &targets(exclude),
             &ports.parse().unwrap(),
+            &Checks::without_login(),
         )
     }
 

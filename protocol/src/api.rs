@@ -250,7 +250,8 @@ pub struct NewScan {
     /// Ports; the platform's default list unless given.
     #[serde(default)]
     pub ports: Option<PortSet>,
-    /// Checks; all that need no credential unless given, and `inventory` with `credentials`.
+    /// Checks; all that need no credential unless given, and `inventory` with `credentials`. Behind the login of a web
+    /// server `http` is done once more.
     #[serde(default)]
     pub checks: Option<Checks>,
     /// The credentials to log in with, at those of their places that are targets.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{CredentialId, Digest, Fingerprint, OrgId},
+    job::Check,
     target::Target,
 };
 
@@ -77,6 +78,17 @@ impl CredentialKind {
             Self::ClientCertificate => "client-certificate",
             Self::SnmpCommunity => "snmp-community",
             Self::Database => "database",
+        }
+    }
+
+    /// What is checked behind a login with it, in order. [`Check::Inventory`] is among it in every case: that is the
+    /// check for which an owner's grant lets a job log in at all.
+    pub fn checks(self) -> &'static [Check] {
+        match self {
+            Self::SshPassword | Self::SshKey | Self::SnmpCommunity | Self::Database => &[Check::Inventory],
+            Self::HttpBasic | Self::Bearer | Self::Form | Self::Cookie | Self::ClientCertificate => {
+                &[Check::Http, Check::Inventory]
+            }
         }
     }
 

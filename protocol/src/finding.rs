@@ -190,6 +190,20 @@ impl Finding {
         }
     }
 
+    /// Whether it says that it was seen by somebody who had logged in.
+    pub fn is_from_behind_a_login(&self) -> bool {
+        let by_login = |fact: &Evidence| {
+            matches!(
+                fact,
+                Evidence::Seen {
+                    by: Source::Login,
+                    ..
+                }
+            )
+        };
+        self.evidence.iter().any(by_login)
+    }
+
     /// The port as people read it: `443`, or `161/udp`.
     pub fn port_shown(&self) -> Option<String> {
         let port = self.port?;

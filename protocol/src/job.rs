@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    credential::CredentialUse,
+    credential::{CredentialKind, CredentialUse},
     envelope::Sealing,
     grant::Grant,
     id::{ApplianceId, JobId, OrgId, ScanId},
@@ -146,6 +146,19 @@ impl Checks {
         Self(Check::ALL.into_iter().filter(unaided).collect())
     }
 
+    /// Those of them that need no credential, if there are any.
+    pub fn unaided(&self) -> Option<Self> {
+        let unaided: Vec<Check> = self.iter().filter(|check| *check != Check::Inventory).collect();
+        unaided.try_into().ok()
+    }
+
+    /// Those of them that a login with this kind of credential is for, and [`Check::Inventory`] in every case: whoever
+    /// logs in does that.
+    pub fn behind(&self, kind: CredentialKind) -> Self {
+        let wanted = |check: &Check| *check == Check::Inventory || self.contains(*check);
+        Self(kind.checks().iter().copied().filter(wanted).collect())
+    }
+
     /// Whether a check is in it.
     pub fn contains(&self, check: Check) -> bool {
         self.0.contains(&check)
@@ -174,5 +187,40 @@ impl TryFrom<Vec<Check>> for Checks {
 impl From<Checks> for Vec<Check> {
     fn from(checks: Checks) -> Self {
         checks.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_the_credential_says_what_is_checked_behind_it() {
+        let checks = |checks: &[Check]| Checks::try_from(checks.to_vec()).ok();
+        let all = checks(&Check::ALL).unwrap();
+        for kind in CredentialKind::ALL {
+            let of_web = matches!(
+                kind,
+                CredentialKind::HttpBasic
+                    | CredentialKind::Bearer
+                    | CredentialKind::Form
+                    | CredentialKind::Cookie
+                    | CredentialKind::ClientCertificate
+            );
+            let expected: &[Check] = match of_web {
+                true => &[Check::Http, Check::Inventory],
+                false => &[Check::Inventory],
+            };
+            assert_eq!(Some(all.behind(kind)), checks(expected), "{kind}");
+            // Nobody checks what was not asked for.
+            let inventory = checks(&[Check::Ports, Check::Inventory]).unwrap();
+            assert_eq!(
+                Some(inventory.behind(kind)),
+                checks(&[Check::Inventory]),
+                "{kind}"
+            );
+            assert_eq!(inventory.unaided(), checks(&[Check::Ports]));
+        }
+        assert_eq!(checks(&[Check::Inventory]).unwrap().unaided(), None);
     }
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use vedette_protocol::{
     CredentialId, Fingerprint, ScanId, Timestamp,
     api::{NewScan, Page, Scan},
-    credential::Place,
+    credential::Header,
     job::{Check, Checks},
 };
 
@@ -109,9 +109,9 @@ pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Res
 pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
     let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
     let checks = checks(asked)?;
-    let mut parts = match checks.iter().all(|check| check == Check::Inventory) {
-        true => Vec::new(),
-        false => split::split(&asked.targets, &asked.exclude, &ports)?,
+    let mut parts = match checks.unaided() {
+        Some(checks) => split::split(&asked.targets, &asked.exclude, &ports, &checks)?,
+        None => Vec::new(),
     };
     let now = Timestamp::now();
     let mut writing = platform.store.write().await?;
@@ -125,8 +125,13 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
         )));
     }
     for id in &asked.credentials {
-        let places = places(&mut writing, &appliance, *id).await?;
-        parts.extend(split::logins(&asked.targets, &asked.exclude, *id, &places)?);
+        let credential = usable(&mut writing, &appliance, *id).await?;
+        parts.extend(split::logins(
+            &asked.targets,
+            &asked.exclude,
+            &checks,
+            &credential,
+        )?);
     }
     let scan = scans::NewScan {
         org: caller.org(),
@@ -170,7 +175,8 @@ fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
         None => Ok(Checks::without_login()),
         Some(checks) if checks.contains(Check::Inventory) == logs_in => Ok(checks.clone()),
         Some(_) if logs_in => Err(ApiError::BadRequest(
-            "`credentials` are for the check `inventory`: add it to `checks`".to_owned(),
+            "`credentials` are for jobs that log in, which is the check `inventory`: add it to `checks`"
+                .to_owned(),
         )),
         Some(_) => Err(ApiError::BadRequest(
             "the check `inventory` logs in: name in `credentials` what with, or leave it away".to_owned(),
@@ -178,12 +184,8 @@ fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
     }
 }
 
-/// Where an appliance may use a credential.
-async fn places(
-    writing: &mut Writing,
-    appliance: &Appliance,
-    id: CredentialId,
-) -> Result<Vec<Place>, ApiError> {
+/// A credential that an appliance may use.
+async fn usable(writing: &mut Writing, appliance: &Appliance, id: CredentialId) -> Result<Header, ApiError> {
     let kept = credentials::with_id(writing, appliance.org, id).await?;
     let Some((kept, sealing)) = kept.and_then(|mut kept| kept.sealing.take().map(|sealing| (kept, sealing)))
     else {
@@ -203,5 +205,5 @@ async fn places(
             appliance.name
         )));
     }
-    Ok(header.places)
+    Ok(header)
 }

@@ -2,21 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use vedette_protocol::{CredentialId, Target, Targets, credential::Place, target::Span};
+use vedette_protocol::{
+    Target, Targets,
+    credential::{Header, Place},
+    job::Checks,
+    target::Span,
+};
 
 use super::{LOGINS_LIMIT, Run, SplitError, names, only_names, runs};
 use crate::store::jobs::{LoginAt, Part};
 
-/// The parts that log in with a credential. A place's port need not be one that is scanned.
+/// The parts that log in with a credential, each for those of the scan's checks that its kind is for. A place's port need
+/// not be one that is scanned.
 ///
 /// # Errors
 /// When there is nowhere to log in, or too much of it.
 pub fn logins(
     targets: &Targets,
     exclude: &[Target],
-    credential: CredentialId,
-    places: &[Place],
+    checks: &Checks,
+    credential: &Header,
 ) -> Result<Vec<Part>, SplitError> {
+    let Header {
+        credential,
+        kind,
+        places,
+        ..
+    } = credential;
     let (runs, names) = (runs(targets, exclude), names(targets, exclude));
     let common = |place: &Place| -> Vec<Run> {
         let of_place = place.host.span().map(Run::of);
@@ -40,8 +52,9 @@ pub fn logins(
         }
     }
     if at.is_empty() {
-        return Err(SplitError::NowhereToLogIn(credential));
+        return Err(SplitError::NowhereToLogIn(*credential));
     }
+    let checks = checks.behind(*kind);
     let part = |(target, port): (Target, u16)| {
         let exclude = match target {
             Target::Span(_) => only_names(exclude),
@@ -51,7 +64,11 @@ pub fn logins(
             targets: vec![target].try_into().ok()?,
             exclude,
             hosts: 1,
-            login: Some(LoginAt { credential, port }),
+            checks: checks.clone(),
+            login: Some(LoginAt {
+                credential: *credential,
+                port,
+            }),
         })
     };
     Ok(at.into_iter().filter_map(part).collect())
@@ -59,11 +76,31 @@ pub fn logins(
 
 #[cfg(test)]
 mod tests {
-    use vedette_protocol::credential::Trust;
+    use vedette_protocol::{
+        CredentialId, OrgId,
+        credential::{CredentialKind, HEADER_VERSION, Trust},
+        job::Check,
+    };
 
     use super::*;
 
     const CREDENTIAL: CredentialId = CredentialId([7; 16]);
+
+    fn all() -> Checks {
+        Check::ALL.to_vec().try_into().unwrap()
+    }
+
+    fn header(kind: CredentialKind, places: Vec<Place>) -> Header {
+        Header {
+            vedette: HEADER_VERSION,
+            org: OrgId([1; 16]),
+            credential: CREDENTIAL,
+            version: 1,
+            kind,
+            places,
+            appliances: vec![],
+        }
+    }
 
     fn list(texts: &[&str]) -> Vec<Target> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -79,12 +116,11 @@ mod tests {
             port,
             trust: Trust::FirstSeen,
         };
-        let places: Vec<Place> = places.iter().map(place).collect();
         let parts = logins(
             &list(targets).try_into().unwrap(),
             &list(exclude),
-            CREDENTIAL,
-            &places,
+            &all(),
+            &header(CredentialKind::SshKey, places.iter().map(place).collect()),
         )?;
         Ok(parts
             .iter()
@@ -114,6 +150,31 @@ mod tests {
             texts,
             ["192.0.2.1 22", "192.0.2.2 22", "192.0.2.4 22", "web.lan 2222"]
         );
+    }
+
+    #[test]
+    fn what_is_checked_behind_a_login_is_what_was_asked_for_and_its_kind_is_for() {
+        let place = Place {
+            host: "192.0.2.1".parse().unwrap(),
+            port: 443,
+            trust: Trust::FirstSeen,
+        };
+        let checked = |kind, asked: &Checks| {
+            let targets = list(&["192.0.2.1"]).try_into().unwrap();
+            let parts = logins(&targets, &[], asked, &header(kind, vec![place.clone()])).unwrap();
+            let [part] = parts.as_slice() else {
+                panic!("{parts:?}")
+            };
+            part.checks.iter().collect::<Vec<_>>()
+        };
+        let inventory = Checks::try_from(vec![Check::Inventory]).unwrap();
+        for (kind, behind) in [
+            (CredentialKind::Form, vec![Check::Http, Check::Inventory]),
+            (CredentialKind::SshPassword, vec![Check::Inventory]),
+        ] {
+            assert_eq!(checked(kind, &all()), behind);
+            assert_eq!(checked(kind, &inventory), [Check::Inventory]);
+        }
     }
 
     #[test]

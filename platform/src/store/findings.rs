@@ -47,7 +47,8 @@ pub struct Placed {
     pub finding: StoredFinding,
 }
 
-/// Keeps a finding that was reported under a lease: once, however often it is reported.
+/// Keeps a finding that was reported under a lease: once, however often it is reported. What a scan saw as a stranger
+/// stays so when it sees the same again behind a login.
 ///
 /// # Errors
 /// The database's.
@@ -58,7 +59,8 @@ pub async fn keep(db: &mut Db, lease: &Lease, finding: &Finding, now: Timestamp)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
          ON CONFLICT (org_id, appliance, id) DO UPDATE
          SET rank = excluded.rank, scan = excluded.scan, last_seen = excluded.last_seen,
-             finding = excluded.finding",
+             finding = excluded.finding
+         WHERE NOT (?10 AND findings.scan = excluded.scan)",
     )
     .bind(&lease.holder.org.0[..])
     .bind(&lease.holder.appliance.0[..])
@@ -69,6 +71,7 @@ pub async fn keep(db: &mut Db, lease: &Lease, finding: &Finding, now: Timestamp)
     .bind(&lease.scan.0[..])
     .bind(integer(now.0))
     .bind(json(finding))
+    .bind(finding.is_from_behind_a_login())
     .execute(&mut *db)
     .await?;
     query(

@@ -7,14 +7,14 @@ use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
     ApplianceId, BootId, CredentialId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
     credential::CredentialUse,
-    job::{Check, Checks},
+    job::Checks,
     target::{PortSet, Targets},
     worker::Progress,
 };
 
 use super::{
     Db,
-    column::{Columns, damaged, integer, json},
+    column::{Columns, integer, json},
 };
 
 /// A job that is lost this often is given up.
@@ -49,7 +49,9 @@ pub struct Part {
     pub exclude: Vec<Target>,
     /// How many addresses and names.
     pub hosts: u64,
-    /// Where it logs in, and does nothing else.
+    /// What is checked.
+    pub checks: Checks,
+    /// Where it logs in, and looks from there alone.
     pub login: Option<LoginAt>,
 }
 
@@ -120,8 +122,9 @@ pub async fn insert(
 ) -> Result<(), sqlx::Error> {
     for (number, part) in (0_i64..).zip(parts) {
         query(
-            "INSERT INTO jobs (org_id, appliance, scan, number, id, targets, exclude, hosts, ports, credential)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO jobs
+                 (org_id, appliance, scan, number, id, targets, exclude, hosts, checks, ports, credential)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .bind(&org.0[..])
         .bind(&appliance.0[..])
@@ -131,6 +134,7 @@ pub async fn insert(
         .bind(json(&part.targets))
         .bind(json(&part.exclude))
         .bind(integer(part.hosts))
+        .bind(json(&part.checks))
         .bind(part.login.map(|login| login.port.to_string()))
         .bind(part.login.as_ref().map(|login| &login.credential.0[..]))
         .execute(&mut *db)
@@ -171,10 +175,6 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
         }),
         None => None,
     };
-    let of_scan: Vec<Check> = row.json("checks")?;
-    // What logs in is a job of its own.
-    let its = |check: &Check| (*check == Check::Inventory) == login.is_some();
-    let checks: Vec<Check> = of_scan.into_iter().filter(its).collect();
     Ok(Job {
         id: row.job("id")?,
         scan: row.scan("scan")?,
@@ -184,7 +184,7 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
         targets: row.json("targets")?,
         exclude: row.json("exclude")?,
         ports: row.parsed("ports")?,
-        checks: Checks::try_from(checks).map_err(|error| damaged("checks", error))?,
+        checks: row.json("checks")?,
         login,
         expires: now.after(JOB_TIME),
     })

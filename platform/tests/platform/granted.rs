@@ -4,10 +4,11 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use vedette_crypto::{Signer, credential::CredentialKey};
 use vedette_protocol::{
-    Assignment, CredentialId, Job, Timestamp, VerifyError,
+    Assignment, CredentialId, Finding, Job, Timestamp, VerifyError,
     codec::MESSAGE_LIMIT,
-    credential::CredentialUse,
+    credential::{CredentialKind, CredentialUse},
     envelope::Sealing,
+    finding::{Confidence, Evidence, FindingPlace, FindingType, Source},
     grant::{Envelopes, GrantRefusal},
     job::{Check, Checks},
     link::{EventsOutcome, What},
@@ -219,6 +220,93 @@ async fn each_login_is_a_job_of_its_own_with_the_newest_sealing() {
     appliance.report(&house, &boot, 0, ends).await;
     let scan = started.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(shown(&operator, &scan).await["state"], "complete");
+}
+
+/// A scan of one host that may log in at its web server and over SSH, and its jobs.
+async fn logging_in(
+    house: &House,
+    operator: &Operator,
+    appliance: &Appliance,
+    boot: &Boot,
+    owner: &Owner,
+) -> (String, Vec<Job>) {
+    let mut grant = owner.grant(appliance, "192.0.2.0/24");
+    grant.checks = Checks::try_from(Check::ALL.to_vec()).unwrap();
+    let mut ids = Vec::new();
+    for (kind, port) in [(CredentialKind::Form, 443), (CredentialKind::SshPassword, 22)] {
+        let id = CredentialId::random();
+        let sealed = owner.credential_of(kind, appliance, id, 1, &[("192.0.2.1", port)]);
+        put_credential(operator, id, &owner.owned(&sealed)).await;
+        grant.credentials.push(CredentialUse { id, version: 1 });
+        ids.push(id);
+    }
+    put_grant(operator, grant.id, &owner.sign(&grant)).await;
+    let asked = json!({"credentials": ids, "targets": ["192.0.2.1"], "ports": "443"});
+    let started = login_scan(operator, appliance, asked).await;
+    assert_eq!(started.status, StatusCode::CREATED, "{}", started.text);
+    let (sent, _) = appliance.serve(house, boot, 8).await;
+    let jobs = sent.iter().map(|assignment| job(house, assignment).unwrap());
+    let mut jobs: Vec<Job> = jobs.collect();
+    jobs.sort_by_key(|job| (job.login.is_some(), job.ports.to_string()));
+    (started.json()["id"].as_str().unwrap().to_owned(), jobs)
+}
+
+#[tokio::test]
+async fn the_kind_of_a_credential_decides_what_is_checked_behind_its_login() {
+    let (house, operator, appliance, boot, owner) = house().await;
+    let (_, jobs) = logging_in(&house, &operator, &appliance, &boot, &owner).await;
+    let checked = jobs.iter().map(|job| {
+        let checks: Vec<&str> = job.checks.iter().map(Check::name).collect();
+        format!("{} {}", job.ports, checks.join(","))
+    });
+    assert!(
+        checked.eq([
+            "443 ports,services,tls,http",
+            "22 inventory",
+            "443 http,inventory"
+        ]),
+        "{jobs:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_seen_with_and_without_a_login_is_one_finding_and_a_strangers() {
+    let (house, operator, appliance, boot, owner) = house().await;
+    let (scan, jobs) = logging_in(&house, &operator, &appliance, &boot, &owner).await;
+    let [stranger, _, insider] = jobs.as_slice() else {
+        panic!("{jobs:?}")
+    };
+    let seen = |type_: FindingType| {
+        let place = FindingPlace::port("192.0.2.1".parse().unwrap(), 443);
+        Finding::new(type_, place, Confidence::Certain)
+    };
+    let inside = |type_| {
+        let mut finding = seen(type_);
+        let by = Source::Login;
+        finding.evidence.push(Evidence::Seen { by, port: Some(443) });
+        finding
+    };
+    let (both, alone) = (FindingType::HttpHeaderMissing, FindingType::HttpDirectoryListing);
+    // Whoever comes first.
+    let events = vec![
+        event(stranger, What::Findings(vec![seen(both)])),
+        event(insider, What::Findings(vec![inside(both), inside(alone)])),
+        event(stranger, What::Findings(vec![seen(both)])),
+    ];
+    appliance.report(&house, &boot, 0, events).await;
+    assert_eq!(shown(&operator, &scan).await["findings"], 2);
+    let found = operator.get(&format!("/api/v1/findings?scan={scan}")).await;
+    let found = found.json();
+    let by_login = |type_: FindingType| {
+        let items = found["items"].as_array().unwrap().iter();
+        let of_it: Vec<_> = items
+            .map(|item| &item["finding"])
+            .filter(|finding| finding["type"] == type_.name())
+            .collect();
+        let [finding] = of_it[..] else { panic!("{found}") };
+        finding["evidence"] == json!([{"seen": {"by": "login", "port": 443}}])
+    };
+    assert!(!by_login(both) && by_login(alone), "{found}");
 }
 
 #[tokio::test]

@@ -113,12 +113,24 @@ impl Owner {
         version: u32,
         places: &[(&str, u16)],
     ) -> Envelope {
+        self.credential_of(CredentialKind::SshPassword, appliance, id, version, places)
+    }
+
+    /// The same as a credential of another kind that has a user and a password.
+    pub(crate) fn credential_of(
+        &self,
+        kind: CredentialKind,
+        appliance: &Appliance,
+        id: CredentialId,
+        version: u32,
+        places: &[(&str, u16)],
+    ) -> Envelope {
         let header = Header {
             vedette: HEADER_VERSION,
             org: self.org,
             credential: id,
             version,
-            kind: CredentialKind::SshPassword,
+            kind,
             places: places
                 .iter()
                 .map(|(host, port)| Place {
@@ -130,7 +142,7 @@ impl Owner {
             appliances: vec![fingerprint(appliance)],
         };
         let content = br#"{"user":"scan","secret":"correct horse"}"#;
-        let login = Login::from_sealed_form(CredentialKind::SshPassword, content).unwrap();
+        let login = Login::from_sealed_form(kind, content).unwrap();
         let key = CredentialKey::generate();
         Envelope::seal(&header, &login, Suite::X25519, &[key.public().clone()]).unwrap()
     }

@@ -249,3 +249,32 @@ async fn what_cannot_be_sealed_is_said_and_nothing_is_sent() {
         assert!(!scene.recorder.heard(&form), "{}", String::from_utf8_lossy(&form));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_travels_without_ssh_is_not_sealed_for_an_ssh_host_key() {
+    let scene = Scene::set().await;
+    let digest = Digest([0xcd; 32]);
+    for (kind, port, user, trust) in [
+        // Which is in clear by nature.
+        ("snmp-community", "161", "", Trust::Cleartext),
+        ("database", "5432", "scan", Trust::TlsSpki(digest)),
+    ] {
+        let fields = [
+            ("kind", kind),
+            ("hosts", "192.0.2.7"),
+            ("port", port),
+            ("digest", &digest.to_string()),
+            ("user", user),
+            ("secret", "correct horse"),
+        ];
+        scene.fill_in("/credentials/new", &fields).await;
+        let id = scene.sealed().await;
+        let (header, login) = scene.opened(id, 1).await;
+        assert_eq!(header.kind.name(), kind);
+        assert_eq!(header.places[0].trust, trust);
+        assert!(matches!(
+            login,
+            Login::SnmpCommunity { .. } | Login::Database { .. }
+        ));
+    }
+}

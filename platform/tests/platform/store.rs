@@ -65,6 +65,7 @@ async fn fixture(job_count: usize) -> Fixture {
         targets: targets.clone(),
         exclude: vec![],
         hosts: 1,
+        checks: Checks::without_login(),
         login: None,
     };
     let parts = vec![part; job_count];

@@ -252,6 +252,7 @@ types! {
         "Folder index of macOS is exposed", "Delete .DS_Store, which names the files beside it, and deny access to dot files.";
     Device = "device", Host, Info, None, "Host", "";
     HostInventory = "host-inventory", Host, Info, None, "Operating system and installed packages", "";
+    DatabaseInventory = "database-inventory", Service, Info, None, "Database and its version, as it tells who logs in", "";
     LoggedIn = "logged-in", Service, Info, None, "Logged in with a credential of the operator", "";
     LoginFailed = "login-failed", Host, Info, None, "Logging in did not succeed",
         "Seal a credential that the host accepts; where its key has changed, find out why before you seal for the new one.";
