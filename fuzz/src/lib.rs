@@ -251,6 +251,14 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_smtp_greeting(bytes)),
     },
     FuzzTarget {
+        name: "login_mysql",
+        parse: parse::hear_mysql,
+    },
+    FuzzTarget {
+        name: "login_postgres",
+        parse: parse::hear_postgres,
+    },
+    FuzzTarget {
         name: "scan_mysql",
         parse: |bytes| drop(parse::parse_mysql_greeting(bytes)),
     },

@@ -15,7 +15,7 @@ pub(crate) mod local;
 mod method;
 mod pace;
 mod question;
-mod signs;
+pub(crate) mod signs;
 mod wire;
 
 use std::{

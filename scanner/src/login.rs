@@ -5,19 +5,22 @@
 //! credential is tried once. What is learnt is read by [`inventory`] (pure) and leaves as a typed finding.
 
 mod certificate;
+pub(crate) mod database;
+mod findings;
 mod inventory;
+mod snmp;
 mod ssh;
 mod tls;
 mod vault;
 mod web;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use vedette_protocol::{
     Finding, Job, Report, Scope,
     credential::CredentialKind,
-    finding::FindingPlace,
-    finding::{Confidence, Coverage, Effort, Evidence, FindingType, Host, LoginOutcome, Unanswered},
+    finding::{Effort, Host, LoginOutcome},
+    target::HostName,
     vault::VaultRefusal,
 };
 
@@ -25,6 +28,7 @@ pub(crate) use vault::{Line, receive_with_descriptor};
 
 pub use vault::LineError;
 
+use findings::{Visit, told};
 use vault::Place;
 
 /// A job that logs in came to no end.
@@ -41,17 +45,7 @@ pub enum LoginError {
     OutOfScope,
 }
 
-/// What a login brought.
-enum Visit {
-    /// The host let us in.
-    In(inventory::Inventory),
-    /// The web server did.
-    Inside(web::Inside),
-    /// It did not.
-    Out(LoginOutcome),
-}
-
-/// Logs in and takes the inventory of the host.
+/// Logs in, and looks about as far as the job asks for it.
 ///
 /// # Errors
 /// When the vault fails. That the host does not let us in is a finding.
@@ -72,17 +66,14 @@ pub(crate) async fn run(
         | CredentialKind::Form
         | CredentialKind::Cookie
         | CredentialKind::ClientCertificate => web::visit(job, scope, &place, &mut line).await?,
-        // Each needs a way to log in of its own; until there is one, nothing is opened for it.
-        CredentialKind::SnmpCommunity | CredentialKind::Database => {
-            Visit::Out(LoginOutcome::MethodNotOffered)
-        }
+        CredentialKind::Database => database::visit(scope, &place, &mut line).await?,
+        CredentialKind::SnmpCommunity => snmp::visit(scope, &place, &mut line).await?,
     };
-    let target = named(job, scope, &place);
     let effort = Effort {
         seconds: started.elapsed().as_secs_f64(),
         ..Effort::default()
     };
-    Ok(told(target, place.endpoint, visit, effort))
+    Ok(told(named(scope, &place), &place, visit, effort))
 }
 
 /// Why the host was told nothing, as a finding says it.
@@ -107,49 +98,15 @@ fn not_opened(refusal: VaultRefusal) -> LoginOutcome {
 }
 
 /// The host as the operator asked for it.
-fn named(job: &Job, scope: &Scope, place: &Place) -> Host {
+fn named(scope: &Scope, place: &Place) -> Host {
     let address = place.endpoint.ip();
-    debug_assert!(job.login.is_some());
-    scope
-        .addresses()
-        .find(|(known, _)| *known == address)
-        .and_then(|(_, name)| name)
-        .map_or_else(|| address.into(), Host::from)
+    name_of(scope, address).map_or_else(|| address.into(), |name| Host::from(&name))
 }
 
-fn told(target: Host, endpoint: SocketAddr, visit: Visit, effort: Effort) -> (Vec<Finding>, Report) {
-    let coverage = Coverage {
-        hosts: 1,
-        ..Coverage::default()
-    };
-    let port = FindingPlace::port(target.clone(), endpoint.port());
-    let finding = |type_, place, outcome| {
-        let mut finding = Finding::new(type_, place, Confidence::Certain);
-        finding.evidence.push(Evidence::Login { outcome });
-        finding
-    };
-    let at_port = Unanswered {
-        target: target.clone(),
-        port: Some(endpoint.port()),
-    };
-    let (findings, unanswered, gap) = match visit {
-        Visit::In(inventory) => {
-            let place = FindingPlace::host(target.clone());
-            let mut finding = finding(FindingType::HostInventory, place, LoginOutcome::Accepted);
-            // What did not fit is a gap, and said.
-            let unanswered = u64::from(inventory.cut);
-            finding.evidence.extend(inventory.evidence());
-            (vec![finding], unanswered, Unanswered { target, port: None })
-        }
-        Visit::Inside(inside) => {
-            let mut findings = vec![finding(FindingType::LoggedIn, port, LoginOutcome::Accepted)];
-            findings.extend(inside.findings);
-            (findings, inside.unanswered, at_port)
-        }
-        Visit::Out(outcome) => (vec![finding(FindingType::LoginFailed, port, outcome)], 1, at_port),
-    };
-    let gaps = if unanswered > 0 { vec![gap] } else { Vec::new() };
-    (findings, Report::close(effort, coverage, unanswered, gaps))
+/// The name that the host was asked for by, if it was.
+fn name_of(scope: &Scope, address: IpAddr) -> Option<HostName> {
+    let (_, name) = scope.addresses().find(|(known, _)| *known == address)?;
+    name.cloned()
 }
 
 /// For a connection, and for each answer of the host.

@@ -3,6 +3,7 @@
 pub use crate::{
     audit::{exposed_file::is_exposed_file, listing::is_listing_page, site::references},
     certificate::parse_certificate,
+    login::database::{hear_mysql, hear_postgres},
     message::{
         cdp::parse_announcement as parse_cdp, dhcp::parse_dhcp, dns::parse_names,
         lldp::parse_announcement as parse_lldp, netbios::parse_status as parse_netbios,

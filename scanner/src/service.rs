@@ -26,7 +26,7 @@ pub mod ssh;
 
 use std::time::Duration;
 
-use vedette_protocol::finding::{Confidence, Cpe, Label};
+use vedette_protocol::finding::{Confidence, Cpe, Evidence, Label};
 
 use crate::probe::{Turn, Until};
 
@@ -130,6 +130,15 @@ impl Identity {
             confidence: Confidence::Firm,
             ..Self::certain(protocol)
         }
+    }
+
+    /// What it is, as a fact.
+    pub(crate) fn evidence(&self) -> Option<Evidence> {
+        Some(Evidence::Product {
+            protocol: Label::cut(self.protocol)?,
+            product: self.product.clone(),
+            version: self.version.clone(),
+        })
     }
 
     pub(crate) fn product(mut self, product: &str, version: Option<&str>) -> Self {

@@ -248,6 +248,11 @@ impl Wire {
         talk::talk(&self.gate, probe, &self.postage).await
     }
 
+    /// Says something over UDP in one datagram, and waits for the one that answers it.
+    pub(crate) async fn send_once(&self, probe: &Probe) -> Reply {
+        talk::datagram_once(&self.gate, probe, &self.postage).await
+    }
+
     /// Opens a connection for a conversation of several exchanges, in TLS if `wrap` says so.
     pub(crate) async fn open(&self, endpoint: SocketAddr, wrap: &Wrap) -> Result<Line, End> {
         let stream = talk::connect(&self.gate, endpoint, &self.postage).await?;

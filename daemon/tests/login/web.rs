@@ -7,27 +7,31 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use tempfile::TempDir;
 use vedette_protocol::{
-    Digest,
+    Digest, Finding, PortSet, Scope, Timestamp,
     credential::{Login, Trust},
-    finding::{FindingType, LoginOutcome, Outcome},
-    job::Check,
+    finding::{FindingType, Kind, LoginOutcome, Outcome},
+    job::{Check, Checks},
 };
+use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
 use vedette_tests::login_host::free_port;
 
-use super::{outcome, secret, visit, visit_and};
+use super::{
+    outcome, secret,
+    server::{Server, certify},
+    visit, visit_and,
+};
 
 const USER: &str = "scanner";
 const SECRET: &str = "correct-horse-battery-staple";
 
 /// nginx on loopback, with a certificate of its own and a log of what it was shown.
 pub(super) struct Nginx {
-    process: Child,
+    _process: Server,
     files: TempDir,
     pub(super) port: u16,
     pub(super) spki: Digest,
@@ -47,14 +51,8 @@ impl Nginx {
     fn speaking(how: &str, more: &[(&str, &str)], server: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let dir = files.path();
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["web.example".to_owned()])
-            .unwrap()
-            .self_signed(&key)
-            .unwrap();
+        let spki = certify(dir);
         let put = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
-        put("certificate.pem", &certificate.pem());
-        put("key.pem", &key.serialize_pem());
         for (name, text) in more {
             put(name, text);
         }
@@ -97,46 +95,27 @@ impl Nginx {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        let spki = Digest::of(&key.subject_public_key_info());
-        let nginx = Self {
-            process,
+        let mut process = Server(process);
+        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        let read = |name: &str| fs::read_to_string(files.path().join(name)).unwrap_or_default();
+        process.wait(listens, || read("error.log"));
+        Self {
+            _process: process,
             files,
             port,
             spki,
-        };
-        nginx.wait();
-        nginx
-    }
-
-    fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(Instant::now() < deadline, "{}", self.read("error.log"));
-            thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.files.path().join(name)).unwrap_or_default()
     }
 
     /// A line for each request.
     pub(super) fn log(&self) -> String {
         // nginx writes a line once the answer is sent, which the worker may have heard before.
         thread::sleep(Duration::from_millis(50));
-        self.read("access.log")
+        fs::read_to_string(self.files.path().join("access.log")).unwrap_or_default()
     }
 
     pub(super) fn pinned(&self) -> Trust {
         Trust::TlsSpki(self.spki)
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // The master ends its workers when it is asked to.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
     }
 }
 
@@ -173,6 +152,87 @@ fn basic_authentication_lets_in_and_the_checks_see_what_is_inside() {
     // The same server keeps a stranger's questions out, and so nothing is found there.
     let (findings, _) = visit_and(&checks, nginx.port, &basic("wrong"), nginx.pinned());
     assert_eq!(findings.len(), 1, "{findings:?}");
+}
+
+/// As one should run it; strangers see nothing.
+const SOUND: &str = "server_tokens off; auth_basic inside; auth_basic_user_file {dir}/users;
+    add_header Strict-Transport-Security max-age=31536000 always;
+    add_header Content-Security-Policy \"default-src 'self'; frame-ancestors 'none'\" always;
+    add_header X-Content-Type-Options nosniff always;
+    add_header Referrer-Policy no-referrer always;";
+
+/// What the HTTP checks find without a login.
+fn as_stranger(port: u16) -> Vec<Finding> {
+    let scan = Scan {
+        scope: Scope::new(
+            &["127.0.0.1".parse().unwrap()],
+            &[],
+            &[],
+            PortSet::from_ports([port]).unwrap(),
+        ),
+        checks: Checks::try_from(vec![Check::Http]).unwrap(),
+        now: Timestamp::now(),
+        time: Duration::from_secs(60),
+        means: Means::Connect,
+        bounds: Bounds::of_this_process(),
+        tell: Tell::OpenPorts,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::channel(4096);
+    runtime.block_on(run(scan, tell)).unwrap();
+    let mut findings = Vec::new();
+    while let Ok(event) = told.try_recv() {
+        if let Event::Found(finding) = event {
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+fn weaknesses(findings: &[Finding]) -> Vec<&Finding> {
+    findings
+        .iter()
+        .filter(|finding| finding.kind == Kind::Weakness)
+        .collect()
+}
+
+#[test]
+fn a_weakness_behind_the_login_is_found_by_who_logs_in_alone() {
+    let exposed = "location = /.env { default_type text/plain; alias {dir}/environment; }";
+    let files = [("environment", "APP_KEY=0123456789\nDB_HOST=db.example\n")];
+    for (more, expected) in [(exposed, Some(FindingType::HttpExposedEnv)), ("", None)] {
+        let nginx = Nginx::start_with(&files, &format!("{SOUND} {more}"));
+        let checks = [Check::Http, Check::Inventory];
+        let (findings, ended) = visit_and(&checks, nginx.port, &basic(SECRET), nginx.pinned());
+        assert_eq!(findings[0].type_, FindingType::LoggedIn, "{}", nginx.log());
+        assert_eq!(ended, Outcome::Complete);
+        let found = weaknesses(&findings);
+        assert!(
+            found.iter().map(|finding| finding.type_).eq(expected),
+            "{findings:?}"
+        );
+        assert!(found.iter().all(|finding| finding.is_from_behind_a_login()));
+        assert_eq!(weaknesses(&as_stranger(nginx.port)), Vec::<&Finding>::new());
+    }
+}
+
+#[test]
+fn what_a_stranger_sees_too_is_the_same_finding_behind_the_login() {
+    let inside = "location /admin/ { auth_basic inside; auth_basic_user_file {dir}/users; }";
+    let nginx = Nginx::start(inside);
+    let outside = as_stranger(nginx.port);
+    let checks = [Check::Http, Check::Inventory];
+    let (inside, _) = visit_and(&checks, nginx.port, &basic(SECRET), nginx.pinned());
+    let (outside, inside) = (weaknesses(&outside), weaknesses(&inside));
+    assert!(!outside.is_empty());
+    for seen in outside {
+        let same = inside.iter().find(|finding| finding.id == seen.id);
+        let same = same.unwrap_or_else(|| panic!("{seen:?} in {inside:?}"));
+        assert!(same.is_from_behind_a_login() && !seen.is_from_behind_a_login());
+    }
 }
 
 #[test]
@@ -318,7 +378,7 @@ fn a_form_is_filled_in_once_and_lets_in_who_is_known() {
     assert_eq!(ended, Outcome::Complete);
     let checks = [Check::Http, Check::Inventory];
     let (findings, _) = visit_and(&checks, nginx.port, &form(SECRET), nginx.pinned());
-    let root = |finding: &vedette_protocol::Finding| {
+    let root = |finding: &Finding| {
         finding.type_ == FindingType::HttpHeaderMissing
             && finding.url.as_ref().is_some_and(|url| url.to_string() == "/")
     };

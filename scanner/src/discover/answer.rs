@@ -12,8 +12,7 @@ use super::{
 use crate::{
     message::{
         dns::{self, Record},
-        netbios,
-        snmp::{self, Value, system_objects},
+        netbios, snmp,
     },
     packet::{Icmp, Icmpv6, Quote, Tcp, icmp, icmpv6, tcp::Flags},
     topology::trace,
@@ -302,24 +301,7 @@ fn agent(host: IpAddr, bytes: &[u8], cookie: &Cookie) -> Option<Answer> {
         Some(SNMP),
         Label::cut(PUBLIC).map(|name| Evidence::Community { name }),
     )];
-    let [description, name, services] = system_objects();
-    for (object, value) in &answer.values {
-        match value {
-            Value::Bytes(bytes) if *object == description => {
-                facts.extend(signs::facts_of_description(&String::from_utf8_lossy(bytes)));
-            }
-            Value::Bytes(bytes) if *object == name => {
-                facts.push(Fact::Name(
-                    String::from_utf8_lossy(bytes).into_owned(),
-                    Source::Snmp,
-                ));
-            }
-            Value::Integer(layers) if *object == services => {
-                facts.extend(signs::kind_by_layers(*layers).map(|kind| Fact::Kind(kind, Source::Snmp)));
-            }
-            _ => {}
-        }
-    }
+    facts.extend(signs::facts_of_system(&answer.values));
     Some(Answer {
         to: Question::Snmp,
         facts: facts.into_iter().map(|fact| (host, fact)).collect(),

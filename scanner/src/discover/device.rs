@@ -52,6 +52,39 @@ pub(crate) enum Fact {
     Arrived(u8, Source),
 }
 
+impl Fact {
+    /// The fact as it leaves, if it stands for itself.
+    pub(crate) fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::Answered(by, port) => Some(Evidence::Seen { by: *by, port: *port }),
+            Self::Overheard(by) => Some(Evidence::Seen { by: *by, port: None }),
+            Self::Name(name, by) => Some(Evidence::HostName {
+                name: Label::cut(name)?,
+                by: *by,
+            }),
+            Self::Kind(device, by) => Some(Evidence::Device {
+                device: *device,
+                by: *by,
+            }),
+            Self::System(name, version, by) => Some(Evidence::System {
+                name: Label::cut(name)?,
+                version: version.as_deref().and_then(Label::cut),
+                by: *by,
+            }),
+            Self::Adapter(_)
+            | Self::AdapterOverheard(_)
+            | Self::Model(_)
+            | Self::Weakness(..)
+            | Self::Vlan(_)
+            | Self::Neighbour(_)
+            | Self::Subnet(_)
+            | Self::Route(_)
+            | Self::Router(..)
+            | Self::Arrived(..) => None,
+        }
+    }
+}
+
 /// The hosts of one scope.
 #[derive(Debug)]
 pub(crate) struct Devices {
@@ -131,26 +164,14 @@ impl Devices {
 
 impl Device {
     fn learn(&mut self, fact: Fact) {
+        if let Some(evidence) = fact.evidence() {
+            self.add(evidence);
+        }
         match fact {
-            Fact::Answered(by, port) => {
-                self.answered = true;
-                self.add(Evidence::Seen { by, port });
-            }
-            Fact::Overheard(by) => self.add(Evidence::Seen { by, port: None }),
+            Fact::Answered(..) => self.answered = true,
+            Fact::Overheard(_) | Fact::Name(..) | Fact::Kind(..) | Fact::System(..) => {}
             Fact::Adapter(mac) => self.claim(mac, Claim::Answered),
             Fact::AdapterOverheard(mac) => self.claim(mac, Claim::Overheard),
-            Fact::Name(name, by) => {
-                if let Some(name) = Label::cut(&name) {
-                    self.add(Evidence::HostName { name, by });
-                }
-            }
-            Fact::Kind(device, by) => self.add(Evidence::Device { device, by }),
-            Fact::System(name, version, by) => {
-                if let Some(name) = Label::cut(&name) {
-                    let version = version.as_deref().and_then(Label::cut);
-                    self.add(Evidence::System { name, version, by });
-                }
-            }
             Fact::Model(model) => {
                 if self.model.is_none() {
                     self.model = Label::cut(&model);

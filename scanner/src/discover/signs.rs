@@ -4,7 +4,10 @@
 use vedette_protocol::finding::{DeviceKind, MacAddress, Source};
 
 use super::device::Fact;
-use crate::vendor::vendor;
+use crate::{
+    message::snmp::{ObjectId, Value, system_objects},
+    vendor::vendor,
+};
 
 /// What the maker of an adapter makes besides, where that is one kind of thing.
 pub(crate) fn kind_by_adapter(mac: MacAddress) -> Option<DeviceKind> {
@@ -39,8 +42,30 @@ pub(crate) fn system_by_hops(hops: u8) -> Option<&'static str> {
     }
 }
 
+/// What an SNMP agent says of its host, asked for [`system_objects`].
+pub(crate) fn facts_of_system(values: &[(ObjectId, Value)]) -> Vec<Fact> {
+    let [description, name, services] = system_objects();
+    let mut facts = Vec::new();
+    for (object, value) in values {
+        match value {
+            Value::Bytes(bytes) if *object == description => {
+                facts.extend(facts_of_description(&String::from_utf8_lossy(bytes)));
+            }
+            Value::Bytes(bytes) if *object == name => {
+                let name = String::from_utf8_lossy(bytes).into_owned();
+                facts.push(Fact::Name(name, Source::Snmp));
+            }
+            Value::Integer(layers) if *object == services => {
+                facts.extend(kind_by_layers(*layers).map(|kind| Fact::Kind(kind, Source::Snmp)));
+            }
+            _ => {}
+        }
+    }
+    facts
+}
+
 /// What an SNMP agent says of itself in words (RFC 3418, sysDescr).
-pub(crate) fn facts_of_description(description: &str) -> Vec<Fact> {
+fn facts_of_description(description: &str) -> Vec<Fact> {
     let mut facts = Vec::new();
     let word = |at: usize| description.split_whitespace().nth(at).map(str::to_owned);
     let after = |mark: &str| {
@@ -65,7 +90,7 @@ pub(crate) fn facts_of_description(description: &str) -> Vec<Fact> {
 }
 
 /// Which layers an SNMP agent says that it serves (RFC 3418, sysServices: the sum of 2 to the power of layer - 1).
-pub(crate) fn kind_by_layers(services: i64) -> Option<DeviceKind> {
+fn kind_by_layers(services: i64) -> Option<DeviceKind> {
     let serves = |layer: u32| services >> (layer - 1) & 1 == 1;
     match (serves(2), serves(3), serves(7)) {
         // A host with everything switched on, as net-snmp's example has it, tells nothing.

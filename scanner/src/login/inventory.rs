@@ -50,7 +50,11 @@ pub(super) struct Inventory {
 impl Inventory {
     /// Reads the output of a command.
     pub(super) fn learn(&mut self, command: &Command, output: &[u8]) {
-        let facts = (command.read)(&String::from_utf8_lossy(output));
+        self.add((command.read)(&String::from_utf8_lossy(output)));
+    }
+
+    /// Takes facts.
+    pub(super) fn add(&mut self, facts: Vec<Evidence>) {
         let room = FACTS_LIMIT - self.facts.len();
         self.cut |= facts.len() > room;
         self.facts.extend(facts.into_iter().take(room));

@@ -60,7 +60,7 @@ pub(super) async fn visit(place: &Place, line: &mut Line) -> Result<Visit, Login
         Opened::Certificate(_) => return Err(LineError::Unexpected.into()),
     };
     Ok(match outcome {
-        LoginOutcome::Accepted => Visit::In(taken(session).await),
+        LoginOutcome::Accepted => Visit::Host(taken(session).await),
         outcome => Visit::Out(outcome),
     })
 }

@@ -2,7 +2,10 @@
 //!
 //! No authority is trusted: the host is known by its key, and proves in the handshake that it holds it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -13,8 +16,55 @@ use rustls::{
     crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use vedette_protocol::Digest;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use vedette_protocol::{Digest, credential::Trust, finding::LoginOutcome, target::HostName};
 use x509_parser::parse_x509_certificate;
+
+use super::PATIENCE;
+
+/// By what a host is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// By nothing.
+    Clear,
+    /// By its key; before the first connection there may be none demanded.
+    Tls(Option<Digest>),
+}
+
+impl Way {
+    /// As the operator said.
+    ///
+    /// # Errors
+    /// When this is not how a host is known that speaks TLS or nothing.
+    pub(super) fn of(trust: Trust) -> Result<Self, LoginOutcome> {
+        match trust {
+            Trust::TlsSpki(demanded) => Ok(Self::Tls(Some(demanded))),
+            Trust::FirstSeen => Ok(Self::Tls(None)),
+            Trust::Cleartext => Ok(Self::Clear),
+            Trust::SshHostKey(_) => Err(LoginOutcome::WrongHostKey),
+        }
+    }
+}
+
+/// Shakes hands with whoever is there, if the pin lets it come to that; whom it met, the pin knows.
+pub(super) async fn shake(
+    pin: &Arc<Pin>,
+    name: ServerName<'static>,
+    stream: TcpStream,
+) -> Option<TlsStream<TcpStream>> {
+    let connector = TlsConnector::from(Arc::new(config(pin.clone()).ok()?));
+    timeout(PATIENCE, connector.connect(name, stream))
+        .await
+        .ok()?
+        .ok()
+}
+
+/// The name that a server is asked for by.
+pub(super) fn server_name(name: Option<&HostName>, address: IpAddr) -> ServerName<'static> {
+    let name = name.and_then(|name| ServerName::try_from(name.as_str().to_owned()).ok());
+    name.unwrap_or_else(|| ServerName::IpAddress(address.into()))
+}
 
 /// How to open TLS to a host that is known by this pin.
 pub(super) fn config(pin: Arc<Pin>) -> Result<ClientConfig, rustls::Error> {
@@ -46,14 +96,25 @@ impl Pin {
     }
 
     /// What the host showed; proven only once the handshake is done.
-    pub(super) fn shown(&self) -> Option<Digest> {
+    fn shown(&self) -> Option<Digest> {
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the host showed another key than the one that was demanded.
-    pub(super) fn met_another(&self) -> bool {
-        let shown = self.shown();
-        self.demanded.is_some() && shown.is_some() && shown != self.demanded
+    /// The key of the host, if it is the demanded one.
+    ///
+    /// # Errors
+    /// When it is another, or none was shown.
+    pub(super) fn judged(&self) -> Result<Digest, LoginOutcome> {
+        let shown = self.shown().ok_or(LoginOutcome::NoAnswer)?;
+        if self.takes(shown) {
+            Ok(shown)
+        } else {
+            Err(LoginOutcome::WrongHostKey)
+        }
+    }
+
+    fn takes(&self, shown: Digest) -> bool {
+        self.demanded.is_none_or(|demanded| demanded == shown)
     }
 }
 
@@ -70,7 +131,7 @@ impl ServerCertVerifier for Pin {
             .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let shown = Digest::of(certificate.public_key().raw);
         *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
-        if self.demanded.is_none_or(|demanded| demanded == shown) {
+        if self.takes(shown) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(rustls::Error::InvalidCertificate(
@@ -113,7 +174,7 @@ mod tests {
     };
     use rustls_pki_types::PrivatePkcs8KeyDer;
     use tokio::io::duplex;
-    use tokio_rustls::{TlsAcceptor, TlsConnector};
+    use tokio_rustls::TlsAcceptor;
 
     /// Shows one key's certificate and signs with another key, as whoever has copied a certificate must.
     #[derive(Debug)]
@@ -164,10 +225,10 @@ mod tests {
             assert!(shaken(right.clone(), &ours, &ours, version).await);
             assert!(shaken(first.clone(), &ours, &ours, version).await);
             assert_eq!(first.shown(), Some(digest(&ours)));
-            assert!(!right.met_another() && !first.met_another());
+            assert_eq!(right.judged(), first.judged());
             let wrong = pin(Some(digest(&other)));
             assert!(!shaken(wrong.clone(), &ours, &ours, version).await);
-            assert!(wrong.met_another());
+            assert_eq!(wrong.judged(), Err(LoginOutcome::WrongHostKey));
             // A copy of the right certificate, in the hands of somebody without its key.
             assert!(!shaken(right, &ours, &other, version).await);
             assert!(!shaken(first, &ours, &other, version).await);

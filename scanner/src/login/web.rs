@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     LoginError, Visit,
     certificate::Certificate,
-    not_opened,
+    name_of, not_opened,
     vault::{Line, LineError, Opened, Place},
 };
 use crate::{
@@ -57,10 +57,7 @@ pub(super) async fn visit(
     place: &Place,
     line: &mut Line,
 ) -> Result<Visit, LoginError> {
-    let name = scope
-        .addresses()
-        .find(|(address, _)| *address == place.endpoint.ip())
-        .and_then(|(_, name)| name.cloned());
+    let name = name_of(scope, place.endpoint.ip());
     let wire = Wire::new(scope.clone().into());
     let mut road = match Road::new(wire.clone(), place.endpoint, name.clone(), place.trust) {
         Ok(road) => road,
@@ -94,12 +91,12 @@ pub(super) async fn visit(
         return Ok(Visit::Out(outcome));
     }
     if !job.checks.contains(Check::Http) {
-        return Ok(Visit::Inside(Inside::default()));
+        return Ok(Visit::Web(Inside::default()));
     }
     let known = Known::open(place.endpoint, name);
     let fields = visitor.session.headers(&Request::get(visitor.site.start()));
     let behind = behind::look(&wire, &mut visitor.road, known, &fields).await;
-    Ok(Visit::Inside(Inside {
+    Ok(Visit::Web(Inside {
         findings: behind.findings,
         unanswered: behind.unanswered,
     }))

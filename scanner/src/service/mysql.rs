@@ -21,6 +21,22 @@ pub(crate) fn version(greeting: &[u8]) -> Option<&str> {
     std::str::from_utf8(&text[..end]).ok()
 }
 
+/// What a server is by its version, as it says it in its greeting and to who asks.
+pub(crate) fn named(version: &str) -> Option<Identity> {
+    // MariaDB 10 and later: a prefix for the sake of old replicas.
+    let plain = version.strip_prefix("5.5.5-").unwrap_or(version);
+    let number = plain
+        .split(['-', '+'])
+        .next()
+        .filter(|number| number.contains('.') && version.is_ascii())?;
+    let product = if version.contains("MariaDB") {
+        "MariaDB"
+    } else {
+        "MySQL"
+    };
+    Some(Identity::certain("mysql").product(product, Some(number)))
+}
+
 /// Reads the packet with which the server greets: a handshake, or the error that turns strangers away.
 pub fn parse_greeting(bytes: &[u8]) -> Option<Identity> {
     let [low, middle, high, 0, payload @ ..] = bytes else {
@@ -35,21 +51,7 @@ pub fn parse_greeting(bytes: &[u8]) -> Option<Identity> {
                 .iter()
                 .position(|byte| *byte == 0)
                 .filter(|end| (1..64).contains(end))?;
-            let version = std::str::from_utf8(&rest[..end])
-                .ok()
-                .filter(|text| text.is_ascii())?;
-            // MariaDB 10 and later: a prefix for the sake of old replicas.
-            let plain = version.strip_prefix("5.5.5-").unwrap_or(version);
-            let number = plain
-                .split(['-', '+'])
-                .next()
-                .filter(|number| number.contains('.'))?;
-            let product = if version.contains("MariaDB") {
-                "MariaDB"
-            } else {
-                "MySQL"
-            };
-            Some(identity.product(product, Some(number)))
+            named(std::str::from_utf8(&rest[..end]).ok()?)
         }
         [0xff, _, _, message @ ..] => {
             let says = |text: &str| message.windows(text.len()).any(|part| part == text.as_bytes());

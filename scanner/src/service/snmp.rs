@@ -27,11 +27,13 @@ fn recognise(heard: &Heard<'_>) -> Option<Identity> {
 /// Reads the report that names the engine; its maker is known by its number.
 pub fn parse_report(bytes: &[u8]) -> Option<Identity> {
     let maker = engine::parse_report(ID, bytes)?;
-    let identity = Identity::certain("snmp");
-    Some(match MAKERS.iter().find(|(number, _)| *number == maker) {
-        Some((_, product)) => identity.product(product, None),
-        None => identity,
-    })
+    Some(of_maker(maker).unwrap_or_else(|| Identity::certain("snmp")))
+}
+
+/// The agent of a maker with this number, if there is one that is known.
+pub(crate) fn of_maker(maker: u32) -> Option<Identity> {
+    let (_, product) = MAKERS.iter().find(|(number, _)| *number == maker)?;
+    Some(Identity::certain("snmp").product(product, None))
 }
 
 /// Numbers of IANA's list of private enterprises, and the agents that use them.

@@ -40,7 +40,8 @@ pub(crate) struct Postage {
 /// Sends a probe and brings the reply; ends within [`LONGEST`].
 pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
     if probe.wrap == Wrap::Datagram {
-        return datagram(gate, probe, postage).await.unwrap_or_else(Reply::silent);
+        let heard = datagram(gate, probe, &SAYING, postage).await;
+        return heard.unwrap_or_else(Reply::silent);
     }
     let deadline = Instant::now() + LONGEST;
     let mut stream = match connect(gate, probe.endpoint, postage).await {
@@ -92,8 +93,14 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
     reply
 }
 
-/// One question over UDP, said twice if need be, and the first datagram that answers.
-async fn datagram(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<Reply, End> {
+/// Says something over UDP that is not to be said twice.
+pub(super) async fn datagram_once(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply {
+    let heard = datagram(gate, probe, &[ONCE], postage).await;
+    heard.unwrap_or_else(Reply::silent)
+}
+
+/// One question over UDP, said as often as it may be waited for, and the first datagram that answers.
+async fn datagram(gate: &Gate, probe: &Probe, waits: &[Duration], postage: &Postage) -> Result<Reply, End> {
     let short = |_| End::NotAsked(Hindrance::Shortage);
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family(probe.endpoint), SocketType::DGRAM, flags, None)
@@ -106,7 +113,7 @@ async fn datagram(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<Reply
     // Connected: the kernel hands over what comes from there, and nothing else.
     let socket = UdpSocket::from_std(socket.into()).map_err(short)?;
     let mut heard = vec![0; DATAGRAM];
-    for wait in SAYING {
+    for wait in waits {
         postage.requests.fetch_add(1, Ordering::Relaxed);
         postage.packets.fetch_add(1, Ordering::Relaxed);
         let said = socket.send(&probe.say).await;
@@ -115,7 +122,7 @@ async fn datagram(gate: &Gate, probe: &Probe, postage: &Postage) -> Result<Reply
         {
             return Err(hindered(errno));
         }
-        match timeout(wait, socket.recv(&mut heard)).await {
+        match timeout(*wait, socket.recv(&mut heard)).await {
             Ok(Ok(length)) => {
                 heard.truncate(length);
                 let end = End::Enough;
@@ -271,6 +278,8 @@ fn limit(until: Until) -> usize {
 
 /// How long an answer over UDP may take, after the first and after the second time of asking.
 const SAYING: [Duration; 2] = [Duration::from_millis(700), Duration::from_millis(1300)];
+/// How long it may take where it is asked for once.
+const ONCE: Duration = Duration::from_secs(5);
 const DATAGRAM: usize = 8 * 1024;
 const CONNECTING: Duration = Duration::from_millis(2500);
 pub(super) const SHAKING: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use crate::{
         PATIENCE,
         certificate::Certificate,
         not_opened,
-        tls::{self, Pin},
+        tls::{self, Pin, Way},
         vault::{self, LineError},
     },
     probe::Wrap,
@@ -54,15 +54,6 @@ enum Again {
     No,
 }
 
-/// By what the host is known.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    /// By nothing.
-    Clear,
-    /// By its key; before the first connection there may be none demanded.
-    Tls(Option<Digest>),
-}
-
 /// What came back to one request.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -83,17 +74,11 @@ impl Road {
         name: Option<HostName>,
         trust: Trust,
     ) -> Result<Self, LoginOutcome> {
-        let way = match trust {
-            Trust::TlsSpki(demanded) => Way::Tls(Some(demanded)),
-            Trust::FirstSeen => Way::Tls(None),
-            Trust::Cleartext => Way::Clear,
-            Trust::SshHostKey(_) => return Err(LoginOutcome::WrongHostKey),
-        };
         Ok(Self {
             wire,
             endpoint,
             name,
-            way,
+            way: Way::of(trust)?,
             connection: None,
             met: None,
             again: Again::Yes,
@@ -119,10 +104,8 @@ impl Road {
             return Ok(Shown::Nothing);
         };
         let pin = Arc::new(Pin::new(demanded));
-        let config = tls::config(pin.clone()).map_err(|_| LoginOutcome::NoAnswer)?;
-        let connector = TlsConnector::from(Arc::new(config));
-        let shaken = timeout(PATIENCE, connector.connect(self.server_name(), stream)).await;
-        self.shaken(&pin, shaken.ok().and_then(Result::ok))
+        let shaken = tls::shake(&pin, self.server_name(), stream).await;
+        self.shaken(&pin, shaken)
     }
 
     /// Connects as the owner of a certificate, whose key signs once: there is no other connection after this.
@@ -193,10 +176,7 @@ impl Road {
     }
 
     fn shaken(&mut self, pin: &Pin, stream: Option<TlsStream<TcpStream>>) -> Result<Shown, LoginOutcome> {
-        if pin.met_another() {
-            return Err(LoginOutcome::WrongHostKey);
-        }
-        let shown = pin.shown().ok_or(LoginOutcome::NoAnswer)?;
+        let shown = pin.judged()?;
         self.met = Some(shown);
         self.way = Way::Tls(Some(shown));
         let stream = stream.ok_or(LoginOutcome::NoAnswer)?;
@@ -205,11 +185,7 @@ impl Road {
     }
 
     fn server_name(&self) -> ServerName<'static> {
-        let name = self
-            .name
-            .as_ref()
-            .and_then(|name| ServerName::try_from(name.as_str().to_owned()).ok());
-        name.unwrap_or_else(|| ServerName::IpAddress(self.endpoint.ip().into()))
+        tls::server_name(self.name.as_ref(), self.endpoint.ip())
     }
 
     /// Sends a request over the connection that there is, and over no other.
