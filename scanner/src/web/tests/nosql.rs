@@ -83,16 +83,18 @@ fn object(
 }
 
 fn by_script(trial: &Trial<'_>) -> Result<Option<&'static str>, Stop> {
-    let plain = trial.view(&canary(trial))?;
+    let (value, base, plain) = (trial.value(), trial.base_view(), trial.view(&canary(trial))?);
     // Where a number stands a plain word fails as well.
-    let fails = plain.status() >= 500 && trial.base_view().status() < 500;
-    if !fails && trial.view(&poison(trial))? == plain {
+    let fails = plain.status() >= 500 && base.status() < 500;
+    if plain == base || (!fails && trial.view(&poison(trial))? == plain) {
         return Ok(None);
     }
-    for (shape, spell) in SCRIPTS {
+    let number = value.parse::<f64>().is_ok();
+    let fits = |shape: &str| number || !shape.ends_with("number");
+    for (shape, spell) in SCRIPTS.iter().filter(|(shape, _)| fits(shape)) {
         let [yes, no, own_yes, own_no] = ["17==17", "17==18", "'abc'.length==3", "'abc'.length==4"]
-            .map(|condition| spell(trial.value(), condition));
-        if trial.parts([&yes, &own_yes], [&no, &own_no])? {
+            .map(|condition| spell(value, condition));
+        if trial.view(&yes)? == base && trial.parts([&yes, &own_yes], [&no, &own_no])? {
             return Ok(Some(shape));
         }
     }
