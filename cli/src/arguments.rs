@@ -15,7 +15,7 @@ use vedette_protocol::api::TokenKind;
 use vedette_protocol::finding::{Host, Severity};
 use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
-use vedette_protocol::target::{PortSet, Target};
+use vedette_protocol::target::{Ports, Target};
 
 use crate::confirm::Typed;
 use crate::validity::Validity;
@@ -199,9 +199,10 @@ pub(crate) struct ScanStart {
     /// What to leave out, although a target spans it; may be repeated
     #[arg(long)]
     pub(crate) exclude: Vec<Target>,
-    /// Which ports, as in 22,80,8000-8100; the platform's list unless given
+    /// Which ports, as in 22,80,8000-8100,U:53,161 (those after U: are UDP's); the platform's list of TCP's unless
+    /// given
     #[arg(long)]
-    pub(crate) ports: Option<PortSet>,
+    pub(crate) ports: Option<Ports>,
     /// Which check (ports, services, tls, http, inventory); may be repeated; unless given, all but inventory, and with
     /// credentials that too
     #[arg(long = "check")]

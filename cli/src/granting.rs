@@ -7,8 +7,8 @@ use std::time::Duration;
 use vedette_protocol::credential::CredentialUse;
 use vedette_protocol::grant::{Envelopes, GRANT_LIST_LIMIT, Window};
 use vedette_protocol::job::{Check, Checks};
-use vedette_protocol::scope::{Run, Scope};
-use vedette_protocol::target::{PortSet, Span};
+use vedette_protocol::scope::{Area, Run};
+use vedette_protocol::target::{Ports, Span};
 use vedette_protocol::{Grant, GrantId, Target, Timestamp};
 
 use crate::moment::Moment;
@@ -29,7 +29,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) appliances: Vec<&'a Confirmed>,
     pub(crate) targets: Vec<Span>,
     pub(crate) exclude: Vec<Span>,
-    pub(crate) ports: PortSet,
+    pub(crate) ports: Ports,
     pub(crate) checks: Checks,
     pub(crate) rate: Option<NonZeroU32>,
     pub(crate) windows: Vec<Window>,
@@ -94,14 +94,14 @@ pub(crate) fn make(
             return Err(GrantError::TooMany { what, count });
         }
     }
-    let scope = scope(&wish.targets, &wish.exclude, &wish.ports);
-    if scope.runs().is_empty() {
+    let area = area(&wish.targets, &wish.exclude);
+    if area.runs().is_empty() {
         return Err(GrantError::Nothing);
     }
     let credentials = wish
         .credentials
         .iter()
-        .map(|kept| usable(kept, wish, &scope))
+        .map(|kept| usable(kept, wish, &area))
         .collect::<Result<_, _>>()?;
     Ok(Grant {
         id,
@@ -147,7 +147,7 @@ pub(crate) fn count(grant: &Grant) -> u128 {
         std::net::IpAddr::V4(v4) => u128::from(u32::from(v4)),
         std::net::IpAddr::V6(v6) => u128::from(v6),
     };
-    let runs = scope(&grant.targets, &grant.exclude, &grant.ports).runs();
+    let runs = area(&grant.targets, &grant.exclude).runs();
     runs.iter()
         .map(|&(first, last)| number(last) - number(first) + 1)
         .sum()
@@ -170,7 +170,7 @@ fn times(wish: &Wish<'_>, now: Timestamp) -> Result<(Timestamp, Timestamp), Gran
     }
 }
 
-fn usable(kept: &Kept, wish: &Wish<'_>, scope: &Scope) -> Result<CredentialUse, GrantError> {
+fn usable(kept: &Kept, wish: &Wish<'_>, area: &Area) -> Result<CredentialUse, GrantError> {
     let label = || kept.label.clone();
     if !wish.checks.contains(Check::Inventory) {
         return Err(GrantError::NoInventory);
@@ -191,8 +191,7 @@ fn usable(kept: &Kept, wish: &Wish<'_>, scope: &Scope) -> Result<CredentialUse, 
     // A name is resolved on the appliance: what it stands for is not known here.
     let reached = |host: &Target| {
         host.span().is_none_or(|span| {
-            scope
-                .runs()
+            area.runs()
                 .iter()
                 .any(|&(first, last)| overlap_bounds((first, last), span.bounds()))
         })
@@ -200,7 +199,7 @@ fn usable(kept: &Kept, wish: &Wish<'_>, scope: &Scope) -> Result<CredentialUse, 
     if header
         .places
         .iter()
-        .any(|place| wish.ports.contains(place.port) && reached(&place.host))
+        .any(|place| wish.ports.contains(header.kind.transport(), place.port) && reached(&place.host))
     {
         Ok(CredentialUse {
             id: header.credential,
@@ -219,9 +218,9 @@ fn usable(kept: &Kept, wish: &Wish<'_>, scope: &Scope) -> Result<CredentialUse, 
     }
 }
 
-fn scope(targets: &[Span], exclude: &[Span], ports: &PortSet) -> Scope {
+fn area(targets: &[Span], exclude: &[Span]) -> Area {
     let targets: Vec<Target> = targets.iter().copied().map(Target::Span).collect();
-    Scope::new(&targets, &[], &[], ports.clone()).without(exclude.iter().copied())
+    Area::new(&targets, &[], &[]).without(exclude.iter().copied())
 }
 
 fn overlap(one: &Span, other: &Span) -> bool {

@@ -38,7 +38,7 @@ use std::{
 use tracing::{error, info, warn};
 use vedette_crypto::wrap::WrappingKey;
 use vedette_protocol::{
-    Assignment, BootId, Job, Scope, Timestamp,
+    Assignment, BootId, Job, JobScope, Timestamp,
     grant::Allowed,
     keeper::{Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
     owner::OwnerWord,
@@ -91,7 +91,7 @@ pub struct Granted {
     /// The verified job.
     pub job: Job,
     /// What it may send to.
-    pub scope: Scope,
+    pub scope: JobScope,
     /// The most packets in a second.
     pub rate: Option<NonZeroU32>,
     /// For how long.
@@ -181,16 +181,20 @@ impl Keeper {
             .marks
             .as_ref()
             .map_or(now.wall, |kept| kept.marks.time.max(now.wall));
-        let scope = Scope::of_job(&job, names);
+        let scope = JobScope::of(&job, names);
         let ownership = self.course.ownership();
         let permission = ownership.allows(name, assignment, &job, scope, wall)?;
         if ownership.owner.is_some() {
             self.mark(wall, permission.ownership)
                 .map_err(|_| ScopeRefusal::NotServing)?;
         }
-        let Allowed { scope, life, rate } = permission.allowed;
-        let scope = self.filter.lawful(scope).map_err(scope_refusal)?;
-        if scope.addresses().next().is_none() {
+        let Allowed {
+            mut scope,
+            life,
+            rate,
+        } = permission.allowed;
+        scope.area = self.filter.lawful(scope.area).map_err(scope_refusal)?;
+        if scope.area.addresses().next().is_none() {
             return Err(ScopeRefusal::NothingInScope);
         }
         let vault = match job.login {

@@ -16,7 +16,7 @@ use vedette_crypto::{
 use vedette_platform::ca::{self, Authority};
 use vedette_protocol::{
     ApplianceId, Assignment, BootId, CredentialId, Digest, Envelope, Finding, Fingerprint, Grant, GrantId,
-    ImageId, Job, JobId, Nonce, OrgId, PortSet, ScanId, Signed, Timestamp,
+    ImageId, Job, JobId, JobScope, Nonce, OrgId, PortSet, ScanId, Signed, Timestamp,
     codec::{Frame, encode},
     credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
     envelope::Sealing,
@@ -26,7 +26,7 @@ use vedette_protocol::{
     keeper::{Compose, KeeperAnswer, KeeperRequest, Standing},
     link,
     owner::{ApplianceKeys, Epoch, NewEpoch, OwnerWord},
-    scope::{Resolved, Scope},
+    scope::Resolved,
     status::{State, Status},
     target::Span,
     vault::{LoginAnswer, LoginRequest, Shown, VaultAnswer, VaultRequest},
@@ -60,7 +60,7 @@ fn main() {
         name: "www.example".parse().expect("a name"),
         addresses: vec!["192.0.2.9".parse().expect("an address")],
     }];
-    let scope = Scope::of_job(&job, &names);
+    let scope = JobScope::of(&job, &names);
     let place = FindingPlace::port("192.0.2.1".parse().expect("a host"), 443);
     let finding = Finding::new(FindingType::TlsCertificateExpired, place, Confidence::Certain);
     let ticket = link::Ticket {

@@ -11,7 +11,7 @@ use vedette_crypto::login_key::{LoginKey, certificates};
 use vedette_daemon::vault::{certificate_verify::CertificateVerify, userauth::Userauth};
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
-    Envelope, Finding, Grant, ImageConfig, Job, PortSet, Signed, Target, codec,
+    Envelope, Finding, Grant, ImageConfig, Job, Ports, Signed, Target, codec,
     credential::{CredentialKind, Login},
     image::{PlatformPins, PlatformUrl},
     keeper, link, owner,
@@ -191,7 +191,7 @@ pub const TARGETS: &[FuzzTarget] = &[
     },
     FuzzTarget {
         name: "ports",
-        parse: |bytes| text(bytes, |text| drop(text.parse::<PortSet>())),
+        parse: |bytes| text(bytes, |text| drop(text.parse::<Ports>())),
     },
     FuzzTarget {
         name: "platform_url",

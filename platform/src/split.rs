@@ -10,7 +10,7 @@ pub use logins::logins;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_protocol::{
-    CredentialId, PortSet, Target,
+    CredentialId, Ports, Target,
     job::Checks,
     target::{HostName, Span, TARGETS_LIMIT},
 };
@@ -96,7 +96,7 @@ pub enum SplitError {
 ///
 /// # Panics
 /// Never: a test parses them.
-pub fn usual_ports() -> PortSet {
+pub fn usual_ports() -> Ports {
     USUAL_PORTS
         .parse()
         .expect("the list of usual ports is a set of ports")
@@ -109,7 +109,7 @@ pub fn usual_ports() -> PortSet {
 pub fn split(
     targets: &vedette_protocol::Targets,
     exclude: &[Target],
-    ports: &PortSet,
+    ports: &Ports,
     checks: &Checks,
 ) -> Result<Vec<Part>, SplitError> {
     if exclude.len() > EXCLUSIONS_LIMIT {
@@ -122,7 +122,7 @@ pub fn split(
     if addresses > ADDRESSES_LIMIT {
         return Err(SplitError::TooManyAddresses(addresses));
     }
-    let hosts = (PAIRS_PER_JOB / ports.len() as u64).clamp(1, HOSTS_PER_JOB);
+    let hosts = (PAIRS_PER_JOB / ports.count() as u64).clamp(1, HOSTS_PER_JOB);
     let mut parts = Vec::new();
     // A name may stand for an excluded address, and an excluded name for an address of a run.
     let names_excluded = only_names(exclude);
@@ -316,6 +316,8 @@ fn name(target: &Target) -> Option<&HostName> {
 
 #[cfg(test)]
 mod tests {
+    use vedette_protocol::finding::Transport;
+
     use super::*;
 
     fn targets(texts: &[&str]) -> Vec<Target> {
@@ -338,9 +340,9 @@ mod tests {
     #[test]
     fn the_usual_ports_are_a_set_of_ports() {
         let ports = usual_ports();
-        assert!(ports.len() > 700 && ports.len() < 1200, "{}", ports.len());
+        assert!(ports.count() > 700 && ports.count() < 1200, "{}", ports.count());
         for port in [21, 22, 25, 80, 443, 3306, 5432, 6379, 8080] {
-            assert!(ports.contains(port), "{port}");
+            assert!(ports.contains(Transport::Tcp, port), "{port}");
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     id::{ApplianceId, CredentialId, ScanId},
     job::{Check, Checks},
     signed::Message,
-    target::{PortSet, Target, Targets},
+    target::{Ports, Target, Targets},
     time::Timestamp,
     worker::Progress,
 };
@@ -249,7 +249,7 @@ pub struct NewScan {
     pub exclude: Vec<Target>,
     /// Ports; the platform's default list unless given.
     #[serde(default)]
-    pub ports: Option<PortSet>,
+    pub ports: Option<Ports>,
     /// Checks; all that need no credential unless given, and `inventory` with `credentials`. Behind the login of a web
     /// server `http` is done once more.
     #[serde(default)]
@@ -296,7 +296,7 @@ pub struct Scan {
     /// The checks.
     pub checks: Vec<Check>,
     /// The ports.
-    pub ports: PortSet,
+    pub ports: Ports,
     /// The credentials to log in with.
     #[serde(default)]
     pub credentials: Vec<CredentialId>,

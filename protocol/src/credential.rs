@@ -11,6 +11,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    finding::Transport,
     id::{CredentialId, Digest, Fingerprint, OrgId},
     job::Check,
     target::Target,
@@ -78,6 +79,21 @@ impl CredentialKind {
             Self::ClientCertificate => "client-certificate",
             Self::SnmpCommunity => "snmp-community",
             Self::Database => "database",
+        }
+    }
+
+    /// Over what its logins go.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::SshPassword
+            | Self::SshKey
+            | Self::HttpBasic
+            | Self::Bearer
+            | Self::Form
+            | Self::Cookie
+            | Self::ClientCertificate
+            | Self::Database => Transport::Tcp,
+            Self::SnmpCommunity => Transport::Udp,
         }
     }
 

@@ -17,9 +17,9 @@ use crate::{
     id::{Fingerprint, GrantId, OrgId},
     job::{Check, Checks, Job},
     owner::Epoch,
-    scope::Scope,
+    scope::JobScope,
     signed::Message,
-    target::{PortSet, Span},
+    target::{Ports, Span},
     time::Timestamp,
 };
 
@@ -42,7 +42,7 @@ pub struct Grant {
     /// What may not, although `targets` span it: always wins.
     pub exclude: Vec<Span>,
     /// Which ports.
-    pub ports: PortSet,
+    pub ports: Ports,
     /// Which checks.
     pub checks: Checks,
     /// The most packets in a second that a worker may send, enforced by the kernel.
@@ -124,7 +124,7 @@ pub enum GrantRefusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
     /// The job's scope without what the grant excludes.
-    pub scope: Scope,
+    pub scope: JobScope,
     /// For how long from now on.
     pub life: Duration,
     /// The most packets in a second.
@@ -149,7 +149,7 @@ impl Grant {
     ///
     /// # Errors
     /// The first reason why it does not.
-    pub fn judge(&self, asker: Asker, job: &Job, scope: Scope) -> Result<Allowed, GrantRefusal> {
+    pub fn judge(&self, asker: Asker, job: &Job, mut scope: JobScope) -> Result<Allowed, GrantRefusal> {
         let lists = [
             self.appliances.len(),
             self.targets.len(),
@@ -176,20 +176,11 @@ impl Grant {
         if !self.permits_login(job) {
             return Err(GrantRefusal::Credential);
         }
-        let granted = |first: u16, last: u16| {
-            let within = |&(low, high): &(u16, u16)| low <= first && last <= high;
-            self.ports.ranges().iter().any(within)
-        };
-        if !scope
-            .ports()
-            .ranges()
-            .iter()
-            .all(|&(first, last)| granted(first, last))
-        {
+        if !scope.ports.lie_in(&self.ports) {
             return Err(GrantRefusal::Port);
         }
-        let scope = scope.without(self.exclude.iter().copied());
-        if !scope.lies_in(&self.targets) {
+        scope.area = scope.area.without(self.exclude.iter().copied());
+        if !scope.area.lies_in(&self.targets) {
             return Err(GrantRefusal::Target);
         }
         Ok(Allowed {

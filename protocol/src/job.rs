@@ -10,7 +10,7 @@ use crate::{
     grant::Grant,
     id::{ApplianceId, JobId, OrgId, ScanId},
     signed::{Message, Signed},
-    target::{PortSet, Target, Targets},
+    target::{Ports, Target, Targets},
     time::Timestamp,
 };
 
@@ -32,7 +32,7 @@ pub struct Job {
     /// What may not, although `targets` span it: always wins.
     pub exclude: Vec<Target>,
     /// Which ports.
-    pub ports: PortSet,
+    pub ports: Ports,
     /// Which checks.
     pub checks: Checks,
     /// The credential to log in with; such a job has one target, on one port.

@@ -43,7 +43,7 @@ pub use id::{
 };
 pub use image::ImageConfig;
 pub use job::{Assignment, Job};
-pub use scope::Scope;
+pub use scope::{JobScope, Scope};
 pub use signed::{Message, Signed, VerifyError};
-pub use target::{PortSet, Target, Targets};
+pub use target::{PortSet, Ports, Target, Targets};
 pub use time::Timestamp;

@@ -14,7 +14,7 @@ use crate::{
     finding::{Cpe, FindingType, Host, Label, MacAddress, UrlPath},
     id::{ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, ScanId},
     job::{Check, Checks},
-    target::{PortSet, Target, Targets},
+    target::{Ports, Target, Targets},
     time::Timestamp,
 };
 
@@ -50,7 +50,7 @@ text! {
     KeyId, "KeyId", "The first eight bytes of the SHA-256 of a public key: 16 hexadecimal digits.", "6e106fc749912268";
     Timestamp, "Timestamp", "A time (RFC 3339), in whole seconds, UTC.", "2026-11-22T09:00:00Z";
     Target, "Target", "An address, a network, a range or a host name.", "192.0.2.0/24";
-    PortSet, "PortSet", "Ports and ranges of ports, 1 to 65535.", "22,80,8000-8100";
+    Ports, "Ports", "Ports and ranges of ports, 1 to 65535; those after `U:` are UDP's.", "22,80,8000-8100,U:53,161";
     Host, "Host", "An address, or the name that was asked for.", "192.0.2.7";
     Cpe, "Cpe", "A CPE 2.3 name in its formatted-string binding (NIST IR 7695).", "cpe:2.3:a:openbsd:openssh:9.2:p1:*:*:*:*:*:*";
     Label, "Label", "A short text of a bounded alphabet.", "OpenSSH";

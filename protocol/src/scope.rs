@@ -1,8 +1,8 @@
 //! Scope: the addresses and ports that may be sent to, and nothing else.
 //!
-//! One value, made from a job (or from a command line), read by the engine when it plans, by its wire
-//! before each packet, and by the keeper when it writes the kernel's filter. What is excluded always
-//! wins.
+//! Made from a job ([`JobScope`]) or from a command line, read by the engine when it plans and by its wire before
+//! each packet ([`Scope`], one transport's), and by the keeper when it writes the kernel's filter. What is excluded
+//! always wins.
 
 mod runs;
 
@@ -13,8 +13,9 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    finding::Transport,
     job::Job,
-    target::{HostName, PortSet, Span, Target},
+    target::{HostName, PortSet, Ports, Span, Target},
 };
 
 /// The most addresses that one name may stand for.
@@ -29,12 +30,27 @@ pub struct Resolved {
     pub addresses: Vec<IpAddr>,
 }
 
-/// What may be sent to.
+/// Hosts that may be sent to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Scope {
+pub struct Area {
     hosts: Vec<Host>,
     never: Vec<Span>,
+}
+
+/// What may be sent to over one transport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    area: Area,
     ports: PortSet,
+}
+
+/// What a job may send to: hosts, and on each of them ports of both transports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobScope {
+    /// Where.
+    pub area: Area,
+    /// On which ports.
+    pub ports: Ports,
 }
 
 /// Hosts to scan: a run of addresses, or one address under the name that was asked for.
@@ -46,10 +62,10 @@ pub struct Host {
     pub name: Option<HostName>,
 }
 
-impl Scope {
-    /// The scope of these targets. A target's name that `names` does not resolve adds nothing; an excluded
+impl Area {
+    /// The hosts of these targets. A target's name that `names` does not resolve adds nothing; an excluded
     /// name that it does not resolve leaves nothing, because what must not be touched could be any of it.
-    pub fn new(targets: &[Target], exclude: &[Target], names: &[Resolved], ports: PortSet) -> Self {
+    pub fn new(targets: &[Target], exclude: &[Target], names: &[Resolved]) -> Self {
         let spans = |target: &Target| -> Vec<Host> {
             match target {
                 Target::Span(span) => vec![Host {
@@ -74,12 +90,7 @@ impl Scope {
             hosts.clear();
         }
         let never = exclude.iter().flat_map(spans).map(|host| host.span).collect();
-        Self { hosts, never, ports }
-    }
-
-    /// The scope of a job.
-    pub fn of_job(job: &Job, names: &[Resolved]) -> Self {
-        Self::new(job.targets.as_slice(), &job.exclude, names, job.ports.clone())
+        Self { hosts, never }
     }
 
     /// Takes addresses out of it, for good.
@@ -89,13 +100,8 @@ impl Scope {
         self
     }
 
-    /// Whether a packet may be sent there.
-    pub fn permits(&self, address: IpAddr, port: u16) -> bool {
-        self.ports.contains(port) && self.permits_host(address)
-    }
-
-    /// Whether a host is in scope, on whatever port.
-    pub fn permits_host(&self, address: IpAddr) -> bool {
+    /// Whether a host is in it.
+    pub fn permits(&self, address: IpAddr) -> bool {
         self.hosts.iter().any(|host| host.span.contains(address)) && !self.forbids(address)
     }
 
@@ -131,13 +137,71 @@ impl Scope {
         &self.never
     }
 
+    fn forbids(&self, address: IpAddr) -> bool {
+        self.never.iter().any(|span| span.contains(address))
+    }
+}
+
+impl Scope {
+    /// The scope of these targets and ports, as [`Area::new`] reads them.
+    pub fn new(targets: &[Target], exclude: &[Target], names: &[Resolved], ports: PortSet) -> Self {
+        let area = Area::new(targets, exclude, names);
+        Self { area, ports }
+    }
+
+    /// Whether a packet may be sent there.
+    pub fn permits(&self, address: IpAddr, port: u16) -> bool {
+        self.ports.contains(port) && self.permits_host(address)
+    }
+
+    /// Whether a host is in scope, on whatever port.
+    pub fn permits_host(&self, address: IpAddr) -> bool {
+        self.area.permits(address)
+    }
+
+    /// The addresses to scan, as [`Area::addresses`].
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, Option<&HostName>)> + '_ {
+        self.area.addresses()
+    }
+
+    /// The addresses as [`Area::runs`].
+    pub fn runs(&self) -> Vec<Run> {
+        self.area.runs()
+    }
+
+    /// The hosts.
+    pub fn area(&self) -> &Area {
+        &self.area
+    }
+
     /// The ports.
     pub fn ports(&self) -> &PortSet {
         &self.ports
     }
+}
 
-    fn forbids(&self, address: IpAddr) -> bool {
-        self.never.iter().any(|span| span.contains(address))
+impl JobScope {
+    /// Of a job whose names are resolved.
+    pub fn of(job: &Job, names: &[Resolved]) -> Self {
+        Self {
+            area: Area::new(job.targets.as_slice(), &job.exclude, names),
+            ports: job.ports.clone(),
+        }
+    }
+
+    /// What of it may be sent to over one transport, if anything.
+    pub fn over(&self, transport: Transport) -> Option<Scope> {
+        let ports = self.ports.over(transport)?.clone();
+        let area = self.area.clone();
+        Some(Scope { area, ports })
+    }
+}
+
+impl From<Scope> for JobScope {
+    /// Over TCP.
+    fn from(Scope { area, ports }: Scope) -> Self {
+        let ports = ports.into();
+        Self { area, ports }
     }
 }
 

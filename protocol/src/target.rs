@@ -4,6 +4,10 @@
 //! expanded. A [`Target`] says what was written; addresses come out of [`Target::contains`] and
 //! [`Target::span`], so that a /8 costs no memory.
 
+mod ports;
+
+pub use ports::{ParsePortsError, PortSet, Ports};
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -334,119 +338,6 @@ impl From<Targets> for Vec<Target> {
     }
 }
 
-/// A set of TCP or UDP ports as sorted ranges that neither overlap nor touch; port 0 is never in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PortSet(Vec<(u16, u16)>);
-
-/// Text that is no set of ports.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no set of ports; write numbers and ranges from 1 to 65535, as in 22,80,8000-8100")]
-pub struct ParsePortsError(String);
-
-impl PortSet {
-    /// All ports but 0.
-    pub fn all() -> Self {
-        Self(vec![(1, u16::MAX)])
-    }
-
-    /// The ranges, in order, both ends included.
-    pub fn ranges(&self) -> &[(u16, u16)] {
-        &self.0
-    }
-
-    /// The ports, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        self.0.iter().flat_map(|&(first, last)| first..=last)
-    }
-
-    /// How many ports.
-    pub fn len(&self) -> usize {
-        self.0
-            .iter()
-            .map(|&(first, last)| usize::from(last - first) + 1)
-            .sum()
-    }
-
-    /// Never: a set has at least one port.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether a port is in it.
-    pub fn contains(&self, port: u16) -> bool {
-        self.0.iter().any(|&(first, last)| first <= port && port <= last)
-    }
-
-    /// The set of these ports, if there is one and none is 0.
-    pub fn from_ports(ports: impl IntoIterator<Item = u16>) -> Option<Self> {
-        merged(ports.into_iter().map(|port| (port, port)).collect())
-    }
-}
-
-fn merged(mut ranges: Vec<(u16, u16)>) -> Option<PortSet> {
-    ranges.sort_unstable();
-    if ranges.first()?.0 == 0 {
-        return None;
-    }
-    let mut merged: Vec<(u16, u16)> = Vec::new();
-    for (first, last) in ranges {
-        match merged.last_mut() {
-            Some(range) if first <= range.1.saturating_add(1) => range.1 = range.1.max(last),
-            _ => merged.push((first, last)),
-        }
-    }
-    Some(PortSet(merged))
-}
-
-impl FromStr for PortSet {
-    type Err = ParsePortsError;
-
-    fn from_str(text: &str) -> Result<Self, ParsePortsError> {
-        let port = |digits: &str| {
-            let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-            plain.then(|| digits.parse::<u16>().ok()).flatten()
-        };
-        let range = |part: &str| {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last) = (port(first)?, port(last)?);
-            (first <= last).then_some((first, last))
-        };
-        let ranges: Option<Vec<_>> = text.split(',').map(|part| range(part.trim())).collect();
-        ranges
-            .and_then(merged)
-            .ok_or_else(|| ParsePortsError(text.chars().take(256).collect()))
-    }
-}
-
-impl fmt::Display for PortSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, &(first, last)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            if first == last {
-                write!(f, "{comma}{first}")?
-            } else {
-                write!(f, "{comma}{first}-{last}")?
-            }
-        }
-        Ok(())
-    }
-}
-
-impl TryFrom<String> for PortSet {
-    type Error = ParsePortsError;
-
-    fn try_from(text: String) -> Result<Self, ParsePortsError> {
-        text.parse()
-    }
-}
-
-impl From<PortSet> for String {
-    fn from(ports: PortSet) -> Self {
-        ports.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -486,17 +377,6 @@ mod tests {
         ] {
             let error = text.parse::<Target>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn ports_are_merged_and_zero_is_refused() {
-        let ports: PortSet = "443,80-90, 85-100,101".parse().unwrap();
-        assert_eq!(ports.to_string(), "80-101,443");
-        assert_eq!(ports.len(), 23);
-        assert!(ports.contains(101) && !ports.contains(102));
-        for text in ["0", "0-5", "", "1,", "5-1", "65536", "+1"] {
-            assert!(text.parse::<PortSet>().is_err(), "{text}");
         }
     }
 

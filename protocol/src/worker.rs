@@ -10,7 +10,7 @@ use crate::{
     grant::GrantRefusal,
     id::GrantId,
     job::{Assignment, Job},
-    scope::{Resolved, Scope},
+    scope::{JobScope, Resolved},
     vault::VaultRefusal,
 };
 
@@ -55,7 +55,7 @@ pub enum ScopeAnswer {
         /// The job, verified.
         job: Box<Job>,
         /// What may be sent to.
-        scope: Scope,
+        scope: JobScope,
         /// The most packets in a second.
         rate: Option<NonZeroU32>,
         /// How many frames with an [`Adapter`] follow, [`ADAPTERS_LIMIT`] at most.

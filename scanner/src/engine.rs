@@ -20,7 +20,7 @@ use tokio::{
     task::{JoinError, JoinSet, spawn_blocking},
 };
 use vedette_protocol::{
-    Digest, Finding, Report, Scope, Timestamp,
+    Digest, Finding, JobScope, Report, Scope, Timestamp,
     finding::{PortState, Transport},
     job::{Check, Checks},
     worker::Progress,
@@ -42,8 +42,8 @@ use crate::{
 /// What to scan, and within which bounds.
 #[derive(Debug, Clone)]
 pub struct Scan {
-    /// What may be connected to.
-    pub scope: Scope,
+    /// What may be sent to: over UDP, each endpoint is asked whether it is open, as over TCP.
+    pub scope: JobScope,
     /// What to look for.
     pub checks: Checks,
     /// The time that certificates are judged against.
@@ -58,24 +58,22 @@ pub struct Scan {
     pub tell: Tell,
 }
 
-/// What a scan may use beside TCP and our own knowledge.
+/// What a scan may use beside its scope and our own knowledge.
 #[derive(Debug, Clone, Default)]
 pub struct Aids {
     /// Fingerprints that the operator brought.
     pub fingerprints: Arc<Recog>,
-    /// Whether services are asked over UDP.
+    /// Whether services are asked over UDP where the scope has no port of it.
     pub datagrams: Datagrams,
-    /// Endpoints that are each asked over UDP whether they are open; they need not be in the scan's scope.
-    pub udp: Option<Scope>,
 }
 
-/// Whether services are asked over UDP.
+/// Whether services are asked over UDP where a scope has no port of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Datagrams {
-    /// Not: the appliance's filter lets a job's TCP out, and nothing else.
+    /// Not: the appliance's filter lets out what a job has, and nothing else.
     #[default]
     Never,
-    /// On hosts that answer over TCP, where one is at home.
+    /// On hosts that answer over TCP, on those of its ports where one is at home.
     WhereAtHome,
 }
 
@@ -129,17 +127,21 @@ pub async fn run(scan: Scan, events: mpsc::Sender<Event>) -> Result<Report, Engi
 pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Result<Report, EngineError> {
     let begun = Instant::now();
     let deadline = begun + scan.time;
-    let tcp = Part::of(scan.scope.clone());
-    let udp = aids.udp.map(Part::of);
-    let datagrams = match (&udp, aids.datagrams) {
-        (None, Datagrams::WhereAtHome) if scan.checks.contains(Check::Services) => {
-            plan::datagrams(&scan.scope)
-        }
-        (_, Datagrams::WhereAtHome | Datagrams::Never) => Vec::new(),
+    let parts = Parts {
+        tcp: scan.scope.over(Transport::Tcp).map(Part::of),
+        udp: scan.scope.over(Transport::Udp).map(Part::of),
+    };
+    let at_home = aids.datagrams == Datagrams::WhereAtHome && scan.checks.contains(Check::Services);
+    let datagrams = match &parts {
+        Parts {
+            tcp: Some(tcp),
+            udp: None,
+        } if at_home => plan::datagrams(tcp.plan.ports()),
+        Parts { .. } => Vec::new(),
     };
     let (told, mut swept) = mpsc::channel(BATCHES);
     let sweep = spawn_blocking({
-        let (tcp, udp) = (tcp.clone(), udp.clone());
+        let parts = parts.clone();
         let (means, bounds, tell) = (scan.means, scan.bounds, scan.tell);
         let asking = Asking {
             means,
@@ -147,20 +149,16 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             tell,
             deadline,
         };
-        move || sweep(&tcp, udp.as_ref(), &asking, &told)
+        move || sweep(&parts, &asking, &told)
     });
-    let also = |udp: &Part| {
-        let known = tcp.plan.addresses();
-        let new = udp.plan.addresses().iter();
-        new.filter(|host| known.binary_search(host).is_err()).count() as u64
-    };
-    let parts = [Some(&tcp), udp.as_ref()].into_iter().flatten();
-    let beyond = |part: &Part| part.plan.beyond().saturating_mul(part.plan.ports().len() as u64);
-    let unplanned = parts.clone().map(beyond).fold(0, u64::saturating_add);
-    let hosts = (tcp.plan.hosts() + udp.as_ref().map_or(0, also))
-        .saturating_add(parts.clone().map(|part| part.plan.beyond()).max().unwrap_or(0));
+    let beyond = |(_, part): (_, &Part)| part.plan.beyond().saturating_mul(part.plan.ports().len() as u64);
+    let unplanned = parts.each().map(beyond).fold(0, u64::saturating_add);
+    // Both parts have the same hosts.
+    let hosts = |(_, part): (_, &Part)| part.plan.hosts().saturating_add(part.plan.beyond());
+    let hosts = parts.each().map(hosts).max().unwrap_or(0);
     let ports = parts
-        .map(|part| part.plan.len())
+        .each()
+        .map(|(_, part)| part.plan.len())
         .sum::<u64>()
         .saturating_add(unplanned);
     let mut course = Course {
@@ -170,8 +168,7 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
             total: ports,
         },
         examination: Examination::new(scan.checks, deadline),
-        tcp: tcp.clone(),
-        udp: udp.clone(),
+        parts: parts.clone(),
         found: HashSet::new(),
         fingerprints: aids.fingerprints,
         datagrams,
@@ -213,9 +210,9 @@ pub async fn run_with(scan: Scan, aids: Aids, events: mpsc::Sender<Event>) -> Re
     drop(swept);
     let toll = sweep.await??;
     let count = |of: fn(&Postage) -> &AtomicU64| -> u64 {
-        let parts = [Some(&tcp), udp.as_ref()].into_iter().flatten();
         parts
-            .map(|part| of(part.wire.postage()).load(Ordering::Relaxed))
+            .each()
+            .map(|(_, part)| of(part.wire.postage()).load(Ordering::Relaxed))
             .sum()
     };
     let hindered = course.books.hindrances();
@@ -261,10 +258,30 @@ impl Part {
     }
 }
 
+/// What is asked, by transport.
+#[derive(Debug, Clone)]
+struct Parts {
+    tcp: Option<Part>,
+    udp: Option<Part>,
+}
+
+impl Parts {
+    fn over(&self, transport: Transport) -> Option<&Part> {
+        match transport {
+            Transport::Tcp => self.tcp.as_ref(),
+            Transport::Udp => self.udp.as_ref(),
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (Transport, &Part)> {
+        let both = [Transport::Tcp, Transport::Udp].into_iter();
+        both.filter_map(|over| Some((over, self.over(over)?)))
+    }
+}
+
 /// A scan under way: what came in, what it led to, what is on the books.
 struct Course {
-    tcp: Part,
-    udp: Option<Part>,
+    parts: Parts,
     books: Books,
     progress: Progress,
     examination: Examination,
@@ -290,9 +307,8 @@ impl Course {
     fn swept(&mut self, over: Transport, batch: Batch) -> Vec<Finding> {
         self.progress.done += batch.asked;
         self.books.by_connect(batch.by_connect);
-        let part = match (over, &self.udp) {
-            (Transport::Udp, Some(udp)) => udp.clone(),
-            (Transport::Tcp | Transport::Udp, _) => self.tcp.clone(),
+        let Some(part) = self.parts.over(over).cloned() else {
+            return Vec::new();
         };
         let mut found = Vec::new();
         for (host, answer, count) in batch.counts {
@@ -327,9 +343,10 @@ impl Course {
         if !matches!(answer, Answer::Open | Answer::Closed) || !self.greeted.insert(host) {
             return;
         }
+        let Some(tcp) = &self.parts.tcp else { return };
         for port in &self.datagrams {
-            for known in self.tcp.plan.guises(SocketAddr::new(host, *port)) {
-                self.examination.begin(&self.tcp.wire, known.over_udp());
+            for known in tcp.plan.guises(SocketAddr::new(host, *port)) {
+                self.examination.begin(&tcp.wire, known.over_udp());
             }
         }
     }
@@ -359,12 +376,7 @@ impl Course {
 
 /// The port scan, in batches, on the thread that it may block. One transport after the other, so that the limit on
 /// packets holds for both.
-fn sweep(
-    tcp: &Part,
-    udp: Option<&Part>,
-    asking: &Asking,
-    told: &mpsc::Sender<(Transport, Batch)>,
-) -> Result<Toll, WireError> {
+fn sweep(parts: &Parts, asking: &Asking, told: &mpsc::Sender<(Transport, Batch)>) -> Result<Toll, WireError> {
     let one = |part: &Part, over: Transport| {
         let mut tell = |batch| match told.blocking_send((over, batch)) {
             Ok(()) => ControlFlow::Continue(()),
@@ -375,11 +387,11 @@ fn sweep(
             false => part.wire.sweep(&part.plan, over, asking, &mut tell),
         }
     };
-    let toll = one(tcp, Transport::Tcp)?;
-    match udp {
-        Some(udp) => Ok(toll.and(one(udp, Transport::Udp)?)),
-        None => Ok(toll),
+    let mut toll = Toll::default();
+    for (over, part) in parts.each() {
+        toll = toll.and(one(part, over)?);
     }
+    Ok(toll)
 }
 
 fn state(over: Transport, answer: Answer) -> PortState {

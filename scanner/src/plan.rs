@@ -126,9 +126,9 @@ fn length((first, last): Run) -> u64 {
     u64::try_from(number(last) - number(first) + 1).unwrap_or(u64::MAX)
 }
 
-/// What a host that answers is asked over UDP: the ports in scope that a service speaks UDP on.
-pub(crate) fn datagrams(scope: &Scope) -> Vec<u16> {
-    let ports = scope.ports().iter();
+/// What a host that answers is asked over UDP: those of the ports that a service speaks UDP on.
+pub(crate) fn datagrams(ports: &[u16]) -> Vec<u16> {
+    let ports = ports.iter().copied();
     ports.filter(|port| datagram(*port).is_some()).collect()
 }
 

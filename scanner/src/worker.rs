@@ -14,8 +14,8 @@ use tokio::{
     time::{interval, timeout},
 };
 use vedette_protocol::{
-    Finding, Frame, FrameError, Job, Report, Scope, Target, Timestamp, codec,
-    finding::{Coverage, Effort, Unanswered},
+    Finding, Frame, FrameError, Job, JobScope, Report, Target, Timestamp, codec,
+    finding::{Coverage, Effort, Transport, Unanswered},
     scope::Resolved,
     target::HostName,
     vault::VaultRefusal,
@@ -123,7 +123,7 @@ pub async fn work(mut vedetted: UnixStream, keeper: &Keeper) -> Result<(), Worke
 /// What the keeper allows, for as long as its connection lives.
 struct Grant {
     job: Job,
-    scope: Scope,
+    scope: JobScope,
     rate: Option<NonZeroU32>,
     keeper: UnixStream,
     /// The line to the vault, for a job that logs in.
@@ -226,14 +226,17 @@ async fn carry_out(
 /// Logs in, and tells what that brought. The outer error is that nobody listens.
 async fn visit_and_tell(
     job: &Job,
-    scope: &Scope,
+    scope: &JobScope,
     vault: Option<OwnedFd>,
     speak: &mut (impl AsyncWrite + Unpin),
 ) -> Result<Result<Report, Failure>, FrameError> {
     let visited = async {
         let line =
             Line::new(vault.ok_or(Failure::NoVault)?).map_err(|error| LoginError::Vault(error.into()))?;
-        Ok::<_, Failure>(login::run(job, scope, line).await?)
+        // It has one port.
+        let scope = scope.over(Transport::Tcp).or_else(|| scope.over(Transport::Udp));
+        let scope = scope.ok_or(LoginError::OutOfScope)?;
+        Ok::<_, Failure>(login::run(job, &scope, line).await?)
     };
     match visited.await {
         Ok((findings, report)) => {
@@ -246,7 +249,7 @@ async fn visit_and_tell(
     }
 }
 
-fn scan(job: Job, scope: Scope, rate: Option<NonZeroU32>, lent: Vec<Lent>) -> Scan {
+fn scan(job: Job, scope: JobScope, rate: Option<NonZeroU32>, lent: Vec<Lent>) -> Scan {
     let now = Timestamp::now();
     // The kernel counts everything. What is left of the rate is for the conversations with what is open; to connect
     // and to hang up takes four packets.

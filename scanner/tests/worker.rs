@@ -22,7 +22,7 @@ use tokio::{
 };
 use vedette_crypto::SigningKey;
 use vedette_protocol::{
-    ApplianceId, Job, JobId, OrgId, PortSet, ScanId, Scope, Signed, Timestamp,
+    ApplianceId, Job, JobId, JobScope, OrgId, PortSet, ScanId, Signed, Timestamp,
     codec::{read_frame, write_frame},
     finding::{Finding, Outcome, PortState},
     job::{Check, Checks},
@@ -41,7 +41,7 @@ fn job(ports: PortSet) -> Job {
         fence: 1,
         targets: Targets::try_from(targets).unwrap(),
         exclude: Vec::new(),
-        ports,
+        ports: ports.into(),
         checks: Checks::try_from(vec![Check::Ports]).unwrap(),
         login: None,
         expires: Timestamp::now().after(Duration::from_secs(60)),
@@ -62,7 +62,7 @@ enum Verdict {
 fn keeper(dir: &Path, job: &Job, verdict: Verdict) -> Keeper {
     let socket = dir.join("keeper.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let (job, scope) = (job.clone(), Scope::of_job(job, &[]));
+    let (job, scope) = (job.clone(), JobScope::of(job, &[]));
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

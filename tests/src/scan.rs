@@ -7,10 +7,10 @@ use tokio::{runtime, sync::mpsc};
 use vedette_protocol::{Finding, Report, Scope, Timestamp, job::Checks};
 use vedette_scanner::{Aids, Bounds, Event, Means, Scan, Tell, run_with};
 
-/// A scan of a scope as any program may run it.
+/// A scan of a scope over TCP as any program may run it.
 pub fn scan_of(scope: Scope, checks: Checks, time: Duration) -> Scan {
     Scan {
-        scope,
+        scope: scope.into(),
         checks,
         now: Timestamp::now(),
         time,

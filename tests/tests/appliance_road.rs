@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vedette_protocol::api::{Scan, ScanState, StoredFinding};
-use vedette_protocol::finding::{FindingType, Kind, PortState};
+use vedette_protocol::finding::{FindingType, Kind, PortState, Transport};
 use vedette_tests::lab::Target;
 use vedette_tests::road::Road;
 
@@ -63,6 +63,36 @@ fn a_scan_of_the_lab_finds_what_is_wrong_with_it() {
             .collect()
     };
     assert_eq!(by_id(&self::findings(&road, &again)), by_id(&findings));
+
+    asks_over_udp(&road, &serving.appliance.id.to_string());
+}
+
+/// Of three ports of UDP one answers: what does is known, and what does not is refused by the host.
+fn asks_over_udp(road: &Road, appliance: &str) {
+    let address = road.lab.address(Target::Snmp).to_string();
+    let start = ["scan", "start", "--wait", "--appliance", appliance];
+    let what = ["--target", &address, "--ports", "U:53,69,161"];
+    let checks = ["--check", "ports", "--check", "services"];
+    let scan: Scan = road.operator.ask(&[&start[..], &what, &checks].concat()).unwrap();
+    assert_eq!(scan.state, ScanState::Complete, "{scan:?}");
+    assert_eq!(scan.ports.to_string(), "U:53,69,161");
+    let coverage = scan.report.as_ref().unwrap().coverage();
+    assert_eq!((coverage.ports, coverage.ports_known), (3, 3), "{scan:?}");
+    let findings = findings(road, &scan);
+    let open: Vec<_> = findings
+        .iter()
+        .map(|stored| &stored.finding)
+        .filter(|finding| finding.state == Some(PortState::Open))
+        .map(|finding| (finding.transport, finding.port))
+        .collect();
+    assert_eq!(open, [(Transport::Udp, Some(161))], "{findings:?}");
+    let mut products = findings
+        .iter()
+        .filter_map(|stored| stored.finding.product.as_ref());
+    assert!(
+        products.any(|product| product.as_str() == "Net-SNMP"),
+        "{findings:?}"
+    );
 }
 
 fn scan(road: &Road, appliance: &str) -> Scan {
@@ -96,9 +126,13 @@ fn weaknesses(target: Target) -> BTreeSet<FindingType> {
             FindingType::HttpExposedEnv,
         ]),
         Target::Redis => BTreeSet::from([FindingType::RedisNoAuthentication]),
-        Target::GoodWeb | Target::Ssh | Target::Ftp | Target::Postgres | Target::Mariadb | Target::Smtp => {
-            BTreeSet::new()
-        }
+        Target::GoodWeb
+        | Target::Ssh
+        | Target::Ftp
+        | Target::Postgres
+        | Target::Mariadb
+        | Target::Smtp
+        | Target::Snmp => BTreeSet::new(),
     }
 }
 
@@ -111,6 +145,6 @@ fn product(target: Target) -> Option<&'static str> {
         Target::Ftp => Some("vsFTPd"),
         Target::Postgres => Some("PostgreSQL"),
         Target::Mariadb => Some("MariaDB"),
-        Target::Smtp => None,
+        Target::Smtp | Target::Snmp => None,
     }
 }

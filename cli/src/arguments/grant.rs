@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use vedette_protocol::Target;
 use vedette_protocol::grant::Window;
 use vedette_protocol::job::Check;
-use vedette_protocol::target::PortSet;
+use vedette_protocol::target::Ports;
 
 use super::owner::{Access, Out};
 use crate::moment::Moment;
@@ -51,9 +51,9 @@ pub(crate) struct GrantSign {
     /// What may not, although a target spans it; may be repeated
     #[arg(long, value_delimiter = ',', value_name = "TARGET")]
     pub(crate) exclude: Vec<Target>,
-    /// Which ports, as in 22,80,8000-8100
+    /// Which ports, as in 22,80,8000-8100,U:53,161 (those after U: are UDP's)
     #[arg(long)]
-    pub(crate) ports: PortSet,
+    pub(crate) ports: Ports,
     /// Which checks (ports, services, tls, http, inventory); may be repeated
     #[arg(long, required = true, value_delimiter = ',', value_name = "CHECK")]
     pub(crate) checks: Vec<Check>,

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use vedette_protocol::CredentialId;
 use vedette_protocol::api::{KeptCredential, NewScan, Scan, ScanState};
+use vedette_protocol::finding::Transport;
 use vedette_protocol::job::{Check, Checks};
-use vedette_protocol::target::{PortSet, Targets};
+use vedette_protocol::target::{PortSet, Ports, Targets};
 
 use self::progress::ProgressLine;
 use super::{Outcome, Show, appliance};
@@ -185,13 +186,15 @@ fn targets(scan: &Scan) -> String {
 }
 
 /// Those of a long list that come first, and how many more there are.
-fn ports(ports: &PortSet) -> String {
-    let first = ports.ranges().iter().take(RANGES_SHOWN);
-    let shown = PortSet::from_ports(first.flat_map(|(first, last)| *first..=*last));
-    let Some(shown) = shown else {
+fn ports(ports: &Ports) -> String {
+    let first = |over| {
+        let ranges = ports.over(over)?.ranges().iter().take(RANGES_SHOWN);
+        PortSet::from_ports(ranges.flat_map(|(first, last)| *first..=*last))
+    };
+    let Some(shown) = Ports::new(first(Transport::Tcp), first(Transport::Udp)) else {
         return ports.to_string();
     };
-    match ports.len() - shown.len() {
+    match ports.count() - shown.count() {
         0 => ports.to_string(),
         more => format!("{shown} and {more} more"),
     }

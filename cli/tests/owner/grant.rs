@@ -6,7 +6,7 @@ use vedette_cli::Item;
 use vedette_protocol::grant::{Asker, Envelopes, GrantRefusal};
 use vedette_protocol::job::{Check, Checks, Job};
 use vedette_protocol::owner::{Epoch, OwnerWord};
-use vedette_protocol::{Grant, JobId, ScanId, Scope, Target, Timestamp};
+use vedette_protocol::{Grant, JobId, JobScope, ScanId, Target, Timestamp};
 
 use crate::desk::{Appliance, Desk};
 
@@ -46,7 +46,7 @@ fn judged(grant: &Grant, appliance: &Appliance, target: &str, epoch: Epoch) -> R
         epoch,
         now: Timestamp::now(),
     };
-    let scope = Scope::of_job(&job, &[]);
+    let scope = JobScope::of(&job, &[]);
     grant.judge(asker, &job, scope).map(drop)
 }
 

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, net::IpAddr, num::NonZeroU32};
 
 use serde_json::{Value, json};
-use vedette_protocol::{JobId, Scope};
+use vedette_protocol::{JobId, JobScope, scope::Area};
 
 use super::{
     frames::Heard,
@@ -109,9 +109,9 @@ impl Filter {
         })
     }
 
-    /// What of a scope may be scanned at all.
-    pub fn lawful(&self, scope: Scope) -> Result<Scope, FilterError> {
-        Ok(self.rules.lawful(scope, &Own::read()?.addresses))
+    /// What of an area may be scanned at all.
+    pub fn lawful(&self, area: Area) -> Result<Area, FilterError> {
+        Ok(self.rules.lawful(area, &Own::read()?.addresses))
     }
 
     /// Lets a worker send to its job's scope, at its rate. Frames of its own only as far as they can be had: none when
@@ -120,12 +120,12 @@ impl Filter {
         &mut self,
         uid: u32,
         job: JobId,
-        scope: Scope,
+        scope: JobScope,
         rate: Option<NonZeroU32>,
         sending: Sending,
     ) -> Result<Option<FrameGrant>, FilterError> {
         let heard = match (sending, self.rules.free_ports()) {
-            (Sending::Frames, Some(ports)) => Heard::of(&scope.runs(), Own::read()?.gateways(), ports),
+            (Sending::Frames, Some(ports)) => Heard::of(&scope, Own::read()?.gateways(), ports),
             _ => None,
         };
         let grant = Grant {

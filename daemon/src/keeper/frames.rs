@@ -8,6 +8,8 @@
 use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
 
 use vedette_protocol::{
+    JobScope,
+    finding::Transport,
     scope::Run,
     worker::{ADAPTERS_LIMIT, Adapter, LENT_PORTS},
 };
@@ -26,6 +28,8 @@ pub const RUNS_LIMIT: usize = 64;
 pub struct Heard {
     /// The targets.
     pub targets: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Over what they are asked, by number.
+    pub protocols: Vec<u8>,
     /// Who passes packets on to them.
     pub gateways: Vec<Ipv4Addr>,
     /// The first of the [`LENT_PORTS`] ports to which answers come.
@@ -34,10 +38,11 @@ pub struct Heard {
 
 impl Heard {
     /// The answers of targets, by way of gateways; none when the targets are more than a filter holds.
-    pub fn of(runs: &[Run], gateways: Vec<Ipv4Addr>, ports: u16) -> Option<Self> {
-        let targets: Vec<_> = runs.iter().copied().filter_map(v4).collect();
+    pub fn of(scope: &JobScope, gateways: Vec<Ipv4Addr>, ports: u16) -> Option<Self> {
+        let targets: Vec<_> = scope.area.runs().into_iter().filter_map(v4).collect();
         (targets.len() <= RUNS_LIMIT).then_some(Self {
             targets,
+            protocols: scope.ports.each().map(|(over, _)| protocol(over)).collect(),
             gateways,
             ports,
         })
@@ -48,15 +53,17 @@ impl Heard {
         let (first, last) = (self.ports, self.ports + (LENT_PORTS - 1));
         let mut alternatives: Vec<Vec<Test>> = Vec::new();
         for &(low, high) in &self.targets {
-            alternatives.push(vec![
-                Test::type_(IPV4),
-                Test::Byte(PROTOCOL, TCP),
-                Test::WordBetween(SOURCE, low.into(), high.into()),
-                Test::WITH_TRANSPORT_HEADER,
-                Test::BehindIpv4(DESTINATION_PORT, first, last),
-            ]);
+            for protocol in &self.protocols {
+                alternatives.push(vec![
+                    Test::type_(IPV4),
+                    Test::Byte(PROTOCOL, *protocol),
+                    Test::WordBetween(SOURCE, low.into(), high.into()),
+                    Test::WITH_TRANSPORT_HEADER,
+                    Test::BehindIpv4(DESTINATION_PORT, first, last),
+                ]);
+            }
         }
-        // What an error is about stands in it (RFC 792): a segment from one of these ports. Unreachable, time exceeded.
+        // What an error is about stands in it (RFC 792): a segment or datagram from one of these ports. Unreachable, time exceeded.
         for kind in [3, 11] {
             alternatives.push(vec![
                 Test::type_(IPV4),
@@ -113,6 +120,14 @@ fn socket(mark: u32, program: &[Instruction]) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The number of a transport in an IPv4 header (the image has no /etc/protocols).
+pub fn protocol(over: Transport) -> u8 {
+    match over {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+    }
+}
+
 /// A run of IPv4 addresses.
 pub fn v4(run: Run) -> Option<(Ipv4Addr, Ipv4Addr)> {
     match run {
@@ -134,16 +149,18 @@ const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
 const REPLY: u16 = 2;
 const ICMP: u8 = 1;
-const TCP: u8 = 6;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vedette_protocol::{PortSet, Scope, target::Target};
+    use vedette_protocol::{scope::Area, target::Target};
 
-    fn runs(targets: &[String]) -> Vec<Run> {
+    fn scope(targets: &[String]) -> JobScope {
         let targets: Vec<Target> = targets.iter().map(|target| target.parse().unwrap()).collect();
-        Scope::new(&targets, &[], &[], PortSet::all()).runs()
+        JobScope {
+            area: Area::new(&targets, &[], &[]),
+            ports: "80,U:53".parse().unwrap(),
+        }
     }
 
     #[test]
@@ -153,11 +170,11 @@ mod tests {
                 .map(|at| format!("10.0.{}.{}", at / 100, 2 * (at % 100)))
                 .collect()
         };
-        let most = Heard::of(&runs(&targets(RUNS_LIMIT)), vec![Ipv4Addr::LOCALHOST; 8], 20_000).unwrap();
+        let most = Heard::of(&scope(&targets(RUNS_LIMIT)), vec![Ipv4Addr::LOCALHOST; 8], 20_000).unwrap();
         let program = most.program();
         assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
         let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
         packet::attach_filter(&one, &program).unwrap();
-        assert_eq!(Heard::of(&runs(&targets(RUNS_LIMIT + 1)), vec![], 20_000), None);
+        assert_eq!(Heard::of(&scope(&targets(RUNS_LIMIT + 1)), vec![], 20_000), None);
     }
 }

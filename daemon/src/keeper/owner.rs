@@ -6,7 +6,7 @@
 
 use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
-    ApplianceId, Assignment, Fingerprint, Job, OrgId, Scope, Timestamp,
+    ApplianceId, Assignment, Fingerprint, Job, JobScope, OrgId, Timestamp,
     grant::{Allowed, Asker, GrantRefusal},
     owner::{Epoch, OwnerWord},
     worker::ScopeRefusal,
@@ -84,7 +84,7 @@ impl Ownership {
         name: Name,
         assignment: &Assignment,
         job: &Job,
-        scope: Scope,
+        scope: JobScope,
         now: Timestamp,
     ) -> Result<Permission, ScopeRefusal> {
         let Some(owner) = self.owner else {

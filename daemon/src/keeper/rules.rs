@@ -9,7 +9,13 @@ mod never;
 use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
 
 use serde_json::{Value, json};
-use vedette_protocol::{JobId, Scope, scope::Run, target::Span, worker::LENT_PORTS};
+use vedette_protocol::{
+    JobId, JobScope,
+    finding::Transport,
+    scope::{Area, Run},
+    target::Span,
+    worker::LENT_PORTS,
+};
 
 use super::{
     frames,
@@ -43,9 +49,6 @@ pub const WORKERS: (u32, u32) = (61_184, 65_519);
 /// The most elements that all grants together may come to.
 pub const ELEMENTS_LIMIT: usize = 16_384;
 
-/// TCP, by number: the image has no /etc/protocols.
-const TCP: u8 = 6;
-
 /// The sets' content.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
@@ -65,7 +68,7 @@ pub struct Grant {
     /// For which job.
     pub job: JobId,
     /// Where.
-    pub scope: Scope,
+    pub scope: JobScope,
     /// The most packets in a second.
     pub rate: Option<NonZeroU32>,
     /// The first of the ports from which it may send frames of its own, if it may.
@@ -78,11 +81,11 @@ pub struct Grant {
 pub struct TooLarge;
 
 impl Rules {
-    /// Takes out of a scope what is never scanned: the platform, resolvers, our own addresses, and
+    /// Takes out of an area what is never scanned: the platform, resolvers, our own addresses, and
     /// what is no host of a network.
-    pub fn lawful(&self, scope: Scope, own: &[IpAddr]) -> Scope {
+    pub fn lawful(&self, area: Area, own: &[IpAddr]) -> Area {
         let never = self.never(own);
-        let cuts: Vec<Span> = scope
+        let cuts: Vec<Span> = area
             .hosts()
             .iter()
             .flat_map(|host| {
@@ -95,7 +98,7 @@ impl Rules {
                 })
             })
             .collect();
-        scope.without(cuts)
+        area.without(cuts)
     }
 
     /// The transaction that empties the sets and fills them with this content.
@@ -171,8 +174,8 @@ impl Rules {
     fn neighbours(&self, own: &Own) -> Vec<String> {
         let mut elements = Vec::new();
         for (uid, grant) in self.grants.iter().filter(|(_, grant)| grant.ports.is_some()) {
-            let scope = self.lawful(grant.scope.clone(), &own.addresses);
-            let mut runs: Vec<_> = scope.runs().into_iter().filter_map(frames::v4).collect();
+            let area = self.lawful(grant.scope.area.clone(), &own.addresses);
+            let mut runs: Vec<_> = area.runs().into_iter().filter_map(frames::v4).collect();
             for gateway in own.gateways() {
                 // A set takes no element twice.
                 if !runs
@@ -206,18 +209,18 @@ impl Rules {
     fn elements(&self, own: &[IpAddr]) -> Result<Vec<Element>, TooLarge> {
         let mut elements = Vec::new();
         for (&uid, grant) in &self.grants {
-            let scope = self.lawful(grant.scope.clone(), own);
-            let runs = scope.runs();
-            let ports = scope.ports().ranges();
+            let runs = self.lawful(grant.scope.area.clone(), own).runs();
+            let ports: Vec<_> = grant.scope.ports.ranges().collect();
             if elements.len() + runs.len().saturating_mul(ports.len()) > ELEMENTS_LIMIT {
                 return Err(TooLarge);
             }
             elements.extend(
                 runs.iter()
                     .flat_map(|&run| ports.iter().map(move |&ports| (run, ports)))
-                    .map(|(run, ports)| Element {
+                    .map(|(run, (over, ports))| Element {
                         uid,
                         run,
+                        over,
                         ports,
                         frames: grant.ports.is_some(),
                     }),
@@ -238,6 +241,7 @@ impl Rules {
 struct Element {
     uid: u32,
     run: Run,
+    over: Transport,
     ports: (u16, u16),
     /// Whether it holds for frames of the worker's own as well.
     frames: bool,
@@ -250,7 +254,9 @@ impl Element {
 
     fn json(self) -> String {
         let Self { uid, run, ports, .. } = self;
-        json!({"concat": [uid, {"range": [run.0, run.1]}, TCP, {"range": [ports.0, ports.1]}]}).to_string()
+        let protocol = frames::protocol(self.over);
+        json!({"concat": [uid, {"range": [run.0, run.1]}, protocol, {"range": [ports.0, ports.1]}]})
+            .to_string()
     }
 }
 
@@ -308,15 +314,21 @@ const LAST_PORT: u16 = 21_000;
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vedette_protocol::{PortSet, target::Target};
+    use vedette_protocol::target::Target;
 
-    fn scope(targets: &[&str], exclude: &[&str], ports: &str) -> Scope {
-        let parsed =
-            |texts: &[&str]| -> Vec<Target> { texts.iter().map(|text| text.parse().unwrap()).collect() };
-        Scope::new(&parsed(targets), &parsed(exclude), &[], ports.parse().unwrap())
+    fn area(targets: &[&str]) -> Area {
+        let targets: Vec<Target> = targets.iter().map(|text| text.parse().unwrap()).collect();
+        Area::new(&targets, &[], &[])
     }
 
-    fn rules(grants: Vec<(u32, Scope)>) -> Rules {
+    fn scope(targets: &[&str], ports: &str) -> JobScope {
+        JobScope {
+            area: area(targets),
+            ports: ports.parse().unwrap(),
+        }
+    }
+
+    fn rules(grants: Vec<(u32, JobScope)>) -> Rules {
         let grant = |scope| Grant {
             job: JobId([1; 16]),
             scope,
@@ -344,7 +356,7 @@ mod tests {
     fn platform_resolvers_and_own_addresses_are_cut_out() {
         let rules = rules(vec![]);
         let own = ["192.0.2.7".parse().unwrap(), "192.0.2.255".parse().unwrap()];
-        let lawful = rules.lawful(scope(&["192.0.2.0/24", "198.51.100.1"], &[], "1-65535"), &own);
+        let lawful = rules.lawful(area(&["192.0.2.0/24", "198.51.100.1"]), &own);
         assert_eq!(
             texts(&lawful.runs()),
             [
@@ -373,7 +385,7 @@ mod tests {
             "fd00:ec2::254",
             "2001:db8::1",
         ] {
-            let lawful = rules.lawful(scope(&[target], &[], "80"), &[]);
+            let lawful = rules.lawful(area(&[target]), &[]);
             assert_eq!(lawful.addresses().count(), 0, "{target}");
             assert!(lawful.runs().is_empty(), "{target}");
         }
@@ -383,7 +395,7 @@ mod tests {
     fn a_transaction_empties_every_set_and_fills_what_there_is() {
         let rules = rules(vec![(
             61_184,
-            scope(&["192.0.2.8-9", "2001:db8::8"], &[], "80,443"),
+            scope(&["192.0.2.8-9", "2001:db8::8"], "80,443,U:53"),
         )]);
         let transaction = rules.transaction(&Own::default()).unwrap().to_string();
         for (family, set) in SETS {
@@ -395,6 +407,7 @@ mod tests {
             r#"{"concat":["198.51.100.1",8443]}"#,
             r#"{"concat":[61184,{"range":["192.0.2.8","192.0.2.9"]},6,{"range":[443,443]}]}"#,
             r#"{"concat":[61184,{"range":["2001:db8::8","2001:db8::8"]},6,{"range":[80,80]}]}"#,
+            r#"{"concat":[61184,{"range":["192.0.2.8","192.0.2.9"]},17,{"range":[53,53]}]}"#,
         ] {
             assert!(transaction.contains(element), "{element} in {transaction}");
         }
@@ -403,7 +416,7 @@ mod tests {
     #[test]
     fn a_transaction_is_json_and_as_small_as_its_text() {
         let ports: Vec<String> = (1..16_000).step_by(2).map(|port: u32| port.to_string()).collect();
-        let scope = scope(&["192.0.2.8", "192.0.2.10"], &[], &ports.join(","));
+        let scope = scope(&["192.0.2.8", "192.0.2.10"], &ports.join(","));
         let transaction = rules(vec![(61_184, scope)]).transaction(&Own::default()).unwrap();
         let read: Value = serde_json::from_str(&transaction).unwrap();
         let elements = |command: &Value| command["add"]["element"]["elem"].as_array().map(Vec::len);
@@ -420,7 +433,7 @@ mod tests {
     #[test]
     fn more_than_the_bound_is_refused() {
         let ports: Vec<String> = (1..20_000).step_by(2).map(|port: u32| port.to_string()).collect();
-        let scope = scope(&["192.0.2.8", "192.0.2.10"], &[], &ports.join(","));
+        let scope = scope(&["192.0.2.8", "192.0.2.10"], &ports.join(","));
         assert_eq!(
             rules(vec![(61_184, scope)]).transaction(&Own::default()),
             Err(TooLarge)
@@ -440,12 +453,12 @@ mod tests {
             let exclude: Vec<Target> = cuts.iter().map(target).collect();
             let own: Vec<IpAddr> = own.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect();
             let rules = rules(vec![]);
-            let scope = rules.lawful(Scope::new(&targets, &exclude, &[], PortSet::all()), &own);
-            let runs = scope.runs();
+            let area = rules.lawful(Area::new(&targets, &exclude, &[]), &own);
+            let runs = area.runs();
             for last in 0..=255u8 {
                 let address = IpAddr::from([192, 0, 2, last]);
                 let holding = runs.iter().filter(|(first, end)| *first <= address && address <= *end).count();
-                prop_assert_eq!(holding, usize::from(scope.permits(address, 80)));
+                prop_assert_eq!(holding, usize::from(area.permits(address)));
                 prop_assert!(!own.contains(&address) || holding == 0);
             }
         }

@@ -6,9 +6,10 @@ use std::{net::IpAddr, sync::Arc};
 
 use vedette_crypto::credential::CredentialKey;
 use vedette_protocol::{
-    Assignment, Envelope, Job, Scope, Timestamp,
+    Assignment, Envelope, Job, JobScope, Timestamp,
     credential::{CredentialKind, Header, Login, Trust},
     envelope::{EnvelopeRefusal, Expected, Unsigned},
+    finding::Transport,
     grant::{Asker, Envelopes, GrantRefusal},
     owner::Epoch,
     scope::Resolved,
@@ -67,7 +68,7 @@ impl Desk {
             return Err(VaultRefusal::Job);
         }
         let credential = job.login.ok_or(VaultRefusal::NoLogin)?;
-        let scope = Scope::of_job(&job, names);
+        let scope = JobScope::of(&job, names);
         let mut unsigned = Unsigned::Refused;
         if let Some(owner) = owner {
             let grant = assignment
@@ -89,7 +90,7 @@ impl Desk {
                 unsigned = Unsigned::Accepted;
             }
         }
-        let (target, port) = only(&scope).ok_or(VaultRefusal::NoLogin)?;
+        let (target, over, port) = only(&scope).ok_or(VaultRefusal::NoLogin)?;
         let sealing = assignment.credential.as_ref().ok_or(VaultRefusal::NoLogin)?;
         let envelope = sealing
             .envelope(owner.as_ref(), unsigned)
@@ -102,6 +103,9 @@ impl Desk {
         let header = envelope
             .expected_header(expected)
             .map_err(VaultRefusal::Envelope)?;
+        if over != header.kind.transport() {
+            return Err(VaultRefusal::Envelope(EnvelopeRefusal::Place));
+        }
         let trust =
             place(&header, &job, target, port).ok_or(VaultRefusal::Envelope(EnvelopeRefusal::Place))?;
         Ok(Case {
@@ -164,12 +168,13 @@ impl Case {
 }
 
 /// The one address and port of a scope that has no other.
-fn only(scope: &Scope) -> Option<(IpAddr, u16)> {
-    let mut addresses = scope.addresses();
+fn only(scope: &JobScope) -> Option<(IpAddr, Transport, u16)> {
+    let mut addresses = scope.area.addresses();
     let (address, _) = addresses.next()?;
     let alone = addresses.all(|(another, _)| another == address);
-    match scope.ports().ranges() {
-        [(first, last)] if first == last && alone => Some((address, *first)),
+    let mut ranges = scope.ports.ranges();
+    match (ranges.next()?, ranges.next()) {
+        ((over, (first, last)), None) if first == last && alone => Some((address, over, first)),
         _ => None,
     }
 }

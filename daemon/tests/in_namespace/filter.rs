@@ -8,7 +8,7 @@ use std::{
 };
 
 use vedette_daemon::keeper::filter::{BaseError, Filter, FilterError, Sending};
-use vedette_protocol::{JobId, Scope, target::Target};
+use vedette_protocol::{JobId, JobScope, scope::Area, target::Target};
 
 use crate::wire::{Wire, become_user, enter, run};
 
@@ -47,12 +47,23 @@ pub(crate) fn listen(wire: &Wire, ports: &[u16]) {
     }
 }
 
-fn scope(targets: &[&str], ports: &str) -> Scope {
+fn scope(targets: &[&str], ports: &str) -> JobScope {
     let targets: Vec<Target> = targets.iter().map(|text| text.parse().unwrap()).collect();
-    Scope::new(&targets, &[], &[], ports.parse().unwrap())
+    JobScope {
+        area: Area::new(&targets, &[], &[]),
+        ports: ports.parse().unwrap(),
+    }
 }
 
-fn grant(filter: &mut Filter, uid: u32, scope: Scope) -> Result<(), FilterError> {
+fn lawful(filter: &Filter, targets: &[&str], ports: &str) -> JobScope {
+    let asked = scope(targets, ports);
+    JobScope {
+        area: filter.lawful(asked.area).unwrap(),
+        ..asked
+    }
+}
+
+fn grant(filter: &mut Filter, uid: u32, scope: JobScope) -> Result<(), FilterError> {
     let frames = filter.grant(uid, JOB, scope, None, Sending::Sockets)?;
     assert!(frames.is_none());
     Ok(())
@@ -77,8 +88,8 @@ fn a_worker_reaches_its_scope_and_nothing_else() {
     filter
         .reach(addresses(&["198.51.100.12"]), addresses(&["198.51.100.13"]))
         .unwrap();
-    let lawful = filter.lawful(scope(&["198.51.100.10-13"], "80,8443,53")).unwrap();
-    grant(&mut filter, WORKER, lawful).unwrap();
+    let scope = lawful(&filter, &["198.51.100.10-13"], "80,8443,53");
+    grant(&mut filter, WORKER, scope).unwrap();
     assert!(reaches(&wire, WORKER, "198.51.100.10", 80));
     assert!(reaches(&wire, WORKER, "198.51.100.11", PORT));
     assert!(!reaches(&wire, WORKER, "198.51.100.10", 22), "another port");

@@ -15,7 +15,7 @@ use vedette_daemon::keeper::{
     filter::{Filter, FrameGrant, Sending},
     frames,
 };
-use vedette_protocol::{JobId, Scope, target::Target, worker::Adapter};
+use vedette_protocol::{JobId, JobScope, scope::Area, target::Target, worker::Adapter};
 use vedette_scanner::packet::{Arp, Ends, Ethernet, Mac, Tcp, Udp, arp::Operation, ethernet, ip, tcp::Flags};
 use vedette_sys::packet::{self, Instruction, Membership};
 
@@ -45,7 +45,7 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(name: &str, rate: Option<u32>) -> Self {
+    fn new(name: &str, ports: &str, rate: Option<u32>) -> Self {
         let wire = Wire::new(name);
         wire.load_base();
         enter(&wire.network);
@@ -58,8 +58,10 @@ impl Stand {
             .map(|text| text.parse().unwrap())
             .to_vec();
         let exclude: Vec<Target> = vec![EXCLUDED.parse().unwrap()];
-        let scope = Scope::new(&targets, &exclude, &[], "80".parse().unwrap());
-        let scope = filter.lawful(scope).unwrap();
+        let scope = JobScope {
+            area: filter.lawful(Area::new(&targets, &exclude, &[])).unwrap(),
+            ports: ports.parse().unwrap(),
+        };
         let rate = rate.map(|rate| rate.try_into().unwrap());
         let granted = filter.grant(WORKER, JOB, scope, rate, Sending::Frames).unwrap();
         let (adapter, socket) = lend(&granted.unwrap());
@@ -190,7 +192,7 @@ pub(crate) fn drain(socket: &OwnedFd) -> Vec<Vec<u8>> {
 
 #[test]
 fn only_what_is_granted_leaves_as_a_frame() {
-    let stand = Stand::new("frames", None);
+    let stand = Stand::new("frames", "80", None);
     let granted = stand.syn(OWN, HOST, 80);
     let asked = Arp::request(stand.own_mac(), address(OWN), address(HOST)).frame();
     assert_eq!(
@@ -284,7 +286,7 @@ fn only_what_is_granted_leaves_as_a_frame() {
 
 #[test]
 fn no_other_interface_lets_frames_out_and_none_that_comes_later() {
-    let mut stand = Stand::new("later", None);
+    let mut stand = Stand::new("later", "80", None);
     let granted = stand.syn(OWN, HOST, 80);
     let lo = on("lo");
     packet::bind(&stand.socket, LOOPBACK, EVERYTHING).unwrap();
@@ -327,7 +329,7 @@ fn no_other_interface_lets_frames_out_and_none_that_comes_later() {
 
 #[test]
 fn a_worker_hears_what_answers_itself_and_no_more() {
-    let stand = Stand::new("hears", None);
+    let stand = Stand::new("hears", "80", None);
     let ours = stand.adapter.ports;
     let accepted = |source: &str, to: u16| {
         let segment = Tcp {
@@ -400,9 +402,37 @@ fn a_worker_hears_what_answers_itself_and_no_more() {
 }
 
 #[test]
+fn a_port_of_one_transport_is_none_of_the_other() {
+    let stand = Stand::new("udp", "80,U:53", None);
+    let ours = stand.adapter.ports;
+    let udp = |source, destination| Udp { source, destination };
+    let asked = |to: u16| {
+        let ends = ends(OWN, HOST);
+        let packet = ends.packet(ip::UDP, 64, &udp(ours, to).datagram(ends, b"?"));
+        stand.to(stand.own_mac(), ethernet::IPV4, &packet)
+    };
+    let granted = [asked(53), stand.syn(OWN, HOST, 80)];
+    assert_eq!(stand.come_out(&granted), granted);
+    let crossed = [asked(80), stand.syn(OWN, HOST, 53)];
+    assert_eq!(stand.come_out(&crossed), Vec::<Vec<u8>>::new());
+
+    let answered =
+        |source: &str, to: u16| stand.from(source, ip::UDP, |ends| udp(53, to).datagram(ends, b"!"));
+    let good = [answered(HOST, ours), answered(HOST, ours + 7)];
+    assert_eq!(stand.are_heard(&good), good);
+    let others = [
+        answered(HOST, ours + 8),
+        answered(HOST, 40_000),
+        answered(ELSEWHERE, ours),
+        answered(EXCLUDED, ours),
+    ];
+    assert_eq!(stand.are_heard(&others), Vec::<Vec<u8>>::new());
+}
+
+#[test]
 fn a_rate_holds_for_frames_and_connections_together() {
     const RATE: u32 = 200;
-    let stand = Stand::new("rate", Some(RATE));
+    let stand = Stand::new("rate", "80", Some(RATE));
     let frame = stand.syn(OWN, HOST, 80);
     drain(&stand.outside);
     let begun = Instant::now();

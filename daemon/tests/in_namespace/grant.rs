@@ -130,7 +130,7 @@ fn a_grant_lives_as_long_as_the_workers_connection() {
     let ScopeAnswer::Granted { scope, .. } = &worker.answer else {
         panic!("{:?}", worker.answer);
     };
-    assert!(scope.permits(HOST.parse().unwrap(), 80));
+    assert!(scope.area.permits(HOST.parse().unwrap()));
     assert!(reaches(&kept.wire, WORKER, HOST, 80));
     assert!(!reaches(&kept.wire, WORKER, "198.51.100.11", 80), "excluded");
     let second = ask(&kept, platform.job(&job(600)));

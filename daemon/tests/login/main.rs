@@ -31,15 +31,15 @@ use vedette_daemon::{
     vault,
 };
 use vedette_protocol::{
-    ApplianceId, Assignment, CredentialId, Envelope, Finding, Fingerprint, Job, JobId, OrgId, ScanId, Scope,
-    Signed, Timestamp,
+    ApplianceId, Assignment, CredentialId, Envelope, Finding, Fingerprint, Job, JobId, JobScope, OrgId,
+    ScanId, Signed, Timestamp,
     codec::{read_frame, write_frame},
     credential::{CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
     envelope::Sealing,
     finding::{Evidence, LoginOutcome, Outcome},
     job::{Check, Checks},
     owner::Epoch,
-    target::{PortSet, Target},
+    target::{Ports, Target},
     vault::{Member, Opening},
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
@@ -128,7 +128,7 @@ fn visit_at(checks: &[Check], endpoint: SocketAddr, login: &Login, trust: Trust)
         fence: 1,
         targets: vec![target].try_into().unwrap(),
         exclude: vec![],
-        ports: PortSet::from_ports([port]).unwrap(),
+        ports: Ports::one(login.kind().transport(), port).unwrap(),
         checks: Checks::try_from(checks.to_vec()).unwrap(),
         login: Some(credential),
         expires: Timestamp::now().after(Duration::from_secs(60)),
@@ -186,7 +186,7 @@ fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> (Vec<Worker
             .serve(&request.assignment, &request.names, Epoch(0), Timestamp::now())
             .unwrap();
         let granted = ScopeAnswer::Granted {
-            scope: Scope::of_job(&job, &[]),
+            scope: JobScope::of(&job, &[]),
             job: Box::new(job),
             rate: None,
             adapters: 0,

@@ -12,10 +12,11 @@ use std::{
 
 use tempfile::TempDir;
 use vedette_protocol::{
-    Digest, Finding, PortSet, Scope, Timestamp,
+    Digest, Finding, JobScope, Ports, Timestamp,
     credential::{Login, Trust},
-    finding::{FindingType, Kind, LoginOutcome, Outcome},
+    finding::{FindingType, Kind, LoginOutcome, Outcome, Transport},
     job::{Check, Checks},
+    scope::Area,
 };
 use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
 use vedette_tests::login_host::free_port;
@@ -164,12 +165,10 @@ const SOUND: &str = "server_tokens off; auth_basic inside; auth_basic_user_file 
 /// What the HTTP checks find without a login.
 fn as_stranger(port: u16) -> Vec<Finding> {
     let scan = Scan {
-        scope: Scope::new(
-            &["127.0.0.1".parse().unwrap()],
-            &[],
-            &[],
-            PortSet::from_ports([port]).unwrap(),
-        ),
+        scope: JobScope {
+            area: Area::new(&["127.0.0.1".parse().unwrap()], &[], &[]),
+            ports: Ports::one(Transport::Tcp, port).unwrap(),
+        },
         checks: Checks::try_from(vec![Check::Http]).unwrap(),
         now: Timestamp::now(),
         time: Duration::from_secs(60),

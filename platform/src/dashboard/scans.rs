@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use vedette_protocol::{
-    CredentialId, PortSet, ScanId, Target, Timestamp,
+    CredentialId, Ports, ScanId, Target, Timestamp,
     api::{ApplianceState, NewScan, Scan, ScanState},
     target::Targets,
 };
@@ -238,7 +238,7 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         .collect::<Result<_, _>>()?;
     let ports = match form.ports.trim() {
         "" => None,
-        text => Some(text.parse::<PortSet>().map_err(|error| bad(&error))?),
+        text => Some(text.parse::<Ports>().map_err(|error| bad(&error))?),
     };
     let appliance = form
         .appliance

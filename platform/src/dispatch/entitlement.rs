@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
-    Grant, GrantId, Job, Scope, Signed,
+    Grant, GrantId, Job, JobScope, Signed,
     api::OrgSettings,
     credential::Header,
     envelope::Sealing,
@@ -102,7 +102,7 @@ impl Shelf {
         };
         let id = Some(grant.id);
         // Names are resolved where the scan runs: there they must resolve into the grant.
-        let scope = Scope::of_job(job, &[]);
+        let scope = JobScope::of(job, &[]);
         grant
             .judge(self.asker, job, scope)
             .map_err(|refusal| (Lack::Grant(refusal), id))?;
@@ -163,7 +163,7 @@ fn is_for(header: &Header, job: &Job) -> bool {
             (None, None) => place.host == *target,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        host && job.ports.contains(place.port)
+        host && job.ports.contains(header.kind.transport(), place.port)
     })
 }
 

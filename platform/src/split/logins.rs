@@ -6,7 +6,7 @@ use vedette_protocol::{
     Target, Targets,
     credential::{Header, Place},
     job::Checks,
-    target::Span,
+    target::{Ports, Span},
 };
 
 use super::{LOGINS_LIMIT, Run, SplitError, names, only_names, runs};
@@ -67,7 +67,7 @@ pub fn logins(
             checks: checks.clone(),
             login: Some(LoginAt {
                 credential: *credential,
-                port,
+                ports: Ports::one(kind.transport(), port)?,
             }),
         })
     };
@@ -110,7 +110,7 @@ mod tests {
         targets: &[&str],
         exclude: &[&str],
         places: &[(&str, u16)],
-    ) -> Result<Vec<(String, u16)>, SplitError> {
+    ) -> Result<Vec<(String, String)>, SplitError> {
         let place = |&(host, port): &(&str, u16)| Place {
             host: host.parse().unwrap(),
             port,
@@ -128,7 +128,8 @@ mod tests {
                 let [target] = part.targets.as_slice() else {
                     panic!("{part:?}")
                 };
-                (target.to_string(), part.login.unwrap().port)
+                let ports = &part.login.as_ref().unwrap().ports;
+                (target.to_string(), ports.to_string())
             })
             .collect())
     }

@@ -167,7 +167,9 @@ fn credible(scope: &Scope, finding: &Finding) -> bool {
     let usual = (finding.type_.severity(), finding.type_.cwe());
     finding.id_is_right()
         && (finding.severity, finding.cwe) == usual
-        && finding.port.is_none_or(|port| scope.ports.contains(port))
+        && finding
+            .port
+            .is_none_or(|port| scope.ports.contains(finding.transport, port))
         && allowed(scope, &finding.target)
 }
 

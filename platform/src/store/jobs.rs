@@ -8,7 +8,7 @@ use vedette_protocol::{
     ApplianceId, BootId, CredentialId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
     credential::CredentialUse,
     job::Checks,
-    target::{PortSet, Targets},
+    target::{Ports, Targets},
     worker::Progress,
 };
 
@@ -56,12 +56,12 @@ pub struct Part {
 }
 
 /// A login at the one target of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginAt {
     /// With which credential.
     pub credential: CredentialId,
-    /// On which port.
-    pub port: u16,
+    /// On which port: the only one of these.
+    pub ports: Ports,
 }
 
 /// Permission to report on a job.
@@ -87,7 +87,7 @@ pub struct Scope {
     /// What is not.
     pub exclude: Vec<Target>,
     /// Which ports.
-    pub ports: PortSet,
+    pub ports: Ports,
 }
 
 /// How a job ends.
@@ -135,7 +135,7 @@ pub async fn insert(
         .bind(json(&part.exclude))
         .bind(integer(part.hosts))
         .bind(json(&part.checks))
-        .bind(part.login.map(|login| login.port.to_string()))
+        .bind(part.login.as_ref().map(|login| login.ports.to_string()))
         .bind(part.login.as_ref().map(|login| &login.credential.0[..]))
         .execute(&mut *db)
         .await?;

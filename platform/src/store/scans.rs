@@ -2,7 +2,7 @@
 
 use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, CredentialId, OrgId, PortSet, Report, ScanId, Target, Timestamp,
+    ApplianceId, CredentialId, OrgId, Ports, Report, ScanId, Target, Timestamp,
     api::{Scan, ScanState},
     finding::{Coverage, Effort, Outcome},
     job::{Check, Checks},
@@ -28,7 +28,7 @@ pub struct NewScan<'a> {
     /// What is not.
     pub exclude: &'a [Target],
     /// Which ports.
-    pub ports: &'a PortSet,
+    pub ports: &'a Ports,
     /// Which checks.
     pub checks: &'a Checks,
     /// The credentials to log in with.
@@ -145,7 +145,7 @@ pub async fn end_with_last_job(
             Some(report) => JobEnd::Reported(report),
             None => JobEnd::Failed {
                 reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
-                ports: row.count("hosts")? * row.parsed::<PortSet>("ports")?.len() as u64,
+                ports: row.count("hosts")? * row.parsed::<Ports>("ports")?.count() as u64,
                 hosts: row.count("hosts")?,
             },
         });

@@ -11,7 +11,7 @@ use crate::{
     grant::Envelopes,
     id::{ApplianceId, CredentialId, Fingerprint, GrantId, KeyId, OrgId},
     job::Check,
-    target::{PortSet, Target},
+    target::{Ports, Target},
     time::Timestamp,
 };
 
@@ -96,7 +96,7 @@ pub struct KeptGrant {
     /// What may not.
     pub exclude: Vec<Target>,
     /// Which ports.
-    pub ports: PortSet,
+    pub ports: Ports,
     /// Which checks.
     pub checks: Vec<Check>,
     /// The most packets in a second that a worker may send.

@@ -47,7 +47,7 @@ fn asker() -> Asker {
     }
 }
 
-fn job(targets: &[&str], ports: &str) -> (Job, Scope) {
+fn job(targets: &[&str], ports: &str) -> (Job, JobScope) {
     let targets: Vec<Target> = targets.iter().map(|text| text.parse().unwrap()).collect();
     let job = Job {
         id: JobId([6; 16]),
@@ -62,7 +62,7 @@ fn job(targets: &[&str], ports: &str) -> (Job, Scope) {
         login: None,
         expires: Timestamp(NOW.0 + 1000),
     };
-    let scope = Scope::of_job(&job, &[]);
+    let scope = JobScope::of(&job, &[]);
     (job, scope)
 }
 
@@ -76,8 +76,8 @@ fn what_a_grant_spans_is_allowed_without_what_it_excludes() {
     // Over the seam of two networks.
     let (job, scope) = job(&["192.0.2.1-200"], "22,85-90");
     let allowed = grant().judge(asker(), &job, scope).unwrap();
-    assert!(!allowed.scope.permits_host("192.0.2.9".parse().unwrap()));
-    assert_eq!(allowed.scope.addresses().count(), 199);
+    assert!(!allowed.scope.area.permits("192.0.2.9".parse().unwrap()));
+    assert_eq!(allowed.scope.area.addresses().count(), 199);
     assert_eq!(allowed.life, Duration::from_secs(100));
     assert_eq!(allowed.rate, NonZeroU32::new(1000));
 }
@@ -171,6 +171,21 @@ fn a_grant_for_ipv4_says_nothing_of_ipv6_and_the_other_way_round() {
 }
 
 #[test]
+fn a_port_of_tcp_grants_none_of_udp() {
+    let mut grant = grant();
+    grant.ports = "22,U:53".parse().unwrap();
+    for (ports, judged) in [
+        ("22", Ok(())),
+        ("22,U:53", Ok(())),
+        ("53", Err(GrantRefusal::Port)),
+        ("U:22", Err(GrantRefusal::Port)),
+    ] {
+        let (job, scope) = job(&["192.0.2.1"], ports);
+        assert_eq!(grant.judge(asker(), &job, scope).map(drop), judged, "{ports}");
+    }
+}
+
+#[test]
 fn a_name_that_resolves_elsewhere_is_refused() {
     let (mut job, _) = job(&["192.0.2.1"], "80");
     job.targets = vec!["www.lan".parse().unwrap()].try_into().unwrap();
@@ -178,9 +193,9 @@ fn a_name_that_resolves_elsewhere_is_refused() {
         name: "www.lan".parse().unwrap(),
         addresses: vec!["192.0.2.1".parse().unwrap(), address.parse().unwrap()],
     };
-    let within = Scope::of_job(&job, &[resolved("192.0.2.2")]);
+    let within = JobScope::of(&job, &[resolved("192.0.2.2")]);
     assert!(grant().judge(asker(), &job, within).is_ok());
-    let rebound = Scope::of_job(&job, &[resolved("198.51.100.1")]);
+    let rebound = JobScope::of(&job, &[resolved("198.51.100.1")]);
     assert_eq!(grant().judge(asker(), &job, rebound), Err(GrantRefusal::Target));
 }
 
@@ -234,11 +249,11 @@ proptest! {
         let texts = list(&job_spans);
         let (job, scope) = job(&texts.iter().map(String::as_str).collect::<Vec<_>>(), "80");
         let grant = Grant { targets: spans(&granted), exclude: spans(&excluded), ..grant() };
-        let asked: Vec<_> = scope.addresses().map(|(address, _)| address).collect();
+        let asked: Vec<_> = scope.area.addresses().map(|(address, _)| address).collect();
         let within = |spans: &[Span], address| spans.iter().any(|span| span.contains(address));
         let lawful = asked.iter().all(|&address| within(&grant.targets, address) || within(&grant.exclude, address));
         match grant.judge(asker(), &job, scope) {
-            Ok(allowed) => for (address, _) in allowed.scope.addresses() {
+            Ok(allowed) => for (address, _) in allowed.scope.area.addresses() {
                 prop_assert!(within(&grant.targets, address) && !within(&grant.exclude, address));
             },
             Err(refusal) => {

@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Scope;
+use super::Area;
 use crate::target::Span;
 
 /// An unbroken run of addresses of one family; unlike a target's, of any length.
 pub type Run = (IpAddr, IpAddr);
 
-/// The addresses of a scope as sorted runs that do not overlap, with nothing in them that is forbidden.
-pub(super) fn of(scope: &Scope) -> Vec<Run> {
-    let mut spans: Vec<Run> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
+/// The addresses of an area as sorted runs that do not overlap, with nothing in them that is forbidden.
+pub(super) fn of(area: &Area) -> Vec<Run> {
+    let mut spans: Vec<Run> = area.hosts().iter().map(|host| host.span.bounds()).collect();
     spans.sort_unstable();
     let mut merged: Vec<Run> = Vec::new();
     for (first, last) in spans {
@@ -19,7 +19,7 @@ pub(super) fn of(scope: &Scope) -> Vec<Run> {
             _ => merged.push((first, last)),
         }
     }
-    let never = sorted(scope.never());
+    let never = sorted(area.never());
     merged.into_iter().flat_map(|run| without(run, &never)).collect()
 }
 

@@ -79,6 +79,25 @@ impl Ring {
         })
     }
 
+    /// Takes its ring from a socket whose ring was dropped here, so that it can have another. One without is left as it
+    /// is.
+    ///
+    /// # Errors
+    /// The kernel's: EBUSY when the ring is in use.
+    pub fn release(socket: impl AsFd) -> io::Result<()> {
+        // No block is no ring (packet_mmap).
+        let none = libc::tpacket_req3 {
+            tp_block_size: 0,
+            tp_block_nr: 0,
+            tp_frame_size: 0,
+            tp_frame_nr: 0,
+            tp_retire_blk_tov: 0,
+            tp_sizeof_priv: 0,
+            tp_feature_req_word: 0,
+        };
+        set(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_RX_RING, &none)
+    }
+
     /// The next block, if the kernel has handed it over.
     #[expect(unsafe_code, reason = "memory shared with the kernel")]
     pub fn block(&mut self) -> Option<Block<'_>> {
@@ -251,6 +270,25 @@ mod tests {
             counted.dropped > 0 && received < 4000,
             "{counted:?} and {received}"
         );
+    }
+
+    #[test]
+    fn a_socket_has_one_ring_after_the_other_and_never_two() {
+        let (sender, receiver, ring) = pair(OURS + 3, 2);
+        let again = || Ring::new(&receiver, 2, Duration::from_millis(1));
+        assert_eq!(
+            Ring::release(&receiver).unwrap_err().kind(),
+            io::ErrorKind::ResourceBusy
+        );
+        assert_eq!(again().unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        drop(ring);
+        Ring::release(&receiver).unwrap();
+        Ring::release(&receiver).unwrap();
+        let mut ring = again().unwrap();
+        send(&sender, &numbered(OURS + 3, 7));
+        assert!(wait(&receiver));
+        let block = ring.block().unwrap();
+        assert_eq!(block.frames().count(), 1);
     }
 
     #[test]

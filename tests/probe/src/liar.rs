@@ -13,10 +13,10 @@ use std::{
 use rustix::net::{AddressFamily, SocketType, ipproto};
 use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
 use vedette_protocol::{
+    JobScope,
     codec::{read_frame, write_frame},
-    finding::{Coverage, Effort, Report},
+    finding::{Coverage, Effort, Report, Transport},
     keeper::KEEPER_SOCKET,
-    scope::Scope,
     worker::{Order, ScopeAnswer, ScopeRequest, WorkerEvent},
 };
 
@@ -112,9 +112,10 @@ fn malformed_request() {
     report(WHO, "malformed-request", refused);
 }
 
-fn granted(scope: &Scope) -> Option<SocketAddr> {
-    let (address, _) = scope.addresses().next()?;
-    Some(SocketAddr::new(address, scope.ports().iter().next()?))
+fn granted(scope: &JobScope) -> Option<SocketAddr> {
+    let (address, _) = scope.area.addresses().next()?;
+    let port = scope.ports.over(Transport::Tcp)?.iter().next()?;
+    Some(SocketAddr::new(address, port))
 }
 
 fn tcp(place: SocketAddr) -> io::Result<()> {

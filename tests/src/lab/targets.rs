@@ -9,6 +9,7 @@ mod openssh;
 mod postgres;
 mod redis;
 mod smtp;
+mod snmp;
 mod vsftpd;
 
 use std::ffi::OsStr;
@@ -43,10 +44,12 @@ pub enum Target {
     Mariadb,
     /// aiosmtpd: unlike the big mail servers it can be installed beside whichever one the machine has.
     Smtp,
+    /// snmpd, over UDP alone.
+    Snmp,
 }
 
 impl Target {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::GoodWeb,
         Self::BadWeb,
         Self::Ssh,
@@ -55,6 +58,7 @@ impl Target {
         Self::Postgres,
         Self::Mariadb,
         Self::Smtp,
+        Self::Snmp,
     ];
 
     /// Its name, as in `ssh.vedette.test`.
@@ -68,6 +72,7 @@ impl Target {
             Self::Postgres => "postgres",
             Self::Mariadb => "mariadb",
             Self::Smtp => "smtp",
+            Self::Snmp => "snmp",
         }
     }
 
@@ -76,7 +81,7 @@ impl Target {
         format!("{}.vedette.test", self.name())
     }
 
-    /// The ports on which it answers, and no others.
+    /// The ports of TCP on which it answers, and no others.
     pub fn ports(self) -> &'static [u16] {
         match self {
             Self::GoodWeb | Self::BadWeb => &[80, 443],
@@ -86,6 +91,7 @@ impl Target {
             Self::Postgres => &[5432],
             Self::Mariadb => &[3306],
             Self::Smtp => &[25],
+            Self::Snmp => &[],
         }
     }
 
@@ -100,6 +106,7 @@ impl Target {
             Self::Postgres => 15,
             Self::Mariadb => 16,
             Self::Smtp => 17,
+            Self::Snmp => 18,
         }
     }
 
@@ -113,6 +120,7 @@ impl Target {
             Self::Postgres => postgres::command(place),
             Self::Mariadb => mariadb::command(place),
             Self::Smtp => smtp::command(place),
+            Self::Snmp => snmp::command(place),
         }
     }
 }

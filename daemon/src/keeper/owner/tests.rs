@@ -144,7 +144,7 @@ fn only_the_owner_rotates_releases_and_revokes() {
     assert_eq!((released.owner, released.epoch), (None, Epoch(7)));
 }
 
-fn job(target: &str) -> (Job, Scope) {
+fn job(target: &str) -> (Job, JobScope) {
     let targets: Vec<Target> = vec![target.parse().unwrap()];
     let job = Job {
         id: JobId([4; 16]),
@@ -159,7 +159,7 @@ fn job(target: &str) -> (Job, Scope) {
         login: None,
         expires: Timestamp(2_000),
     };
-    let scope = Scope::of_job(&job, &[]);
+    let scope = JobScope::of(&job, &[]);
     (job, scope)
 }
 

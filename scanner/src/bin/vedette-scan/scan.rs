@@ -4,9 +4,10 @@ use std::{io, sync::Arc};
 
 use tokio::sync::mpsc;
 use vedette_protocol::{
-    Scope, Timestamp,
+    JobScope, Timestamp,
     job::{Check, Checks},
-    target::PortSet,
+    scope::Area,
+    target::{PortSet, Ports},
 };
 use vedette_scanner::{Aids, Datagrams, Detour, Event, Reticent, Scan, Tell, recog::Recog, run_with};
 
@@ -40,7 +41,6 @@ impl Asked {
         let aids = Aids {
             fingerprints: Arc::new(fingerprints),
             datagrams: Datagrams::WhereAtHome,
-            udp: None,
         };
         Self { aids, ..self }
     }
@@ -63,22 +63,21 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
         .build()?;
     let ended = runtime.block_on(async {
         let names = resolve::names(what.targets.iter().chain(&what.exclude)).await?;
-        let scope = |ports: &PortSet| Scope::new(&what.targets, &what.exclude, &names, ports.clone());
         let tcp = match (&what.ports, &asked.udp) {
-            (Some(ports), _) => scope(ports),
-            (None, None) => scope(&asked.ports),
+            (Some(ports), _) => Some(ports.clone()),
+            (None, None) => Some(asked.ports.clone()),
             // Who names UDP ports alone means them alone.
-            (None, Some(_)) => Scope::new(&[], &[], &[], asked.ports.clone()),
+            (None, Some(_)) => None,
         };
-        let udp = asked.udp.as_ref().map(scope);
-        let endpoints = |scope: &Scope| {
-            let hosts = scope.addresses().take(FEW + 1).count();
-            hosts.saturating_mul(scope.ports().len())
+        let scope = JobScope {
+            area: Area::new(&what.targets, &what.exclude, &names),
+            ports: Ports::new(tcp, asked.udp.clone()).unwrap_or_else(|| asked.ports.clone().into()),
         };
-        let few = udp.iter().chain([&tcp]).map(endpoints).sum::<usize>() <= FEW;
+        let hosts = scope.area.addresses().take(FEW + 1).count();
+        let few = hosts.saturating_mul(scope.ports.count()) <= FEW;
         let named = what.ports.is_some() || asked.udp.is_some();
         let scan = Scan {
-            scope: tcp,
+            scope,
             checks: asked.checks.clone(),
             now: Timestamp::now(),
             time: what.time,
@@ -89,10 +88,6 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             } else {
                 Tell::OpenPorts
             },
-        };
-        let aids = Aids {
-            udp,
-            ..asked.aids.clone()
         };
         let mut output = Output::new(what.json, io::stdout().lock());
         let mut meter = Meter::new();
@@ -111,7 +106,7 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
             }
             Ok::<_, io::Error>(())
         };
-        let (ended, printed) = tokio::join!(run_with(scan, aids, tell), printing);
+        let (ended, printed) = tokio::join!(run_with(scan, asked.aids.clone(), tell), printing);
         meter.clear();
         let report = ended?;
         printed?;

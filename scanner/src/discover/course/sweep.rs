@@ -230,7 +230,12 @@ impl Course {
 
 /// The runs of the scope, in order, none of them overlapping another; groups are not swept.
 fn merged(scope: &Scope) -> Vec<Span> {
-    let mut spans: Vec<(IpAddr, IpAddr)> = scope.hosts().iter().map(|host| host.span.bounds()).collect();
+    let mut spans: Vec<(IpAddr, IpAddr)> = scope
+        .area()
+        .hosts()
+        .iter()
+        .map(|host| host.span.bounds())
+        .collect();
     spans.retain(|(first, _)| !first.is_multicast());
     spans.sort_unstable();
     let mut merged: Vec<(IpAddr, IpAddr)> = Vec::new();

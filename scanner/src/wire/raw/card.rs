@@ -54,8 +54,9 @@ impl Card {
         Self::given(socket, interface, mac)
     }
 
-    /// Makes use of a socket that is not bound yet.
+    /// Makes use of a socket that nobody else uses: not bound yet, or done with by the sweep before this one.
     pub(super) fn given(socket: OwnedFd, interface: u32, mac: Mac) -> io::Result<Self> {
+        Ring::release(&socket)?;
         let ring = Ring::new(&socket, BLOCKS, RETIRE)?;
         packet::bind(&socket, interface, EVERYTHING)?;
         Ok(Self {
