@@ -31,8 +31,9 @@ demo: root packages
 demo-down: root
 	cargo run --quiet --bin vedette-demo -- down
 
+# Tests wait more than they compute: for machines to boot, for targets to be silent.
 test: root packages tools lint deny
-	cargo nextest run --workspace --no-fail-fast
+	cargo nextest run --workspace --no-fail-fast --test-threads $$((2 * $$(nproc)))
 
 bench: root packages wapiti
 	cargo run --quiet --bin vedette-bench
