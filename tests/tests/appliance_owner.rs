@@ -23,7 +23,7 @@ const SLOWLY: u32 = 6_000_000;
 
 #[test]
 fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
-    let road = Road::open(&[Target::GoodWeb, Target::BadWeb]).unwrap();
+    let road = Road::open(&[Target::GoodWeb, Target::BadWeb, Target::Snmp]).unwrap();
     let address = road.lab.admit_server(1).unwrap();
     let endpoint = SocketAddr::new(address.into(), 22);
     let host = road
@@ -225,6 +225,48 @@ fn an_appliance_with_an_owner_does_what_the_owner_signed_and_no_more() {
     );
     // The search is not blind.
     assert!(!holders(road.lab.dir(), PASSWORD).is_empty());
+
+    asks_an_agent(&road, &owner, &id);
+}
+
+/// An SNMP agent is asked over UDP, which a grant of the same port of TCP does not allow.
+fn asks_an_agent(road: &Road, owner: &Owner<'_>, id: &str) {
+    let community = road.lab.dir().join("community");
+    std::fs::write(&community, "public").unwrap();
+    let agent = road.lab.address(Target::Snmp).to_string();
+    let seal = [
+        "credential",
+        "seal",
+        "--kind",
+        "snmp-community",
+        "--target",
+        &agent,
+    ];
+    let how = ["--cleartext-ok", "--label", "agent", "--appliance", id];
+    owner.run(&[&seal[..], &how, &["--secret-file", &text(&community)]].concat());
+    let sign = |ports: &str| {
+        let where_ = [
+            "grant",
+            "sign",
+            "--appliance",
+            id,
+            "--targets",
+            &agent,
+            "--ports",
+            ports,
+        ];
+        owner.try_run(&[&where_[..], &["--checks", "inventory", "--credential", "agent"]].concat())
+    };
+    assert!(sign("161").is_err(), "of TCP");
+    sign("U:161").unwrap();
+    let start = ["scan", "start", "--appliance", id, "--target", &agent];
+    let what = ["--check", "inventory", "--credential", "agent"];
+    let scan: Scan = road.operator.ask(&[&start[..], &what].concat()).unwrap();
+    let scan = ended(road, &scan);
+    assert_eq!(scan.state, ScanState::Complete, "{scan:?}");
+    let found = findings(road, &scan);
+    let inventory = |stored: &StoredFinding| stored.finding.type_ == FindingType::HostInventory;
+    assert!(found.iter().any(inventory), "{found:?}");
 }
 
 /// How many times the password is in the whole machine's memory now, in whatever form.
