@@ -2,10 +2,16 @@
 //! ask for, and one that gives them all but one thing.
 #![cfg(test)]
 
+#[path = "templates_verdicts/atom.rs"]
+mod atom;
+#[path = "templates_verdicts/body.rs"]
+mod body;
 #[path = "templates_verdicts/responder.rs"]
 mod responder;
 #[path = "templates_verdicts/sample.rs"]
 mod sample;
+#[path = "templates_verdicts/version.rs"]
+mod version;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},

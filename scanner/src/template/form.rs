@@ -263,6 +263,24 @@ pub fn parse_alone(bytes: &[u8]) -> Option<Template> {
     Template::parse(std::str::from_utf8(bytes).ok()?, &NoFiles).ok()
 }
 
+/// The fields of a block that are of its kind alone; those that all kinds have are taken.
+fn own_fields(
+    block: &Field,
+    operators: &mut Operators,
+    payloads: &mut Payloads,
+    files: &dyn Files,
+) -> Result<Vec<(String, Field)>, FormError> {
+    let mut own = Vec::new();
+    for (name, field) in block.fields()? {
+        let is_shared =
+            operator::take(operators, &name, &field)? || request::take(payloads, &name, &field, files)?;
+        if !is_shared {
+            own.push((name, field));
+        }
+    }
+    Ok(own)
+}
+
 /// The signature stands in a comment, as the last line.
 fn digest(text: &str) -> Option<String> {
     let last = text.trim_end().lines().next_back()?;

@@ -4,7 +4,7 @@ use hickory_proto::rr::{DNSClass, RecordType};
 
 use super::{
     super::{dns::DnsBlock, feature::Feature, field::Field, operators::Operators, payload::Payloads},
-    Files, FormError, operator, request,
+    Files, FormError, operator, own_fields,
 };
 
 /// A block.
@@ -17,12 +17,7 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<DnsBlock, FormEr
         payloads: Payloads::default(),
         operators: Operators::default(),
     };
-    for (name, field) in field.fields()? {
-        let is_shared = operator::take(&mut block.operators, &name, &field)?
-            || request::take(&mut block.payloads, &name, &field, files)?;
-        if is_shared {
-            continue;
-        }
+    for (name, field) in own_fields(field, &mut block.operators, &mut block.payloads, files)? {
         match name.as_str() {
             "name" => {
                 block.name = field.text()?;

@@ -8,7 +8,7 @@ use super::{
         operators::Operators,
         payload::Payloads,
     },
-    Files, FormError, operator, request,
+    Files, FormError, operator, own_fields,
 };
 
 /// A block.
@@ -22,12 +22,7 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<NetworkBlock, Fo
         operators: Operators::default(),
         stop_at_first_match: false,
     };
-    for (name, field) in field.fields()? {
-        let is_shared = operator::take(&mut block.operators, &name, &field)?
-            || request::take(&mut block.payloads, &name, &field, files)?;
-        if is_shared {
-            continue;
-        }
+    for (name, field) in own_fields(field, &mut block.operators, &mut block.payloads, files)? {
         match name.as_str() {
             "host" => block.hosts = field.texts()?,
             "port" => block.port = Some(field.text()?),

@@ -11,7 +11,7 @@ use super::{
         operators::Operators,
         payload::{Attack, Lists, Payloads},
     },
-    Files, FormError, operator,
+    Files, FormError, operator, own_fields,
 };
 
 /// A block.
@@ -34,12 +34,7 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<HttpBlock, FormE
     };
     let (mut method, mut body, mut headers) = ("GET".to_owned(), String::new(), Vec::new());
     let (mut urls, mut raws) = (Vec::new(), Vec::new());
-    for (name, field) in field.fields()? {
-        let is_shared = operator::take(&mut block.operators, &name, &field)?
-            || take(&mut block.payloads, &name, &field, files)?;
-        if is_shared {
-            continue;
-        }
+    for (name, field) in own_fields(field, &mut block.operators, &mut block.payloads, files)? {
         match name.as_str() {
             "method" => method = field.text()?.trim().to_ascii_uppercase(),
             "path" => urls = field.texts()?,

@@ -10,7 +10,7 @@ use super::{
         payload::Payloads,
         ssl::{SslBlock, version_named},
     },
-    Files, FormError, operator, request,
+    Files, FormError, operator, own_fields,
 };
 use crate::tls::suite::Suite;
 
@@ -24,12 +24,7 @@ pub(super) fn block(field: &Field, files: &dyn Files) -> Result<SslBlock, FormEr
         payloads: Payloads::default(),
         operators: Operators::default(),
     };
-    for (name, field) in field.fields()? {
-        let is_shared = operator::take(&mut block.operators, &name, &field)?
-            || request::take(&mut block.payloads, &name, &field, files)?;
-        if is_shared {
-            continue;
-        }
+    for (name, field) in own_fields(field, &mut block.operators, &mut block.payloads, files)? {
         match name.as_str() {
             "address" => {
                 block.address = field.text()?;
