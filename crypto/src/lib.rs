@@ -2,12 +2,13 @@
 //!
 //! Secrets are types of their own ([`secret`]): boxed, wiped on drop, readable only inside a closure.
 //! Public counterparts are other types. Start with [`share`] for the keys of the workspace, [`sign`]
-//! for identities, [`owner`] for how the operator's own key is kept, [`hpke`] for sealing to a key, [`login_key`] for
+//! for identities, [`owner`] for how the operator's own key is kept, [`hpke`] for sealing to a key, [`file`] for files, [`login_key`] for
 //! keys that log in elsewhere, [`roots`] for whom TLS trusts.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod credential;
+pub mod file;
 pub mod hpke;
 pub mod login_key;
 pub mod owner;

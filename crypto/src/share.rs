@@ -122,7 +122,8 @@ fn extracted(salt: &[u8], platform: &PlatformShare, appliance: &ApplianceShare) 
     both.with(|both| Salt::new(HKDF_SHA256, salt).extract(both))
 }
 
-struct Length(usize);
+/// A length of output of HKDF.
+pub(crate) struct Length(pub(crate) usize);
 
 impl KeyType for Length {
     fn len(&self) -> usize {

@@ -38,12 +38,12 @@ use std::{
 use tracing::{error, info, warn};
 use vedette_crypto::wrap::WrappingKey;
 use vedette_protocol::{
-    Assignment, BootId, Job, JobScope, Timestamp,
+    Assignment, BootId, Job, JobId, JobScope, Timestamp,
     grant::Allowed,
     keeper::{Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
     owner::OwnerWord,
     scope::Resolved,
-    vault::VaultRefusal,
+    vault::{FileKind, VaultRefusal},
     worker::{Adapter, ScopeRefusal, ScopeRequest},
 };
 
@@ -157,6 +157,8 @@ impl Keeper {
                 .map(|()| KeeperAnswer::Done.into())
                 .map_err(|TooManyAddresses| Refusal::TooMuch),
             KeeperRequest::Openings => self.openings(),
+            KeeperRequest::FileKey { job, kind } => self.file_key(job, kind),
+            KeeperRequest::ForgetFileKey { job, kind } => self.forget_file_key(job, kind),
         };
         answered.unwrap_or_else(|refusal| {
             warn!(%refusal, "refused");
@@ -243,6 +245,34 @@ impl Keeper {
             }
         };
         Ok(KeeperAnswer::Openings(openings).into())
+    }
+
+    /// Hands a file key of the vault's on, for a file of the open workspace.
+    fn file_key(&mut self, job: JobId, kind: FileKind) -> Result<Reply, Refusal> {
+        let descriptor = self.ask_vault_for_files(|vault| vault.file_key(job, kind))?;
+        Ok(Reply {
+            answer: KeeperAnswer::FileKey,
+            descriptor: Some(descriptor),
+        })
+    }
+
+    fn forget_file_key(&mut self, job: JobId, kind: FileKind) -> Result<Reply, Refusal> {
+        self.ask_vault_for_files(|vault| vault.forget_file_key(job, kind))?;
+        Ok(KeeperAnswer::Done.into())
+    }
+
+    fn ask_vault_for_files<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Vault) -> Result<T, VaultError>,
+    ) -> Result<T, Refusal> {
+        self.workspace.as_ref().ok_or(Refusal::Order)?;
+        let vault = self.vault.as_mut().ok_or(Refusal::Appliance(Organ::Vault))?;
+        ask(vault).map_err(|failure| {
+            if !matches!(failure, VaultError::Refused(_)) {
+                self.vault = None;
+            }
+            broken(Organ::Vault, &failure)
+        })
     }
 
     fn line_to_vault(

@@ -10,6 +10,7 @@ pub mod boot;
 pub mod exchange;
 pub mod identity;
 pub mod keeper;
+pub mod keyring;
 pub mod line;
 pub mod names;
 pub mod network;
@@ -25,14 +26,21 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use vedette_crypto::file::FileKey;
 use vedette_protocol::{
-    ImageConfig,
+    ImageConfig, JobId,
     keeper::{KEEPER_SOCKET, REACH_LIMIT},
     status::STATUS_PATH,
+    vault::FileKind,
     worker::WORKER_SOCKET,
 };
 
-use self::{board::Board, keeper::Keeper, network::Network};
+use self::{
+    board::Board,
+    keeper::{AskError, Keeper},
+    keyring::Lender,
+    network::Network,
+};
 
 /// What vedetted has around it: the same for its whole life.
 #[derive(Debug)]
@@ -84,5 +92,15 @@ impl House {
             .take(REACH_LIMIT)
             .collect();
         known.clone()
+    }
+}
+
+impl Lender for House {
+    fn lend(&self, job: JobId, kind: FileKind) -> Result<FileKey, AskError> {
+        self.keeper.file_key(job, kind)
+    }
+
+    fn forget(&self, job: JobId, kind: FileKind) -> Result<(), AskError> {
+        self.keeper.forget_file_key(job, kind)
     }
 }

@@ -5,8 +5,11 @@
 //! is spoken with in [`counter`], on a thread of its own over a line that the keeper made; a private key stays, and signs
 //! as an [`agent`]. What must stay true: a credential is opened once for a job, for the one place that job, grant and
 //! envelope all name, after the host there has shown the key that the envelope demands.
+//!
+//! It also makes the keys of the workspace's files and keeps them ([`cabinet`]), for vedetted, which seals the files.
 
 pub mod agent;
+pub mod cabinet;
 pub mod certificate_verify;
 pub mod counter;
 pub mod desk;
@@ -14,7 +17,10 @@ pub mod ledger;
 pub mod userauth;
 
 use std::{
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -25,12 +31,13 @@ use std::{
 use tracing::{error, info, warn};
 use vedette_crypto::{Secret, credential::CredentialKey, wrap::WrappingKey};
 use vedette_protocol::{
-    FrameError,
-    vault::{Member, VaultAnswer, VaultRefusal, VaultRequest},
+    FrameError, JobId,
+    vault::{FileKind, Member, VaultAnswer, VaultRefusal, VaultRequest},
 };
 use vedette_sys::secretmem;
 
 use self::{
+    cabinet::Cabinet,
     desk::{Case, Desk},
     ledger::Ledger,
 };
@@ -52,11 +59,16 @@ pub fn serve(keeper: UnixStream) -> Result<(), FrameError> {
     loop {
         line.wait(None)?;
         let (request, descriptor) = line.receive_with_descriptor(FRAME_LIMIT)?;
-        let answer = vault.answer(request, descriptor).unwrap_or_else(|refusal| {
+        let answered = vault.answer(request, descriptor).unwrap_or_else(|refusal| {
             warn!(%refusal, "refused");
-            VaultAnswer::Refused(refusal)
+            VaultAnswer::Refused(refusal).into()
         });
-        line.send(&answer, FRAME_LIMIT)?;
+        match answered.descriptor {
+            Some(descriptor) => {
+                line.send_with_descriptor(&answered.answer, descriptor.as_fd(), FRAME_LIMIT)?;
+            }
+            None => line.send(&answered.answer, FRAME_LIMIT)?,
+        }
     }
 }
 
@@ -66,6 +78,22 @@ struct Vault {
     open: Option<Desk>,
     workers: Arc<AtomicUsize>,
     ledger: Ledger,
+    cabinet: Cabinet,
+}
+
+/// An answer, with a descriptor if it carries one.
+struct Answered {
+    answer: VaultAnswer,
+    descriptor: Option<OwnedFd>,
+}
+
+impl From<VaultAnswer> for Answered {
+    fn from(answer: VaultAnswer) -> Self {
+        Self {
+            answer,
+            descriptor: None,
+        }
+    }
 }
 
 impl Vault {
@@ -73,16 +101,16 @@ impl Vault {
         &mut self,
         request: VaultRequest,
         descriptor: Option<OwnedFd>,
-    ) -> Result<VaultAnswer, VaultRefusal> {
-        match request {
+    ) -> Result<Answered, VaultRefusal> {
+        let answer = match request {
             VaultRequest::Open { member, record } => {
                 let keys = descriptor.ok_or(VaultRefusal::Order)?;
-                self.open(member, record.as_deref(), &keys)
+                self.open(member, record.as_deref(), &keys)?
             }
             VaultRequest::Owner(owner) => {
                 let desk = self.open.as_mut().ok_or(VaultRefusal::Closed)?;
                 desk.member.owner = owner;
-                Ok(VaultAnswer::Done)
+                VaultAnswer::Done
             }
             VaultRequest::Serve {
                 assignment,
@@ -94,10 +122,16 @@ impl Vault {
                 let worker = descriptor.ok_or(VaultRefusal::Order)?;
                 let case = desk.judge(&assignment, &names, epoch, now)?;
                 self.begin(case, worker)?;
-                Ok(VaultAnswer::Done)
+                VaultAnswer::Done
             }
-            VaultRequest::Openings => Ok(VaultAnswer::Openings(self.ledger.take())),
-        }
+            VaultRequest::Openings => VaultAnswer::Openings(self.ledger.take()),
+            VaultRequest::FileKey { job, kind } => return self.file_key(job, kind),
+            VaultRequest::ForgetFileKey { job, kind } => {
+                self.cabinet.forget(job, kind);
+                VaultAnswer::Done
+            }
+        };
+        Ok(answer.into())
     }
 
     /// Reads the record under the first of two keys, or makes one, and seals it under the second.
@@ -129,6 +163,20 @@ impl Vault {
             key: Arc::new(key),
         });
         Ok(answer)
+    }
+
+    /// Hands a file key out, while the workspace is open.
+    fn file_key(&mut self, job: JobId, kind: FileKind) -> Result<Answered, VaultRefusal> {
+        self.open.as_ref().ok_or(VaultRefusal::Closed)?;
+        let key = self.cabinet.key(job, kind)?;
+        let handed = key.with(|bytes| secretmem::create(bytes)).map_err(|error| {
+            error!(%error, "no secret memory for a file key");
+            VaultRefusal::Memory
+        })?;
+        Ok(Answered {
+            answer: VaultAnswer::FileKey,
+            descriptor: Some(handed),
+        })
     }
 
     fn begin(&self, case: Case, worker: OwnedFd) -> Result<(), VaultRefusal> {

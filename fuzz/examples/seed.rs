@@ -9,8 +9,9 @@ use base64::{
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::Serialize;
 use vedette_crypto::{
-    Signer, SigningKey,
+    Secret, Signer, SigningKey,
     credential::CredentialKey,
+    file::{self, CHUNK, FileKey},
     hpke::{OpeningKey, Suite},
 };
 use vedette_platform::ca::{self, Authority};
@@ -366,6 +367,19 @@ fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
             keys,
         },
     );
+    let file_key = FileKey::from_secret(Secret::filled(|key| *key = vedette_fuzz::FILE_KEY));
+    for (name, length) in [("valid", 500), ("chunks", CHUNK + 500)] {
+        let mut sealed = Vec::new();
+        let content = vec![b'x'; length];
+        file::seal(
+            &file_key,
+            vedette_fuzz::FILE_NAME,
+            &mut content.as_slice(),
+            &mut sealed,
+        )
+        .expect("memory takes it");
+        write_as("sealed_file", name, &sealed);
+    }
     let assignment = Assignment {
         job: signed.clone(),
         grant: Some(granted),

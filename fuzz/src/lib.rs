@@ -7,7 +7,11 @@
 
 use std::path::Path;
 
-use vedette_crypto::login_key::{LoginKey, certificates};
+use vedette_crypto::{
+    Secret,
+    file::{self, FileKey},
+    login_key::{LoginKey, certificates},
+};
 use vedette_daemon::vault::{certificate_verify::CertificateVerify, userauth::Userauth};
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
@@ -97,6 +101,10 @@ pub const TARGETS: &[FuzzTarget] = &[
                 drop((LoginKey::read(text, None), certificates(text)));
             })
         },
+    },
+    FuzzTarget {
+        name: "sealed_file",
+        parse: open_file,
     },
     FuzzTarget {
         name: "status",
@@ -420,6 +428,18 @@ pub const TARGETS: &[FuzzTarget] = &[
 pub fn target(name: &str) -> Option<&'static FuzzTarget> {
     TARGETS.iter().find(|target| target.name == name)
 }
+
+/// Opens a file of the workspace; what the seeds are sealed under lets some of it through.
+fn open_file(mut bytes: &[u8]) {
+    let key = FileKey::from_secret(Secret::filled(|key| *key = FILE_KEY));
+    let mut content = Vec::new();
+    drop(file::open(&key, FILE_NAME, &mut bytes, &mut content, 1 << 18));
+}
+
+/// The key and the name under which the seeds of `sealed_file` are sealed.
+pub const FILE_KEY: [u8; 32] = [7; 32];
+/// See [`FILE_KEY`].
+pub const FILE_NAME: &[u8] = b"event-00000000000000000007-01010101010101010101010101010101";
 
 /// What `[platform]` of a manifest pins. Files that it names are looked for where there are none.
 fn platform_section(text: &str) -> Option<PlatformPins> {

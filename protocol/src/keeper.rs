@@ -15,7 +15,7 @@ use crate::{
     link::{ActivateRefusal, BootRefusal, Event},
     scope::Resolved,
     time::Timestamp,
-    vault::Opening,
+    vault::{FileKind, Opening},
 };
 
 /// Where the keeper is.
@@ -62,6 +62,21 @@ pub enum KeeperRequest {
     },
     /// Which credentials were opened since this was asked last? Answered by [`KeeperAnswer::Openings`].
     Openings,
+    /// The vault's key of a job's files of this kind. Answered by [`KeeperAnswer::FileKey`], whose frame carries the
+    /// vault's descriptor: the keeper does not look into it.
+    FileKey {
+        /// The job.
+        job: JobId,
+        /// Of which files.
+        kind: FileKind,
+    },
+    /// Have the vault forget that key. Answered by [`KeeperAnswer::Done`].
+    ForgetFileKey {
+        /// The job.
+        job: JobId,
+        /// Of which files.
+        kind: FileKind,
+    },
 }
 
 /// An exchange with the platform.
@@ -167,6 +182,8 @@ pub enum KeeperAnswer {
     Refused(Refusal),
     /// What the vault has opened, to be told to the platform.
     Openings(Vec<Opening>),
+    /// The frame carries the descriptor.
+    FileKey,
 }
 
 /// What the keeper knows.

@@ -48,6 +48,29 @@ pub enum VaultRequest {
     },
     /// What was opened since this was asked last? Answered by [`VaultAnswer::Openings`].
     Openings,
+    /// The key of a job's files of this kind, made if there is none. Answered by [`VaultAnswer::FileKey`].
+    FileKey {
+        /// The job.
+        job: JobId,
+        /// Of which files.
+        kind: FileKind,
+    },
+    /// Forget that key: no file of the job of this kind is opened again. Answered by [`VaultAnswer::Done`].
+    ForgetFileKey {
+        /// The job.
+        job: JobId,
+        /// Of which files.
+        kind: FileKind,
+    },
+}
+
+/// What a file in the workspace is for. Each job has a key for the files of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FileKind {
+    /// What a job is given and needs while it runs: gone with its end.
+    Temporary,
+    /// What comes of it: gone when the platform keeps it.
+    Results,
 }
 
 /// That a credential was opened: which, for which job, when and for where; never what it says.
@@ -96,6 +119,8 @@ pub enum VaultAnswer {
     Refused(VaultRefusal),
     /// What was opened, oldest first.
     Openings(Vec<Opening>),
+    /// The frame carries a memfd_secret(2) descriptor with the [`vedette_crypto::file::FileKey`].
+    FileKey,
 }
 
 /// Why the vault refuses.
@@ -150,6 +175,9 @@ pub enum VaultRefusal {
     /// Nothing is opened that is not told of.
     #[error("too many openings wait to be reported; the vault opens nothing more until they are")]
     Unreported,
+    /// More jobs have files than the workspace has room for.
+    #[error("the vault holds as many file keys as it can")]
+    TooManyKeys,
 }
 
 /// Worker to vault.

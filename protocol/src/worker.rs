@@ -187,4 +187,7 @@ pub enum WorkerFailure {
     /// The worker ended without a report.
     #[error("the worker ended without a report")]
     Vanished,
+    /// The appliance's vault gave no keys for the job's files, so that nothing of it was begun.
+    #[error("the appliance cannot seal the job's files: its vault is closed; restart the appliance")]
+    Unsealed,
 }

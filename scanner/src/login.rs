@@ -93,7 +93,8 @@ fn not_opened(refusal: VaultRefusal) -> LoginOutcome {
         | VaultRefusal::Memory
         | VaultRefusal::Busy
         | VaultRefusal::NotThisLogin
-        | VaultRefusal::Unreported => LoginOutcome::NotOpened,
+        | VaultRefusal::Unreported
+        | VaultRefusal::TooManyKeys => LoginOutcome::NotOpened,
     }
 }
 

@@ -10,7 +10,8 @@ use vedette_daemon::{
 use vedette_protocol::status::State;
 use vedette_sys::memory::WipingAllocator;
 
-// The activation token passes through here, on its way from keeper to platform.
+// The activation token passes through here, on its way from keeper to platform; the keys of a job's files are here
+// while it runs.
 #[global_allocator]
 static ALLOCATOR: WipingAllocator = WipingAllocator;
 

@@ -10,10 +10,10 @@ use std::{
 
 use vedette_crypto::{Secret, VerifyingKey, credential::CredentialPublicKey};
 use vedette_protocol::{
-    Assignment, FrameError, Timestamp,
+    Assignment, FrameError, JobId, Timestamp,
     owner::Epoch,
     scope::Resolved,
-    vault::{Member, Opening, VaultAnswer, VaultRefusal, VaultRequest},
+    vault::{FileKind, Member, Opening, VaultAnswer, VaultRefusal, VaultRequest},
 };
 use vedette_sys::secretmem;
 
@@ -80,7 +80,9 @@ impl Vault {
             .map_err(VaultError::Key)?;
         match self.ask(&VaultRequest::Open { member, record }, Some(&keys))? {
             VaultAnswer::Open { keys, record } => Ok(Opened { keys, record }),
-            VaultAnswer::Done | VaultAnswer::Openings(_) => Err(VaultError::Unexpected),
+            VaultAnswer::Done | VaultAnswer::Openings(_) | VaultAnswer::FileKey => {
+                Err(VaultError::Unexpected)
+            }
             VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
         }
     }
@@ -94,9 +96,25 @@ impl Vault {
     pub fn openings(&mut self) -> Result<Vec<Opening>, VaultError> {
         match self.ask(&VaultRequest::Openings, None)? {
             VaultAnswer::Openings(openings) => Ok(openings),
-            VaultAnswer::Open { .. } | VaultAnswer::Done => Err(VaultError::Unexpected),
+            VaultAnswer::Open { .. } | VaultAnswer::Done | VaultAnswer::FileKey => {
+                Err(VaultError::Unexpected)
+            }
             VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
         }
+    }
+
+    /// The key of a job's files of this kind, as the vault hands it out: to be handed on.
+    pub fn file_key(&mut self, job: JobId, kind: FileKind) -> Result<OwnedFd, VaultError> {
+        match self.ask_for_descriptor(&VaultRequest::FileKey { job, kind }, None)? {
+            (VaultAnswer::FileKey, Some(key)) => Ok(key),
+            (VaultAnswer::Refused(why), _) => Err(VaultError::Refused(why)),
+            _ => Err(VaultError::Unexpected),
+        }
+    }
+
+    /// Has the vault forget that key.
+    pub fn forget_file_key(&mut self, job: JobId, kind: FileKind) -> Result<(), VaultError> {
+        self.done(&VaultRequest::ForgetFileKey { job, kind }, None)
     }
 
     /// Opens a line between the vault and the worker of a job: the worker's end.
@@ -121,7 +139,9 @@ impl Vault {
     fn done(&mut self, request: &VaultRequest, descriptor: Option<&OwnedFd>) -> Result<(), VaultError> {
         match self.ask(request, descriptor)? {
             VaultAnswer::Done => Ok(()),
-            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) => Err(VaultError::Unexpected),
+            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) | VaultAnswer::FileKey => {
+                Err(VaultError::Unexpected)
+            }
             VaultAnswer::Refused(why) => Err(VaultError::Refused(why)),
         }
     }
@@ -131,6 +151,14 @@ impl Vault {
         request: &VaultRequest,
         descriptor: Option<&OwnedFd>,
     ) -> Result<VaultAnswer, VaultError> {
+        Ok(self.ask_for_descriptor(request, descriptor)?.0)
+    }
+
+    fn ask_for_descriptor(
+        &mut self,
+        request: &VaultRequest,
+        descriptor: Option<&OwnedFd>,
+    ) -> Result<(VaultAnswer, Option<OwnedFd>), VaultError> {
         match descriptor {
             Some(descriptor) => self
                 .line
@@ -138,6 +166,8 @@ impl Vault {
             None => self.line.send(request, FRAME_LIMIT),
         }
         .map_err(VaultError::Talk)?;
-        self.line.receive(FRAME_LIMIT).map_err(VaultError::Talk)
+        self.line
+            .receive_with_descriptor(FRAME_LIMIT)
+            .map_err(VaultError::Talk)
     }
 }

@@ -12,12 +12,14 @@ use std::{
     time::Duration,
 };
 
+use vedette_crypto::{Secret, file::FileKey};
 use vedette_protocol::{
     FrameError, JobId,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, Refusal, Standing},
     scope::Resolved,
-    vault::Opening,
+    vault::{FileKind, Opening},
 };
+use vedette_sys::secretmem;
 
 use crate::conversation::{Conversation, FRAME_LIMIT, Waited};
 
@@ -88,6 +90,25 @@ impl Keeper {
     pub fn openings(&self) -> Result<Vec<Opening>, AskError> {
         match self.ask(&KeeperRequest::Openings)? {
             KeeperAnswer::Openings(openings) => Ok(openings),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// The vault's key of a job's files of this kind.
+    pub fn file_key(&self, job: JobId, kind: FileKind) -> Result<FileKey, AskError> {
+        match self.ask_for_descriptor(&KeeperRequest::FileKey { job, kind })? {
+            (KeeperAnswer::FileKey, Some(handed)) => secretmem::with(&handed, 32, Secret::copied)
+                .map_err(FrameError::from)?
+                .map(FileKey::from_secret)
+                .ok_or(AskError::Unexpected),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// Has the vault forget that key.
+    pub fn forget_file_key(&self, job: JobId, kind: FileKind) -> Result<(), AskError> {
+        match self.ask(&KeeperRequest::ForgetFileKey { job, kind })? {
+            KeeperAnswer::Done => Ok(()),
             _ => Err(AskError::Unexpected),
         }
     }

@@ -26,6 +26,7 @@ use super::{
     exchange::{Outlook, exchange},
     identity::Identity,
     keeper::AskError,
+    keyring::Keyring,
     line::Line,
     names::Names,
     spool::Spool,
@@ -74,7 +75,8 @@ impl Serving {
             identity,
             directory,
         } = self;
-        let (mut spool, unfinished) = Spool::open(directory).map_err(|failure| {
+        let keyring = Arc::new(Keyring::of(house.clone()));
+        let (mut spool, unfinished) = Spool::open(directory, keyring.clone()).map_err(|failure| {
             error!(error = chain(&failure), "the spool cannot be used");
             Stopped::because(chain(&failure))
         })?;
@@ -95,6 +97,7 @@ impl Serving {
         let line = Line::identified(house.clone(), identity);
         let bench = Bench {
             house,
+            keyring,
             tell,
             workers: JoinSet::new(),
             running: BTreeMap::new(),
@@ -107,12 +110,19 @@ impl Serving {
     }
 }
 
+/// A job at work, under its lease's fence.
+struct Running {
+    fence: u64,
+    worker: AbortHandle,
+}
+
 /// The workers at work.
 struct Bench {
     house: Arc<House>,
+    keyring: Arc<Keyring>,
     tell: Sender<Event>,
     workers: JoinSet<JobId>,
-    running: BTreeMap<JobId, AbortHandle>,
+    running: BTreeMap<JobId, Running>,
     /// Whose the appliance was when it last told its keys.
     told: Option<Option<String>>,
 }
@@ -145,7 +155,7 @@ impl Bench {
                         self.tell_keys(&mut line, owner).await?;
                     }
                     house.board.show(State::Serving);
-                    self.stop(&stop);
+                    self.stop(&stop).await;
                     for (job, assignment) in jobs.into_iter().take(free) {
                         self.start(job, assignment);
                     }
@@ -197,7 +207,7 @@ impl Bench {
             Ok((id, _)) => *id,
             Err(error) => error.id(),
         };
-        self.running.retain(|_, worker| worker.id() != id);
+        self.running.retain(|_, running| running.worker.id() != id);
     }
 
     fn start(&mut self, job: Job, assignment: Assignment) {
@@ -205,9 +215,16 @@ impl Bench {
             return;
         }
         info!(job = %job.id, scan = %job.scan, "job begins");
-        let id = job.id;
+        let (id, fence) = (job.id, job.fence);
+        let keyring = self.keyring.clone();
         let (house, tell) = (self.house.clone(), self.tell.clone());
         let worker = self.workers.spawn(async move {
+            // What comes of a job whose files cannot be sealed could not be kept: it is not begun.
+            if let Err(error) = keyring.begin(job.id) {
+                error!(job = %job.id, error = chain(&error), "no keys for a job's files");
+                worker::refuse(&job, WorkerFailure::Unsealed, &tell).await;
+                return job.id;
+            }
             let names = resolved(&house, &job).await;
             // A keeper that did not take them refuses the worker, which then says so.
             if !names.is_empty()
@@ -220,15 +237,23 @@ impl Bench {
             info!(job = %job.id, "job over");
             job.id
         });
-        self.running.insert(id, worker);
+        self.running.insert(id, Running { fence, worker });
     }
 
     /// Hangs up on the workers of these jobs; the keeper has ended their grants already.
-    fn stop(&mut self, jobs: &[JobId]) {
+    async fn stop(&mut self, jobs: &[JobId]) {
         for job in jobs {
-            if let Some(worker) = self.running.remove(job) {
+            if let Some(Running { fence, worker }) = self.running.remove(job) {
                 info!(%job, "job stopped");
                 worker.abort();
+                // The platform waits for no end of it any more; the spool does, to forget the job's keys.
+                let what = What::Failed(WorkerFailure::Vanished);
+                let event = Event {
+                    job: *job,
+                    fence,
+                    what,
+                };
+                let _ = self.tell.send(event).await;
             }
         }
     }

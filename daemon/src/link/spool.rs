@@ -1,52 +1,65 @@
 //! What happened and is not yet with the platform, in order, in files of the workspace.
 //!
-//! Events of a boot are numbered from 0. They stand in segments, `events-NUMBER` by the number of their
-//! first event, as frames; a segment goes when the platform keeps all of it, except for the last, which
-//! tells a restarted vedetted where the numbers are. Half a frame at the end is what a killed process
-//! left: it was never acknowledged to anybody, and is cut off.
+//! Events of a boot are numbered from 0, and each is a file, `event-NUMBER-JOB`, sealed under its job's key for
+//! results. It goes when the platform keeps it; of the last one the name stays, with nothing in it, which tells a
+//! restarted vedetted where the numbers are. While a job runs there is `job-JOB`, sealed under its key for temporary
+//! files, so that a restarted vedetted knows what it left undone. With a job's last file goes its key. A file is there
+//! whole or not at all: it is renamed to its name, under which it was sealed.
 
 use std::{
-    collections::BTreeMap,
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    collections::{BTreeMap, BTreeSet},
+    io::{self, BufReader, Seek, SeekFrom},
+    sync::Arc,
 };
 
-use cap_std::fs::{Dir, File, OpenOptions};
+use cap_std::fs::Dir;
+use vedette_crypto::file::{self, FileKey, OpenError};
 use vedette_protocol::{
-    Frame, FrameError, JobId,
-    codec::{self, read_frame},
+    JobId,
+    codec::{self, DecodeError},
     link::{EVENTS_PER_REQUEST, Event, What},
+    vault::FileKind,
 };
 
-/// When the next segment is begun.
-const SEGMENT_LIMIT: u64 = 1 << 20;
+use super::{keeper::AskError, keyring::Keyring};
+
+mod name;
+
+use name::{Name, UNFINISHED};
 
 /// More than this is not taken before the platform has taken some.
 const SPOOL_LIMIT: u64 = 32 << 20;
 
+/// What a file takes of the disk at least.
+const BLOCK: u64 = 4 << 10;
+
 /// The most bytes of events in one batch: with what stands around them they fit a request.
-const BATCH_LIMIT: usize = 512 << 10;
+const BATCH_LIMIT: u64 = 512 << 10;
 
 /// The longest event that is taken.
 pub const EVENT_LIMIT: usize = 256 << 10;
-
-const PREFIX: &str = "events-";
 
 /// The spool.
 #[derive(Debug)]
 pub struct Spool {
     directory: Dir,
-    /// By the number of the first event; never empty.
-    segments: BTreeMap<u64, Segment>,
-    /// The last segment, open at its end.
-    writer: File,
-    /// Number of the next event to send.
-    next: u64,
+    keyring: Arc<Keyring>,
+    /// What the platform does not keep yet, by number, without a gap.
+    events: BTreeMap<u64, Entry>,
+    /// Number of the event that comes next.
+    end: u64,
+    /// The file that holds nothing any more but the number in its name.
+    empty: Option<Name>,
+    /// Jobs that began and did not end.
+    running: BTreeSet<JobId>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Segment {
-    events: u64,
+#[derive(Debug)]
+struct Entry {
+    job: JobId,
     bytes: u64,
+    /// An event that could not be sealed and says nothing of a target is not written.
+    unwritten: Option<Event>,
 }
 
 /// The spool cannot be read or written.
@@ -56,9 +69,13 @@ pub enum SpoolError {
     Read(#[source] io::Error),
     #[error("writing the spool")]
     Write(#[source] io::Error),
+    #[error("the key of the job's files; nothing is written without it")]
+    Key(#[source] AskError),
+    #[error("opening {1} of the spool")]
+    Open(#[source] OpenError, String),
     #[error("the spool is damaged")]
-    Damaged(#[source] FrameError),
-    #[error("the spool's segments do not follow one another")]
+    Damaged(#[from] DecodeError),
+    #[error("the spool's events do not follow one another")]
     Gap,
     #[error("an event of {0} bytes, more than {EVENT_LIMIT}")]
     TooLong(usize),
@@ -69,180 +86,258 @@ pub type Unfinished = BTreeMap<JobId, u64>;
 
 impl Spool {
     /// Opens what is there, or begins; and names the jobs that an earlier vedetted left unfinished.
-    pub fn open(directory: Dir) -> Result<(Self, Unfinished), SpoolError> {
-        let mut segments = BTreeMap::new();
-        for entry in directory.entries().map_err(SpoolError::Read)? {
-            let name = entry.map_err(SpoolError::Read)?.file_name();
-            let first = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(PREFIX)?.parse().ok());
-            if let Some(first) = first {
-                segments.insert(first, Segment::default());
-            }
-        }
-        if segments.is_empty() {
-            segments.insert(0, Segment::default());
-        }
-        let mut unfinished = Unfinished::new();
-        let mut expected = None;
-        let mut writer = None;
-        for (first, segment) in &mut segments {
-            if expected.is_some_and(|expected| expected != *first) {
-                return Err(SpoolError::Gap);
-            }
-            let file = open_segment(&directory, *first)?;
-            *segment = read_segment(&directory, *first, |event| note(&mut unfinished, event))?;
-            expected = Some(first + segment.events);
-            writer = Some((file, segment.bytes));
-        }
-        let (mut writer, end) = writer.ok_or(SpoolError::Gap)?;
-        writer.set_len(end).map_err(SpoolError::Write)?;
-        writer.seek(SeekFrom::End(0)).map_err(SpoolError::Write)?;
-        let next = segments.first_key_value().map_or(0, |(first, _)| *first);
-        let spool = Self {
+    ///
+    /// # Errors
+    /// When something that is there is not as it was written, or its key is not to be had.
+    pub fn open(directory: Dir, keyring: Arc<Keyring>) -> Result<(Self, Unfinished), SpoolError> {
+        let mut spool = Self {
             directory,
-            segments,
-            writer,
-            next,
+            keyring,
+            events: BTreeMap::new(),
+            end: 0,
+            empty: None,
+            running: BTreeSet::new(),
         };
+        let mut unfinished = Unfinished::new();
+        for name in spool.names()? {
+            match name {
+                Name::Job(job) => {
+                    let fence = codec::decode(&spool.read(name)?)?;
+                    spool.running.insert(job);
+                    unfinished.insert(job, fence);
+                }
+                Name::Event(number, job) => spool.take_in(number, job)?,
+            }
+        }
         Ok((spool, unfinished))
     }
 
     /// Whether more may be taken.
     pub fn has_room(&self) -> bool {
-        self.segments.values().map(|segment| segment.bytes).sum::<u64>() < SPOOL_LIMIT
+        let taken = self
+            .events
+            .values()
+            .map(|entry| entry.bytes.next_multiple_of(BLOCK));
+        taken.sum::<u64>() < SPOOL_LIMIT
     }
 
     /// Takes an event.
+    ///
+    /// # Errors
+    /// When it is too long, or cannot be sealed or written.
     pub fn push(&mut self, event: &Event) -> Result<(), SpoolError> {
-        let frame = Frame::of(event).map_err(SpoolError::Damaged)?;
-        let length = frame.bytes().len();
-        if length > EVENT_LIMIT {
-            return Err(SpoolError::TooLong(length));
+        let content = codec::encode(event);
+        if content.len() > EVENT_LIMIT {
+            return Err(SpoolError::TooLong(content.len()));
         }
-        let (first, mut segment) = self.last();
-        if segment.bytes >= SEGMENT_LIMIT {
-            let next = first + segment.events;
-            self.writer = open_segment(&self.directory, next)?;
-            segment = Segment::default();
-            self.segments.insert(next, segment);
+        let (job, name) = (event.job, Name::Event(self.end, event.job));
+        let entry = match self.keyring.key(job, FileKind::Results) {
+            Ok(key) => {
+                if event.what == What::Started {
+                    self.begin(job, event.fence)?;
+                }
+                let bytes = self.write(name, &key, &content)?;
+                let unwritten = None;
+                Entry {
+                    job,
+                    bytes,
+                    unwritten,
+                }
+            }
+            Err(_) if !tells_of_targets(&event.what) => Entry {
+                job,
+                bytes: content.len() as u64,
+                unwritten: Some(event.clone()),
+            },
+            Err(refused) => return Err(SpoolError::Key(refused)),
+        };
+        self.events.insert(self.end, entry);
+        self.end += 1;
+        if let Some(empty) = self.empty.take() {
+            self.remove(empty)?;
         }
-        self.writer.write_all(frame.bytes()).map_err(SpoolError::Write)?;
-        let (first, _) = self.last();
-        self.segments.insert(
-            first,
-            Segment {
-                events: segment.events + 1,
-                bytes: segment.bytes + u64::try_from(length).unwrap_or(u64::MAX),
+        match event.what {
+            What::Ended(_) | What::Failed(_) => self.finish(job),
+            What::Started | What::Progress(_) | What::Findings(_) | What::Opened(_) => Ok(()),
+        }
+    }
+
+    /// The next batch, and the number of its first event; empty when all is sent.
+    ///
+    /// # Errors
+    /// When an event cannot be read.
+    pub fn batch(&self) -> Result<(u64, Vec<Event>), SpoolError> {
+        let mut events = Vec::new();
+        let mut room = BATCH_LIMIT;
+        for (number, entry) in &self.events {
+            if events.len() == EVENTS_PER_REQUEST || entry.bytes > room {
+                break;
+            }
+            room -= entry.bytes;
+            events.push(match &entry.unwritten {
+                Some(event) => event.clone(),
+                None => codec::decode(&self.read(Name::Event(*number, entry.job))?)?,
+            });
+        }
+        Ok((self.next(), events))
+    }
+
+    /// The platform keeps everything below this number.
+    ///
+    /// # Errors
+    /// When what it keeps cannot be removed.
+    pub fn kept(&mut self, below: u64) -> Result<(), SpoolError> {
+        // What it says of events that never were changes nothing; of events that are gone, neither.
+        let waiting = self.events.split_off(&below);
+        let gone = std::mem::replace(&mut self.events, waiting);
+        for (number, entry) in &gone {
+            let name = Name::Event(*number, entry.job);
+            if number + 1 == self.end {
+                // An unwritten one, too, leaves its number.
+                self.directory
+                    .create(name.to_string())
+                    .map_err(SpoolError::Write)?;
+                self.empty = Some(name);
+            } else if entry.unwritten.is_none() {
+                self.remove(name)?;
+            }
+        }
+        let jobs: BTreeSet<JobId> = gone.values().map(|entry| entry.job).collect();
+        for job in jobs {
+            if !self.running.contains(&job) && self.events.values().all(|entry| entry.job != job) {
+                self.keyring.forget(job, FileKind::Results);
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of the next event to send.
+    fn next(&self) -> u64 {
+        self.events
+            .first_key_value()
+            .map_or(self.end, |(number, _)| *number)
+    }
+
+    /// A job begins: what is needed to say that it did not end.
+    fn begin(&mut self, job: JobId, fence: u64) -> Result<(), SpoolError> {
+        let key = self
+            .keyring
+            .key(job, FileKind::Temporary)
+            .map_err(SpoolError::Key)?;
+        self.write(Name::Job(job), &key, &codec::encode(&fence))?;
+        self.running.insert(job);
+        Ok(())
+    }
+
+    /// A job ended: its temporary file goes, and the key of it.
+    fn finish(&mut self, job: JobId) -> Result<(), SpoolError> {
+        if self.running.remove(&job) {
+            self.remove(Name::Job(job))?;
+        }
+        self.keyring.forget(job, FileKind::Temporary);
+        Ok(())
+    }
+
+    /// Knows an event's file again.
+    fn take_in(&mut self, number: u64, job: JobId) -> Result<(), SpoolError> {
+        let name = Name::Event(number, job);
+        // The name of the last one that was kept, and one whose turn is over.
+        if let Some(empty) = self.empty.take() {
+            self.remove(empty)?;
+        }
+        if self.end != 0 && number != self.end {
+            return Err(SpoolError::Gap);
+        }
+        self.end = number.checked_add(1).ok_or(SpoolError::Gap)?;
+        let file = self.directory.open(name.to_string());
+        let bytes = file
+            .and_then(|file| file.metadata())
+            .map_err(SpoolError::Read)?
+            .len();
+        if bytes == 0 && self.events.is_empty() {
+            self.empty = Some(name);
+            return Ok(());
+        }
+        let event: Event = codec::decode(&self.read(name)?)?;
+        if event.job != job {
+            return Err(SpoolError::Gap);
+        }
+        let unwritten = None;
+        self.events.insert(
+            number,
+            Entry {
+                job,
+                bytes,
+                unwritten,
             },
         );
         Ok(())
     }
 
-    /// The next batch, and the number of its first event; empty when all is sent.
-    pub fn batch(&self) -> Result<(u64, Vec<Event>), SpoolError> {
-        let mut events = Vec::new();
-        let mut room = BATCH_LIMIT;
-        for (first, segment) in self.segments.range(self.segment_of(self.next)..) {
-            let mut reader = reader(&self.directory, *first)?;
-            for number in *first..first + segment.events {
-                let event: Event = read_frame(&mut reader).map_err(SpoolError::Damaged)?;
-                if number < self.next {
-                    continue;
-                }
-                let length = codec::encode(&event).len();
-                if events.len() == EVENTS_PER_REQUEST || length > room {
-                    return Ok((self.next, events));
-                }
-                room -= length;
-                events.push(event);
+    /// The files that are there, events in their order; what was never finished is removed.
+    fn names(&self) -> Result<Vec<Name>, SpoolError> {
+        let mut names = Vec::new();
+        for entry in self.directory.entries().map_err(SpoolError::Read)? {
+            let name = entry.map_err(SpoolError::Read)?.file_name();
+            match name.to_str() {
+                Some(UNFINISHED) => self
+                    .directory
+                    .remove_file(UNFINISHED)
+                    .map_err(SpoolError::Write)?,
+                Some(name) => names.extend(name.parse::<Name>()),
+                None => {}
             }
         }
-        Ok((self.next, events))
+        names.sort_unstable();
+        Ok(names)
     }
 
-    /// The platform keeps everything below this number.
-    pub fn kept(&mut self, below: u64) -> Result<(), SpoolError> {
-        let oldest = self.segments.first_key_value().map_or(0, |(first, _)| *first);
-        // What it says of events that never were changes nothing; of events that are gone, neither.
-        self.next = below.clamp(oldest, self.end());
-        let last = self.segment_of(self.end());
-        let done: Vec<u64> = self
-            .segments
-            .iter()
-            .filter(|(first, segment)| **first != last && *first + segment.events <= self.next)
-            .map(|(first, _)| *first)
-            .collect();
-        for first in done {
-            self.directory
-                .remove_file(name(first))
-                .map_err(SpoolError::Write)?;
-            self.segments.remove(&first);
-        }
-        Ok(())
+    /// Writes a file, whole: how long it is.
+    fn write(&self, name: Name, key: &FileKey, content: &[u8]) -> Result<u64, SpoolError> {
+        let to = name.to_string();
+        let write = || {
+            let mut file = self.directory.create(UNFINISHED)?;
+            file::seal(key, to.as_bytes(), &mut { content }, &mut file)?;
+            let length = file.seek(SeekFrom::End(0))?;
+            self.directory.rename(UNFINISHED, &self.directory, &to)?;
+            Ok(length)
+        };
+        write().map_err(SpoolError::Write)
     }
 
-    /// Number of the event that comes next.
-    fn end(&self) -> u64 {
-        let (first, segment) = self.last();
-        first + segment.events
+    fn read(&self, name: Name) -> Result<Vec<u8>, SpoolError> {
+        let from = name.to_string();
+        let file = self.directory.open(&from).map_err(SpoolError::Read)?;
+        let key = self
+            .keyring
+            .key(name.job(), name.kind())
+            .map_err(SpoolError::Key)?;
+        let mut content = Vec::new();
+        let limit = EVENT_LIMIT as u64;
+        file::open(
+            &key,
+            from.as_bytes(),
+            &mut BufReader::new(file),
+            &mut content,
+            limit,
+        )
+        .map_err(|error| SpoolError::Open(error, from))?;
+        Ok(content)
     }
 
-    fn last(&self) -> (u64, Segment) {
-        self.segments
-            .last_key_value()
-            .map_or_else(|| (0, Segment::default()), |(first, segment)| (*first, *segment))
-    }
-
-    fn segment_of(&self, number: u64) -> u64 {
-        self.segments
-            .range(..=number)
-            .next_back()
-            .map_or(0, |(first, _)| *first)
-    }
-}
-
-fn note(unfinished: &mut Unfinished, event: &Event) {
-    match event.what {
-        What::Started => drop(unfinished.insert(event.job, event.fence)),
-        What::Ended(_) | What::Failed(_) => drop(unfinished.remove(&event.job)),
-        What::Progress(_) | What::Findings(_) | What::Opened(_) => {}
+    fn remove(&self, name: Name) -> Result<(), SpoolError> {
+        self.directory
+            .remove_file(name.to_string())
+            .map_err(SpoolError::Write)
     }
 }
 
-/// Reads through a segment as far as it is whole.
-fn read_segment(directory: &Dir, first: u64, mut each: impl FnMut(&Event)) -> Result<Segment, SpoolError> {
-    let mut reader = reader(directory, first)?;
-    let mut segment = Segment::default();
-    loop {
-        match read_frame::<Event>(&mut reader) {
-            Ok(event) => {
-                each(&event);
-                let length = Frame::of(&event).map_err(SpoolError::Damaged)?.bytes().len();
-                segment.events += 1;
-                segment.bytes += u64::try_from(length).unwrap_or(u64::MAX);
-            }
-            Err(FrameError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(segment),
-            Err(error) => return Err(SpoolError::Damaged(error)),
-        }
+/// Whether an event says anything of what a scan found.
+fn tells_of_targets(what: &What) -> bool {
+    match what {
+        What::Findings(_) | What::Ended(_) => true,
+        What::Started | What::Progress(_) | What::Failed(_) | What::Opened(_) => false,
     }
-}
-
-fn reader(directory: &Dir, first: u64) -> Result<impl Read + use<>, SpoolError> {
-    let file = directory.open(name(first)).map_err(SpoolError::Read)?;
-    Ok(BufReader::new(file))
-}
-
-fn open_segment(directory: &Dir, first: u64) -> Result<File, SpoolError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true);
-    directory
-        .open_with(name(first), &options)
-        .map_err(SpoolError::Write)
-}
-
-fn name(first: u64) -> String {
-    format!("{PREFIX}{first:020}")
 }
 
 #[cfg(test)]

@@ -57,6 +57,11 @@ pub async fn work(workers: &Path, job: &Job, order: Order, tell: &Sender<Event>)
     teller.say(end).await;
 }
 
+/// Tells that a job is not begun, and why.
+pub async fn refuse(job: &Job, why: WorkerFailure, tell: &Sender<Event>) {
+    Teller { job, tell }.say(What::Failed(why)).await;
+}
+
 async fn talk(workers: &Path, job: &Job, order: &Order, teller: &Teller<'_>) -> Result<What, Lost> {
     let order = Frame::of(order)?;
     let mut socket = timeout(FRAME_LIMIT, UnixStream::connect(workers))

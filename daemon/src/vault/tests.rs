@@ -174,7 +174,9 @@ impl House {
         match ask(&mut self.line, &request, Some(vaults.into())) {
             VaultAnswer::Done => Ok(Conversation::new(workers)),
             VaultAnswer::Refused(refusal) => Err(refusal),
-            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) => panic!("it was asked to serve"),
+            VaultAnswer::Open { .. } | VaultAnswer::Openings(_) | VaultAnswer::FileKey => {
+                panic!("it was asked to serve")
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use vedette_protocol::{
     codec::read_frame,
     job::Checks,
     keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, NotGenuine, Refusal, Unfit},
+    vault::FileKind,
     worker::{ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
 
@@ -132,8 +133,22 @@ fn nobody_else_is_answered() {
 }
 
 #[test]
+fn a_worker_that_asks_for_a_file_key_is_hung_up_on() {
+    let kept = kept("file-key");
+    let (job, kind) = (JobId([1; 16]), FileKind::Results);
+    for request in [
+        KeeperRequest::FileKey { job, kind },
+        KeeperRequest::ForgetFileKey { job, kind },
+    ] {
+        let request = Frame::of(&request).unwrap();
+        assert!(closed_on(&kept.socket, WORKER, request.bytes().to_vec()));
+    }
+}
+
+#[test]
 fn forged_answers_are_refused_over_the_socket_as_well() {
     let kept = kept("forged");
+    let (job, kind) = (JobId([1; 16]), FileKind::Results);
     let open = |answer: Vec<u8>| KeeperRequest::Open {
         exchange: Exchange::Time,
         answer,
@@ -147,6 +162,8 @@ fn forged_answers_are_refused_over_the_socket_as_well() {
             open(vec![1, 2, 3]),
             KeeperRequest::SignTls(vec![b' '; 130]),
             KeeperRequest::Workspace,
+            KeeperRequest::FileKey { job, kind },
+            KeeperRequest::ForgetFileKey { job, kind },
         ],
     );
     let refused = |refusal| KeeperAnswer::Refused(refusal);
@@ -156,6 +173,8 @@ fn forged_answers_are_refused_over_the_socket_as_well() {
         answers[2..],
         [
             refused(Refusal::NotGenuine(NotGenuine::Malformed)),
+            refused(Refusal::Order),
+            refused(Refusal::Order),
             refused(Refusal::Order),
             refused(Refusal::Order),
             refused(Refusal::Order),

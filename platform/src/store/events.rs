@@ -191,7 +191,10 @@ enum Verdict {
 /// Whether a job that failed is worth another attempt.
 fn verdict(failure: WorkerFailure) -> Verdict {
     match failure {
-        WorkerFailure::NoKeeper | WorkerFailure::Engine | WorkerFailure::Vanished => Verdict::Again(RETRY),
+        WorkerFailure::NoKeeper
+        | WorkerFailure::Engine
+        | WorkerFailure::Vanished
+        | WorkerFailure::Unsealed => Verdict::Again(RETRY),
         WorkerFailure::Refused(refusal) => match refusal {
             ScopeRefusal::Expired
             | ScopeRefusal::NotServing
@@ -211,7 +214,10 @@ fn verdict(failure: WorkerFailure) -> Verdict {
 fn because(failure: &WorkerFailure) -> String {
     match failure {
         WorkerFailure::Refused(refusal) => format!("{failure}: {refusal}"),
-        WorkerFailure::NoKeeper | WorkerFailure::Engine | WorkerFailure::Vanished => failure.to_string(),
+        WorkerFailure::NoKeeper
+        | WorkerFailure::Engine
+        | WorkerFailure::Vanished
+        | WorkerFailure::Unsealed => failure.to_string(),
     }
 }
 
