@@ -6,7 +6,8 @@
 //! the classes. Plan and interpret are pure and the same function: a class returns the next thing to send or
 //! its verdict, computed anew from all replies so far (see [`trial`]). [`client`] stands around the wire with
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
-//! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`].
+//! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`]; what takes two users or objects of our own
+//! by [`access`] and [`assignment`].
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
@@ -14,7 +15,9 @@
 //!
 //! Read [`trial`] first. A new class is a file in `tests/` and a line in [`tests`], or in `looks/` and [`looks`].
 
+mod access;
 pub mod api;
+mod assignment;
 pub mod budget;
 pub(crate) mod client;
 pub mod crawl;

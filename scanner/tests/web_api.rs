@@ -2,62 +2,26 @@
 //! is sound is left in peace. Descriptions that are hostile are refused by name.
 #![cfg(test)]
 
+#[path = "web/scanned.rs"]
+mod scanned;
+
 use std::{
     io::{Read, Write},
     net::TcpStream,
     process::{Command, Output},
 };
 
-use tokio::sync::mpsc;
-use vedette_protocol::finding::{Finding, Outcome};
-use vedette_scanner::web::{
-    ApiSource, Budget, Site, WebEvent, WebReport, WebScan,
-    report::{What, Why},
-    scan,
-};
+use vedette_protocol::finding::Outcome;
+use vedette_scanner::web::report::{What, Why};
 use vedette_tests::web::{Amount, Fixture};
 
-async fn scanned(url: &str, api: Option<&str>) -> (Vec<Finding>, WebReport) {
-    let site = Site::parse(url).unwrap();
-    let (tell, mut told) = mpsc::channel(64);
-    let scanning = scan(
-        WebScan {
-            scope: site.scope(&[], &[]),
-            site,
-            headers: Vec::new(),
-            credential: None,
-            api: api.map(|reference| ApiSource::At(reference.to_owned())),
-            classes: "sql,command".parse().unwrap(),
-            budget: Budget::default(),
-            seed: 7,
-        },
-        tell,
-    );
-    let listening = async {
-        let mut found = Vec::new();
-        while let Some(event) = told.recv().await {
-            if let WebEvent::Found(finding) = event {
-                found.push(finding);
-            }
-        }
-        found
-    };
-    let (report, found) = tokio::join!(scanning, listening);
-    (found, report)
-}
-
-fn accused(found: &[Finding]) -> Vec<(String, String)> {
-    let text = |finding: &Finding| {
-        let parameter = finding.parameter.as_ref().unwrap();
-        (finding.url.as_ref().unwrap().to_string(), parameter.to_string())
-    };
-    found.iter().map(text).collect()
-}
+use self::scanned::scanned;
 
 async fn description_leads_to_what_is_weak_alone(class: &str, api: Option<&str>) {
     let fixture = Fixture::start(class, Amount::All).unwrap();
-    let (found, report) = scanned(&fixture.url(), api).await;
-    let score = fixture.score(&accused(&found));
+    let scanned = scanned(&fixture.url(), "sql,command", api, &[]).await;
+    let report = &scanned.report;
+    let score = fixture.score(&scanned.accused());
     assert!(score.missed.is_empty() && score.falsely.is_empty(), "{score:?}");
     assert!(score.found >= 15 && score.sound >= 15, "{score:?}");
     assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
@@ -77,9 +41,12 @@ async fn a_schema_of_graphql_leads_to_what_is_weak_alone() {
 #[tokio::test]
 async fn without_its_description_an_interface_is_not_found() {
     let fixture = Fixture::start("openapi", Amount::All).unwrap();
-    let (found, report) = scanned(&fixture.url(), None).await;
+    let undescribed = scanned(&fixture.url(), "sql,command", None, &[]).await;
+    let (found, report) = (undescribed.found, undescribed.report);
     assert!(found.is_empty() && report.inputs == 0, "{found:?} {report:?}");
-    let (_, report) = scanned(&fixture.url(), Some("/description/none.json")).await;
+    let report = scanned(&fixture.url(), "sql,command", Some("/description/none.json"), &[])
+        .await
+        .report;
     let gap = report
         .not_done
         .iter()

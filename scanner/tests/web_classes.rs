@@ -1,63 +1,27 @@
 //! Each class of test against real applications: what is weak is found, and its sound twin is left in peace.
 #![cfg(test)]
 
-use tokio::sync::mpsc;
-use vedette_protocol::finding::{Finding, Outcome};
-use vedette_scanner::web::{Budget, Classes, Site, WebEvent, WebReport, WebScan, scan};
+#[path = "web/scanned.rs"]
+mod scanned;
+
+use vedette_protocol::finding::Outcome;
 use vedette_tests::web::{Amount, CLASSES, Fixture};
 
-async fn scanned(url: &str, classes: Classes) -> (Vec<Finding>, WebReport) {
-    let site = Site::parse(url).unwrap();
-    let scope = site.scope(&[], &[]);
-    let (tell, mut told) = mpsc::channel(64);
-    let scan = scan(
-        WebScan {
-            site,
-            scope,
-            headers: Vec::new(),
-            credential: None,
-            api: None,
-            classes,
-            budget: Budget::default(),
-            seed: 7,
-        },
-        tell,
-    );
-    let listening = async {
-        let mut found = Vec::new();
-        while let Some(event) = told.recv().await {
-            if let WebEvent::Found(finding) = event {
-                found.push(finding);
-            }
-        }
-        found
-    };
-    let (report, found) = tokio::join!(scan, listening);
-    (found, report)
-}
+use self::scanned::scanned;
 
 async fn class_finds_what_is_weak_alone(class: &str) {
     assert!(CLASSES.contains(&class));
     let fixture = Fixture::start(class, Amount::Few).unwrap();
-    let (found, report) = scanned(&fixture.url(), class.parse().unwrap()).await;
-    let accused: Vec<(String, String)> = found
-        .iter()
-        .map(|finding| {
-            let parameter = finding.parameter.as_ref().map(ToString::to_string);
-            (
-                finding.url.as_ref().unwrap().to_string(),
-                parameter.unwrap_or_default(),
-            )
-        })
-        .collect();
-    let score = fixture.score(&accused);
+    let scanned = scanned(&fixture.url(), class, None, fixture.logins()).await;
+    let (found, report) = (&scanned.found, &scanned.report);
+    let score = fixture.score(&scanned.accused());
     let weak = score.found + score.missed.len();
     assert!(weak >= 10 && score.sound >= 10, "{score:?}");
     assert!(score.falsely.is_empty(), "{score:?}\n{found:#?}");
     assert!(score.found * 100 >= weak * 95, "{score:?}");
     assert_eq!(report.outcome, Outcome::Complete, "{report:?}");
     assert_eq!(report.tests.planned, report.tests.done);
-    for finding in &found {
+    for finding in found {
         assert!(finding.id_is_right() && finding.cwe.is_some(), "{finding:?}");
     }
 }
@@ -165,4 +129,14 @@ async fn exposed_places_are_found_and_pages_in_their_place_are_not() {
 #[tokio::test]
 async fn code_injections_are_found_and_parsers_are_not() {
     class_finds_what_is_weak_alone("code").await;
+}
+
+#[tokio::test]
+async fn what_is_another_users_is_found_where_it_is_shown_and_not_where_it_is_everybodys() {
+    class_finds_what_is_weak_alone("access").await;
+}
+
+#[tokio::test]
+async fn fields_of_the_sites_own_are_found_where_they_can_be_set() {
+    class_finds_what_is_weak_alone("assignment").await;
 }

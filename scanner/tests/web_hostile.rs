@@ -100,6 +100,7 @@ async fn scanned_as_described(
             scope,
             headers: Vec::new(),
             credential,
+            other: None,
             api,
             classes: Classes::default(),
             budget,

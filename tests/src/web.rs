@@ -34,6 +34,8 @@ pub const CLASSES: &[&str] = &[
     "cookie",
     "mixed",
     "exposed",
+    "access",
+    "assignment",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.
@@ -53,6 +55,7 @@ struct Description {
     tls: bool,
     cases: Vec<Case>,
     pages: BTreeSet<String>,
+    logins: Vec<serde_json::Value>,
 }
 
 /// What came to a fixture while it was served.
@@ -150,6 +153,11 @@ impl Fixture {
     /// Its cases.
     pub fn cases(&self) -> &[Case] {
         &self.description.cases
+    }
+
+    /// Those who can log in, each as a login file has it.
+    pub fn logins(&self) -> &[serde_json::Value] {
+        &self.description.logins
     }
 
     /// The pages that a crawler can reach, if it is the site for crawlers.

@@ -221,7 +221,7 @@ def server(cases, pages=None):
                 shown.headers = (*shown.headers, ("Set-Cookie", field))
             return shown
 
-        do_GET = do_POST = do_PUT = do_HEAD = answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer
 
     def index(_):
         links = [lead(case) for case in cases] + [f'<a href="{path}">{path[1:]}</a>' for path in pages if path != "/"]

@@ -55,7 +55,8 @@ def main():
             for case in cases
         ]
         reachable = getattr(module, "REACHABLE", [])
-        print(json.dumps({"port": served.server_address[1], "tls": secure, "cases": description, "pages": reachable}), flush=True)
+        told = {"port": served.server_address[1], "tls": secure, "cases": description, "pages": reachable}
+        print(json.dumps({**told, "logins": getattr(module, "LOGINS", [])}), flush=True)
         sys.stdin.read()
         with served.lock:
             print(json.dumps({"requests": served.requests, "shown": sorted(served.shown)}), flush=True)

@@ -338,6 +338,12 @@ types! {
     WebExposedConsole = "web-exposed-console", Weakness, Medium, Some(489),
         "A console or status page for operators is exposed",
         "Turn it off, or let it be reached from the operators' network alone.";
+    WebObjectAccess = "web-object-access", Weakness, High, Some(639),
+        "A user is shown what is another user's",
+        "Ask at each access to an object whether it is the asker's; an identifier that is hard to guess is no right.";
+    WebMassAssignment = "web-mass-assignment", Weakness, High, Some(915),
+        "Fields that are the site's own can be set from outside",
+        "Take from a request the fields of a list, and refuse or ignore all others.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

@@ -37,6 +37,10 @@ pub enum ShownBy {
     ForgedToken,
     /// A secret of a list that signs as the site does.
     KnownSecret,
+    /// What another user is shown of what is his.
+    OthersObject,
+    /// A field of the site's own that took our value.
+    SetField,
 }
 
 impl ShownBy {
@@ -58,6 +62,8 @@ impl ShownBy {
             Self::AllowedOrigin => "an origin of ours that is allowed",
             Self::ForgedToken => "a token of ours that is accepted",
             Self::KnownSecret => "a secret that everybody knows",
+            Self::OthersObject => "what is another user's",
+            Self::SetField => "a field of the site's own with our value",
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -32,23 +32,29 @@ use super::{
     trial::Company,
 };
 
-/// The road to the site, with everything that a request needs on it.
+/// One visitor of the site, with everything that a request needs on its way.
 #[derive(Debug)]
 pub(crate) struct Client {
-    http: Http,
+    road: Arc<Road>,
     pub(crate) site: Site,
     authority: String,
     pub(crate) budget: Budget,
+    session: Mutex<Session>,
+    tokens: Mutex<HashMap<(Url, String), String>>,
+    login: Option<Login>,
+}
+
+/// What all visitors share: the site sees one scan, whoever asks.
+#[derive(Debug)]
+struct Road {
+    http: Http,
     begun: Instant,
     sent: AtomicU64,
     dead: AtomicBool,
     pace: Mutex<Pace>,
-    session: Mutex<Session>,
     places: Semaphore,
     /// Held for reading by each exchange, for writing by one that must be alone.
     quiet: RwLock<()>,
-    tokens: Mutex<HashMap<(Url, String), String>>,
-    login: Option<Login>,
 }
 
 #[derive(Debug)]
@@ -92,18 +98,30 @@ impl Client {
         session: Session,
         login: Option<Credential>,
     ) -> Self {
-        Self {
+        let road = Road {
             http,
-            authority: site.authority(),
-            site,
-            budget,
             begun: Instant::now(),
             sent: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             pace: Mutex::new(Pace::new(budget.rate)),
-            session: Mutex::new(session),
             places: Semaphore::new(budget.at_once),
             quiet: RwLock::new(()),
+        };
+        Self::on(Arc::new(road), site, budget, session, login)
+    }
+
+    /// Another visitor on the same road.
+    pub(crate) fn beside(&self, session: Session, login: Option<Credential>) -> Self {
+        Self::on(self.road.clone(), self.site.clone(), self.budget, session, login)
+    }
+
+    fn on(road: Arc<Road>, site: Site, budget: Budget, session: Session, login: Option<Credential>) -> Self {
+        Self {
+            road,
+            authority: site.authority(),
+            site,
+            budget,
+            session: Mutex::new(session),
             tokens: Mutex::default(),
             login: login.map(|credential| Login {
                 credential,
@@ -115,17 +133,17 @@ impl Client {
 
     /// Requests sent so far.
     pub(crate) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        self.road.sent.load(Ordering::Relaxed)
     }
 
     /// Since the scan began.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+        self.road.begun.elapsed()
     }
 
     /// Why nothing more is sent, if so.
     pub(crate) fn is_over(&self) -> Option<Why> {
-        if self.dead.load(Ordering::Relaxed) {
+        if self.road.dead.load(Ordering::Relaxed) {
             Some(Why::SiteDied)
         } else if self.elapsed() >= self.budget.time {
             Some(Why::Time)
@@ -134,6 +152,11 @@ impl Client {
         } else {
             None
         }
+    }
+
+    /// Whether it is somebody whom the site knows.
+    pub(crate) fn has_login(&self) -> bool {
+        self.login.is_some()
     }
 
     /// Whether the session died more often than it was made anew.
@@ -246,10 +269,10 @@ impl Client {
 
     /// Waits until a request may be sent.
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
-        let Ok(place) = self.places.acquire().await else {
+        let Ok(place) = self.road.places.acquire().await else {
             return Err(Unanswered::NotSent(Why::Time));
         };
-        let wait = locked(&self.pace).place(self.begun.elapsed());
+        let wait = locked(&self.road.pace).place(self.road.begun.elapsed());
         if !wait.is_zero() {
             sleep(wait.min(self.budget.time.saturating_sub(self.elapsed()))).await;
         }
@@ -267,22 +290,22 @@ impl Client {
         patience: Duration,
     ) -> Result<Response, Unanswered> {
         let (_beside, _alone) = match company {
-            Company::Any => (Some(self.quiet.read().await), None),
-            Company::Alone => (None, Some(self.quiet.write().await)),
+            Company::Any => (Some(self.road.quiet.read().await), None),
+            Company::Alone => (None, Some(self.road.quiet.write().await)),
         };
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        let answered = timeout(patience, self.http.exchange(bytes, kept)).await;
+        self.road.sent.fetch_add(1, Ordering::Relaxed);
+        let answered = timeout(patience, self.road.http.exchange(bytes, kept)).await;
         match answered.unwrap_or(Err(Failure::TooSlow)) {
             Ok(response) => {
                 // What a test delays is no sign of the site's health.
                 if company == Company::Any && response.took < DELAYED {
-                    locked(&self.pace).answered(&response);
+                    locked(&self.road.pace).answered(&response);
                 }
                 Ok(response)
             }
             Err(failure) => {
-                if locked(&self.pace).failed(failure) == Health::Dead {
-                    self.dead.store(true, Ordering::Relaxed);
+                if locked(&self.road.pace).failed(failure) == Health::Dead {
+                    self.road.dead.store(true, Ordering::Relaxed);
                 }
                 Err(Unanswered::Failed(failure))
             }

@@ -178,7 +178,7 @@ pub fn targets(visited: &[Visited]) -> Vec<Lead> {
 }
 
 /// Whether nothing but our own list leads there: what it answers describes the site, or is the same everywhere.
-fn is_asked_by_ourselves(request: &Request) -> bool {
+pub(super) fn is_asked_by_ourselves(request: &Request) -> bool {
     let file = request.query.is_empty() && FILES.contains(&request.path.as_str());
     file || *request == graphql::introspection(&request.path)
 }

@@ -65,6 +65,8 @@ pub enum What {
     RestOfPage,
     /// Reading the description of an API.
     Description,
+    /// Comparing what two users are shown.
+    Access,
 }
 
 /// Why something was not done.
@@ -103,6 +105,8 @@ pub enum Why {
     NoDescription,
     /// An operation that is described in another document, or one too many.
     Undescribed,
+    /// There is no second user to compare with.
+    NoSecondLogin,
 }
 
 /// The books of a scan.
@@ -149,7 +153,7 @@ impl WebBooks {
 impl Why {
     /// Whether leaving it out is what was asked for.
     fn is_as_it_should_be(self) -> bool {
-        matches!(self, Self::Elsewhere | Self::EndsSession)
+        matches!(self, Self::Elsewhere | Self::EndsSession | Self::NoSecondLogin)
     }
 }
 

@@ -3,6 +3,8 @@
 //! It only carries: what to fetch is decided by [`crawl`](super::crawl), what to send to an input and what
 //! it means by the classes in [`tests`](super::tests).
 
+mod access;
+mod assignment;
 mod attempt;
 mod look;
 mod search;
@@ -64,6 +66,8 @@ pub struct WebScan {
     pub headers: Vec<Pair>,
     /// Who to log in as.
     pub credential: Option<Credential>,
+    /// Another user, who shares nothing with the first: what is the one's is not to be shown to the other.
+    pub other: Option<Credential>,
     /// Where its interface is described, beside what the crawl finds.
     pub api: Option<ApiSource>,
     /// What to test for.
@@ -77,6 +81,7 @@ pub struct WebScan {
 /// Runs a scan to its end. Who no longer listens to events ends it early.
 pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     let http = Http::new(Wire::new(Arc::new(scan.scope)), scan.site.clone());
+    let own_headers = scan.headers.clone();
     let mut headers = scan.headers;
     headers.extend(scan.credential.as_ref().and_then(Credential::header));
     let client = Client::new(
@@ -106,6 +111,9 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     course.look_at_cookies().await;
     course.learn_facts(&visited, scan.seed);
     course.search(&visited).await;
+    // Before payloads have made what belongs to nobody.
+    course.compare_users(&visited, scan.other, own_headers).await;
+    course.assign(&visited).await;
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
     if course.client.lost_its_session() {

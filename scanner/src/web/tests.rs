@@ -24,8 +24,9 @@ mod xxe;
 use std::str::FromStr;
 
 use super::{
-    exposed,
+    access, assignment, exposed,
     looks::{LOOKS, Look},
+    request::Request,
     response::Response,
     trial::{Facts, Proof, Stop, Trial, Verdict},
 };
@@ -175,8 +176,13 @@ pub(crate) fn error_follows_balance(
 /// Whether a condition that lets everything through may be tried: not where it might change everything.
 pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
     let request = &trial.subject.request;
+    !speaks_of_change(request) && matches!(request.method.as_str(), "GET" | "POST")
+}
+
+/// Whether the names in a request speak of a change to something that there is.
+pub(crate) fn speaks_of_change(request: &Request) -> bool {
     let shape = request.shape().to_ascii_lowercase();
-    let changes = [
+    [
         "delete",
         "remove",
         "update",
@@ -189,8 +195,7 @@ pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
         "pay",
     ]
     .iter()
-    .any(|word| shape.contains(word));
-    !changes && matches!(request.method.as_str(), "GET" | "POST")
+    .any(|word| shape.contains(word))
 }
 
 /// A choice of classes.
@@ -198,15 +203,25 @@ pub(crate) fn may_widen(trial: &Trial<'_>) -> bool {
 pub struct Classes {
     tests: Vec<&'static Test>,
     looks: Vec<&'static Look>,
-    exposed: Exposed,
+    of_site: Vec<OfSite>,
 }
 
-/// Whether places are asked for that nothing leads to.
+/// The classes that are put to the site as a whole, each in its own course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exposed {
-    Sought,
-    Left,
+pub(crate) enum OfSite {
+    /// Places that nothing leads to.
+    Exposed,
+    /// What one user is shown of another's.
+    Access,
+    /// Fields that are the site's.
+    Assignment,
 }
+
+const OF_SITE: &[(&str, OfSite)] = &[
+    (exposed::NAME, OfSite::Exposed),
+    (access::NAME, OfSite::Access),
+    (assignment::NAME, OfSite::Assignment),
+];
 
 /// A name that is no class.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -218,7 +233,7 @@ impl Default for Classes {
         Self {
             tests: TESTS.iter().collect(),
             looks: LOOKS.iter().collect(),
-            exposed: Exposed::Sought,
+            of_site: OF_SITE.iter().map(|(_, class)| *class).collect(),
         }
     }
 }
@@ -232,9 +247,9 @@ impl Classes {
         self.looks.iter().copied()
     }
 
-    /// Whether exposed places are one of them.
-    pub(crate) fn exposed(&self) -> Exposed {
-        self.exposed
+    /// Whether it is one of them.
+    pub(crate) fn has(&self, class: OfSite) -> bool {
+        self.of_site.contains(&class)
     }
 
     /// Those of them that are put to this.
@@ -247,7 +262,7 @@ impl Classes {
     pub fn names() -> impl Iterator<Item = &'static str> {
         let looks = LOOKS.iter().map(|look| look.name);
         let tests = TESTS.iter().map(|test| test.name);
-        tests.chain(looks).chain([exposed::NAME])
+        tests.chain(looks).chain(OF_SITE.iter().map(|(name, _)| *name))
     }
 }
 
@@ -258,18 +273,18 @@ impl FromStr for Classes {
         let mut chosen = Self {
             tests: Vec::new(),
             looks: Vec::new(),
-            exposed: Exposed::Left,
+            of_site: Vec::new(),
         };
         for name in text.split(',') {
             let test = TESTS.iter().find(|test| test.name == name);
             let look = LOOKS.iter().find(|look| look.name == name);
-            if name == exposed::NAME {
-                chosen.exposed = Exposed::Sought;
-            } else if test.is_none() && look.is_none() {
+            let of_site = OF_SITE.iter().find(|(of_site, _)| *of_site == name);
+            if test.is_none() && look.is_none() && of_site.is_none() {
                 return Err(ParseClassesError(name.chars().take(64).collect()));
             }
             chosen.tests.extend(test);
             chosen.looks.extend(look);
+            chosen.of_site.extend(of_site.map(|(_, class)| *class));
         }
         Ok(chosen)
     }

@@ -57,12 +57,14 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     // The peer's sum is set beside that of ours over the same classes.
     let (mut ours, mut theirs) = (Column::default(), Column::default());
     for class in CLASSES {
-        let column = of_class(progress, class, ours::finding(class), "vedette-scan", |url| {
-            ours::scan(&programs, url, None)
+        let column = of_class(progress, class, ours::finding(class), "vedette-scan", |fixture| {
+            ours::scan(&programs, &fixture.url(), None, fixture.logins())
         })?;
         let peer = match wapiti::modules(class) {
             Some(modules) => {
-                let mut peer = of_class(progress, class, "", "wapiti", |url| wapiti::scan(url, modules))?;
+                let mut peer = of_class(progress, class, "", "wapiti", |fixture| {
+                    wapiti::scan(&fixture.url(), modules)
+                })?;
                 // What it has found to be an input it does not say.
                 peer.inputs = column.inputs;
                 Some(peer)
@@ -86,11 +88,11 @@ fn of_class(
     class: &str,
     finding: &str,
     who: &str,
-    scan: impl FnOnce(&str) -> Result<Said>,
+    scan: impl FnOnce(&Fixture) -> Result<Said>,
 ) -> Result<Column> {
     let fixture = Fixture::start(class, Cases::All)?;
     let begun = Instant::now();
-    let said = scan(&fixture.url())?;
+    let said = scan(&fixture)?;
     let took = begun.elapsed();
     let places = |of_class: &dyn Fn(&Accusation) -> bool| {
         let accused = said.accused.iter().filter(|accusation| of_class(accusation));
@@ -179,7 +181,7 @@ fn judged(class: &str, most: f64, ours: Column, peer: Option<Column>) -> Vec<Fig
 fn crawl(progress: &Progress, programs: &Programs) -> Result<Vec<Figure>> {
     let mut reached = [0; 2];
     let mut all = 0;
-    let ours = |url: &str| ours::scan(programs, url, Some("redirect"));
+    let ours = |url: &str| ours::scan(programs, url, Some("redirect"), &[]);
     let theirs = |url: &str| wapiti::scan(url, "");
     let scanners: [(&str, Scan<'_>); 2] = [("vedette-scan", &ours), ("wapiti", &theirs)];
     for (reached, (who, scan)) in reached.iter_mut().zip(scanners) {

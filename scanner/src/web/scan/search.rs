@@ -14,13 +14,13 @@ use crate::web::{
     report::What,
     request::Request,
     response::Response,
-    tests::Exposed,
+    tests::OfSite,
 };
 
 impl Course {
     /// Asks for places that nothing leads to.
     pub(super) async fn search(&mut self, visited: &[Visited]) {
-        if self.classes.exposed() == Exposed::Left {
+        if !self.classes.has(OfSite::Exposed) {
             return;
         }
         let places = exposed::places(visited);

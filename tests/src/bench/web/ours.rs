@@ -1,7 +1,10 @@
 //! vedette-scan, as a user runs it.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Accusation, Said};
 use crate::programs::Programs;
@@ -14,11 +17,18 @@ pub(super) fn finding(class: &str) -> &'static str {
         .map_or("web-", |(_, finding)| finding)
 }
 
-pub(super) fn scan(programs: &Programs, url: &str, classes: Option<&str>) -> Result<Said> {
+pub(super) fn scan(programs: &Programs, url: &str, classes: Option<&str>, logins: &[Value]) -> Result<Said> {
+    let folder = tempfile::tempdir()?;
     let mut command = programs.command("vedette-scan");
     command.args(["web", "--json", "--url", url]);
     if let Some(classes) = classes {
         command.args(["--classes", classes]);
+    }
+    for (flag, login) in ["--login", "--login-other"].iter().zip(logins) {
+        let file = folder.path().join(flag);
+        fs::write(&file, login.to_string())?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        command.arg(flag).arg(file);
     }
     let output = command.output().context("running vedette-scan")?;
     // 3: something was left undone, and the score will show it.
@@ -87,6 +97,8 @@ const FINDINGS: &[(&str, &str)] = &[
     ("cookie", "web-cookie-"),
     ("mixed", "web-mixed-"),
     ("exposed", "web-exposed-"),
+    ("access", "web-object-access"),
+    ("assignment", "web-mass-assignment"),
 ];
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ struct Flags {
     /// Log in with what this file holds (JSON: form, basic or bearer); its mode must be 0600
     #[arg(long, value_name = "FILE")]
     login: Option<PathBuf>,
+    /// A second user, who shares nothing with the first: is he shown what is the first's, and the other way round?
+    #[arg(long, value_name = "FILE", requires = "login")]
+    login_other: Option<PathBuf>,
     /// Also test what this describes (OpenAPI 2 or 3, JSON or YAML): a file, or a URL of the same site
     #[arg(long, value_name = "FILE|URL")]
     openapi: Option<String>,
@@ -89,12 +92,14 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
         .map(|text| api(&site, text))
         .transpose()?;
     let credential = flags.login.as_deref().map(Credential::read).transpose()?;
+    let other = flags.login_other.as_deref().map(Credential::read).transpose()?;
     let scan = async |sight: Sight, tell| {
         let scan = WebScan {
             site: sight.site,
             scope: sight.scope,
             headers: flags.headers,
             credential,
+            other,
             api,
             classes: flags.classes.unwrap_or_default(),
             budget: sight.budget,
