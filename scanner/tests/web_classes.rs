@@ -140,3 +140,13 @@ async fn what_is_another_users_is_found_where_it_is_shown_and_not_where_it_is_ev
 async fn fields_of_the_sites_own_are_found_where_they_can_be_set() {
     class_finds_what_is_weak_alone("assignment").await;
 }
+
+#[tokio::test]
+async fn loaded_classes_are_found_and_signed_or_listed_ones_are_not() {
+    class_finds_what_is_weak_alone("deserialisation").await;
+}
+
+#[tokio::test]
+async fn polluted_prototypes_are_found_and_guarded_merges_are_not() {
+    class_finds_what_is_weak_alone("prototype").await;
+}

@@ -26,6 +26,8 @@ pub const CLASSES: &[&str] = &[
     "code",
     "header",
     "nosql",
+    "deserialisation",
+    "prototype",
     "host",
     "cors",
     "jwt",

@@ -1,4 +1,5 @@
 """Real back ends of Debian, each started when the first case asks for it, in a folder of their own."""
+import base64
 import json
 import os
 import pwd
@@ -15,11 +16,14 @@ class Backends:
         self.folder = folder
         self.processes = []
         self.local = threading.local()
-        self._postgres = self._mariadb = self._slapd = self._node = None
-        self._node_lock, self._mongo_lock = threading.Lock(), threading.Lock()
+        self._postgres = self._mariadb = self._slapd = self._node = self._php = self._java = None
+        self._mongo_lock = threading.Lock()
 
     def close(self):
         for process in self.processes:
+            # Interpreters end with their input.
+            if process.stdin:
+                process.stdin.close()
             # PostgreSQL waits for its clients at SIGTERM; nothing here is worth a tidy end.
             process.send_signal(signal.SIGQUIT)
         for process in self.processes:
@@ -160,20 +164,39 @@ class Backends:
             connection.unbind_s()
 
     def _start_node(self):
-        if not self._node:
-            self._node = subprocess.Popen(["node", "-e", NODE], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                          stderr=subprocess.DEVNULL, text=True, cwd="/")
-            self.processes.append(self._node)
+        self._node = self._node or self._interpreter(["node", "-e", NODE])
 
     def javascript(self, code):
         """What a script evaluates to, as text."""
-        with self._node_lock:
-            self._node.stdin.write(json.dumps(code) + "\n")
-            self._node.stdin.flush()
-            answer = json.loads(self._node.stdout.readline())
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return answer["value"]
+        return self._node.ask(code)
+
+    def _start_php(self):
+        self._php = self._php or self._interpreter(["php", "-d", "display_errors=0", "-d", "log_errors=0", "-r", PHP])
+
+    def unserialize(self, value, classes):
+        """Settings that PHP has serialised, read with objects of any class or of none."""
+        return self._php.ask([base64.b64encode(value).decode(), classes])
+
+    def _start_java(self):
+        if not self._java:
+            source = os.path.join(self.folder, "Reader.java")
+            with open(source, "w") as file:
+                file.write(JAVA)
+            self._java = self._interpreter(["java", "-XX:TieredStopAtLevel=1", source])
+
+    def java_settings(self):
+        """Settings as Java serialises them."""
+        return base64.b64decode(self._java.ask("write"))
+
+    def read_object(self, value, classes):
+        """Settings that Java has serialised, read with `all` classes, those of a list of ours (`listed`) or of a filter of Java's."""
+        theme, size = self._java.ask(f"{classes} {base64.b64encode(value).decode()}").split(" ")
+        return {"theme": theme, "size": size}
+
+    def _interpreter(self, command):
+        interpreter = Interpreter(command)
+        self.processes.append(interpreter.process)
+        return interpreter
 
     def _start_mongo(self):
         import mongomock
@@ -217,6 +240,23 @@ class Backends:
         raise RuntimeError(f"a back end does not come up: {last}")
 
 
+class Interpreter:
+    """A program that answers each line of JSON with one: {"value": …} or {"error": …}."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/")
+        self.lock = threading.Lock()
+
+    def ask(self, question):
+        with self.lock:
+            self.process.stdin.write(json.dumps(question) + "\n")
+            self.process.stdin.flush()
+            answer = json.loads(self.process.stdout.readline())
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return answer["value"]
+
+
 NODE = """
 const vm = require('vm');
 require('readline').createInterface({input: process.stdin}).on('line', line => {
@@ -225,6 +265,69 @@ require('readline').createInterface({input: process.stdin}).on('line', line => {
     catch (error) { answer = {error: String(error)} }
     console.log(JSON.stringify(answer));
 });
+"""
+PHP = """
+while (($line = fgets(STDIN)) !== false) {
+    [$text, $classes] = json_decode($line, true);
+    try {
+        $value = unserialize(base64_decode($text), ['allowed_classes' => $classes]);
+        $value = is_object($value) ? get_object_vars($value) : $value;
+        if (!isset($value['theme'], $value['size'])) { throw new Exception('no settings'); }
+        $answer = ['value' => ['theme' => $value['theme'], 'size' => $value['size']]];
+    } catch (Throwable $error) {
+        $answer = ['error' => $error->getMessage()];
+    }
+    echo json_encode($answer), "\\n";
+}
+"""
+JAVA = """
+import java.io.*;
+import java.util.*;
+
+public class Reader {
+    static final Set<String> LIST = Set.of("java.util.HashMap", "java.lang.Integer", "java.lang.Number", "java.lang.String");
+
+    static class Listed extends ObjectInputStream {
+        Listed(InputStream stream) throws IOException { super(stream); }
+
+        protected Class<?> resolveClass(ObjectStreamClass description) throws IOException, ClassNotFoundException {
+            if (!LIST.contains(description.getName())) throw new InvalidClassException("forbidden");
+            return super.resolveClass(description);
+        }
+    }
+
+    static Map<?, ?> read(String classes, InputStream bytes) throws Exception {
+        ObjectInputStream stream = classes.equals("listed") ? new Listed(bytes) : new ObjectInputStream(bytes);
+        if (classes.equals("filtered")) stream.setObjectInputFilter(ObjectInputFilter.Config.createFilter("java.util.*;java.lang.*;!*"));
+        return (Map<?, ?>) stream.readObject();
+    }
+
+    static String written() throws IOException {
+        Map<String, Object> settings = new HashMap<>(Map.of("theme", "dark", "size", 7, "rows", 10));
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        new ObjectOutputStream(bytes).writeObject(settings);
+        return Base64.getEncoder().encodeToString(bytes.toByteArray());
+    }
+
+    public static void main(String[] none) throws IOException {
+        BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
+        for (String line; (line = lines.readLine()) != null;) {
+            String[] words = line.replace("\\"", "").split(" ");
+            String answer;
+            try {
+                if (words[0].equals("write")) answer = "value\\": \\"" + written();
+                else {
+                    Map<?, ?> settings = read(words[0], new ByteArrayInputStream(Base64.getDecoder().decode(words[1])));
+                    if (settings.get("theme") == null) throw new IOException("no settings");
+                    answer = "value\\": \\"" + settings.get("theme") + " " + settings.get("size");
+                }
+            } catch (Exception error) {
+                answer = "error\\": \\"" + error.getClass().getName();
+            }
+            System.out.println("{\\"" + answer + "\\"}");
+        }
+    }
+}
 """
 SCHEMA = (
     "CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR(40), kind VARCHAR(40), price INTEGER)",

@@ -66,7 +66,7 @@ escape = html.escape
 def lead(case):
     """What stands on the first page for a case: a link, a form or a script."""
     path, name, value = case.path, case.parameter, case.value
-    hidden = "".join(f'<input name="{escape(n)}" value="{escape(v)}">' for n, v in case.others)
+    hidden = "".join(f'<input name="{escape(n)}" value="{escape(str(v))}">' for n, v in case.others)
     if case.place == "nowhere":
         return ""
     if case.place == "query":
@@ -217,7 +217,7 @@ def server(cases, pages=None):
             if isinstance(shown, str):
                 shown = page(case.name, shown)
             if case.place == "cookie" and case.parameter not in (request.headers.get("Cookie") or ""):
-                field = f"{case.parameter}={case.value}; Path=/{case.name}; HttpOnly; SameSite=Lax"
+                field = f"{case.parameter}={urllib.parse.quote(case.value, safe='/+=:')}; Path=/{case.name}; HttpOnly; SameSite=Lax"
                 shown.headers = (*shown.headers, ("Set-Cookie", field))
             return shown
 

@@ -300,6 +300,12 @@ types! {
         "Header injection", "Refuse line ends in what goes into a header field, or encode it.";
     WebNosqlInjection = "web-nosql-injection", Weakness, Critical, Some(943),
         "NoSQL injection", "Take texts alone where texts are meant, and put nothing from outside into a script of the database.";
+    WebDeserialisation = "web-deserialisation", Weakness, Critical, Some(502),
+        "Objects of any class are made of what comes from outside",
+        "Take data in JSON and check it; where objects must be read, verify a signature first or allow classes of a list.";
+    WebPrototypePollution = "web-prototype-pollution", Weakness, High, Some(1321),
+        "Documents from outside reach the prototype of all objects",
+        "Refuse the keys __proto__, constructor and prototype, merge into objects without a prototype, or run Node with --disable-proto=delete.";
     WebHostHeader = "web-host-header", Weakness, Medium, Some(348),
         "Links are made of the host that a request names",
         "Make absolute links of a configured name; take the host from a header field only from a proxy that sets it.";

@@ -41,6 +41,10 @@ pub enum ShownBy {
     OthersObject,
     /// A field of the site's own that took our value.
     SetField,
+    /// A class or function that is loaded because a value names it.
+    LoadedClass,
+    /// An error that only the prototypes of JavaScript raise.
+    PrototypeError,
 }
 
 impl ShownBy {
@@ -64,6 +68,8 @@ impl ShownBy {
             Self::KnownSecret => "a secret that everybody knows",
             Self::OthersObject => "what is another user's",
             Self::SetField => "a field of the site's own with our value",
+            Self::LoadedClass => "a class that a value names and that is loaded",
+            Self::PrototypeError => "an error that only prototypes raise",
         }
     }
 }

@@ -259,7 +259,13 @@ impl Input {
             }
             (Place::Json, Body::Json(value)) => {
                 if let Some(place) = value.pointer_mut(&self.name) {
-                    *place = Value::String(text.clone());
+                    // A document takes a document's place.
+                    *place = match place {
+                        Value::Object(_) => {
+                            serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()))
+                        }
+                        _ => Value::String(text.clone()),
+                    };
                 }
             }
             (Place::Variable, Body::Json(value)) => {
@@ -311,6 +317,20 @@ impl Input {
     fn variable(&self) -> String {
         let pointer = self.name.find('/').map_or("", |at| &self.name[at..]);
         format!("/variables{pointer}")
+    }
+}
+
+impl Input {
+    /// The whole of a JSON object that is a request's body; GraphQL has a language of its own.
+    pub(super) fn document(request: &Request) -> Option<Self> {
+        match &request.body {
+            Body::Json(value) if value.is_object() && graphql::operation(value).is_none() => Some(Self {
+                place: Place::Json,
+                name: String::new(),
+                index: 0,
+            }),
+            _ => None,
+        }
     }
 }
 

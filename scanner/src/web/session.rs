@@ -1,10 +1,11 @@
 //! What every request of a session carries: cookies, a credential's header, the operator's headers. Pure.
 
 use super::{
-    input::Place,
+    input::{Place, percent_decoded},
     jwt::Jwt,
     request::{Pair, Request},
     response::Response,
+    tests::deserialisation::is_serialised,
 };
 
 /// A session with the site.
@@ -174,7 +175,14 @@ impl Cookie {
     /// Whether it is one by which the site knows the session, by its name or by how random it is.
     fn carries_session(&self) -> bool {
         self.is_named_for_session()
-            || (self.value.len() >= 16 && self.value.chars().any(|c| c.is_ascii_digit()))
+            || (self.value.len() >= 16
+                && self.value.chars().any(|c| c.is_ascii_digit())
+                && !self.holds_object())
+    }
+
+    /// Whether its value is an object that a runtime has serialised.
+    fn holds_object(&self) -> bool {
+        is_serialised(&percent_decoded(&self.value).unwrap_or_else(|| self.value.clone()))
     }
 
     /// Whether its name says so.

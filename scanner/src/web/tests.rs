@@ -7,11 +7,13 @@
 mod code;
 mod command;
 mod cors;
+pub(crate) mod deserialisation;
 mod header;
 pub(crate) mod host;
 mod jwt;
 mod ldap;
 mod nosql;
+mod prototype;
 mod redirect;
 mod sql;
 mod ssrf;
@@ -46,6 +48,8 @@ pub(crate) const TESTS: &[Test] = &[
     xxe::TEST,
     ssrf::TEST,
     nosql::TEST,
+    deserialisation::TEST,
+    prototype::TEST,
     host::TEST,
     cors::TEST,
     jwt::TEST,
@@ -76,6 +80,8 @@ pub(crate) enum Of {
     Origin,
     /// The fields in which a request names its host.
     Host,
+    /// Each JSON object that is a request's body, as a whole.
+    Document,
     /// Each signed token (RFC 7519) among the inputs, and that which the session has.
     Token,
 }

@@ -220,6 +220,19 @@ impl<'a> Trial<'a> {
             && self.view_again(no[0], 1)? == first_no)
     }
 
+    /// Whether two texts are answered alike and two others otherwise, each time: errors may name what is wrong, and the time.
+    ///
+    /// # Errors
+    /// When something was not sent yet, or not answered.
+    pub fn sets_apart(&self, yes: [&str; 2], no: [&str; 2]) -> Result<bool, Stop> {
+        let usual = self.view(yes[0])?;
+        Ok(self.view(no[0])? != usual
+            && self.view(yes[1])? == usual
+            && self.view(no[1])? != usual
+            && self.view_again(yes[0], 1)? == usual
+            && self.view_again(no[0], 1)? != usual)
+    }
+
     /// Whether the answer is as late as the payload says, for several delays, with nothing else under way.
     ///
     /// # Errors

@@ -96,6 +96,8 @@ fn plain(lead: &Lead, facts: &Facts) -> Vec<Suspect> {
         }
         suspects.push(suspect(Of::Input, &lead.request, input));
     }
+    let document = Input::document(&lead.request);
+    suspects.extend(document.map(|input| suspect(Of::Document, &lead.request, input)));
     let (request, input) = Input::in_header(&lead.request, "Origin", &facts.origin);
     suspects.push(suspect(Of::Origin, &request, input));
     suspects

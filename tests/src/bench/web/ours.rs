@@ -89,6 +89,8 @@ const FINDINGS: &[(&str, &str)] = &[
     ("code", "web-code-"),
     ("header", "web-header-"),
     ("nosql", "web-nosql-"),
+    ("deserialisation", "web-deserialisation"),
+    ("prototype", "web-prototype-"),
     ("host", "web-host-"),
     ("cors", "web-cors"),
     ("jwt", "web-token-"),
