@@ -426,12 +426,12 @@ fn a_full_spool_says_so_and_a_batch_fits_a_request() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     /// Whatever the platform says it keeps, and whenever the process is killed: every event is sent, in
     /// order, under its own number.
     #[test]
-    fn events_keep_their_numbers(moves in prop::collection::vec((0u8..4, 0u64..60), 1..60)) {
+    fn events_keep_their_numbers(moves in prop::collection::vec((0u8..4, 0u64..30), 1..40)) {
         let place = tempfile::tempdir().unwrap();
         let vault = Vault::open();
         let (mut spool, _) = spool_of(place.path(), &vault);
