@@ -13,7 +13,7 @@ NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
 WAPITI_VERSION := 3.2.3
 
-.PHONY: help demo demo-down test bench bench-network bench-web fuzz fresh root packages tools wapiti lint deny
+.PHONY: help demo demo-down test bench bench-network bench-web bench-sealing fuzz fresh root packages tools wapiti lint deny
 
 help:
 	@echo 'make demo       build the image, boot it, scan a lab, show the findings (KEEP=1 leaves it running)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench      the figures, each beside its peer in the same run'
 	@echo 'make bench-network  the network engine alone, beside nmap and masscan'
 	@echo 'make bench-web  the web engine alone, beside wapiti'
+	@echo 'make bench-sealing  what encryption and wiped memory cost, beside openssl and age'
 	@echo 'make fuzz       fuzz one parser: make fuzz TARGET=NAME SECONDS_TO_RUN=60'
 	@echo 'make fresh      the two commands in a clean Debian root'
 
@@ -45,6 +46,9 @@ bench-network: root packages
 
 bench-web: root packages wapiti
 	cargo run --quiet --bin vedette-bench web
+
+bench-sealing: root packages
+	cargo run --quiet --bin vedette-bench sealing
 
 fuzz: root tools
 	@test -n '$(TARGET)' || { echo 'name a parser: make fuzz TARGET=NAME, one of:'; ls fuzz/corpus; exit 2; }

@@ -17,6 +17,7 @@ mod progress;
 mod record;
 mod resident;
 mod scan;
+mod sealing;
 mod services;
 mod tls;
 mod web;
@@ -39,6 +40,7 @@ const GROUPS: &[(&str, Measure)] = &[
     ("network", network::measure),
     ("services", services::measure),
     ("web", web::measure),
+    ("sealing", sealing::measure),
 ];
 
 /// Whether there is a figure for everything that was asked for.

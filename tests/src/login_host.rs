@@ -117,9 +117,14 @@ impl LoginHost {
         fs::write(&path, format!("{known}{}\n", public_key.trim())).context("authorizing a key")
     }
 
+    /// Where it writes what happens.
+    pub fn log_file(&self) -> PathBuf {
+        self.files.path().join("log")
+    }
+
     /// What it has logged.
     pub fn log(&self) -> Result<String> {
-        read(&self.files.path().join("log"))
+        read(&self.log_file())
     }
 }
 

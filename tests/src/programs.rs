@@ -22,7 +22,14 @@ impl Programs {
 
     /// Builds one program the way the README tells users to.
     pub fn release(name: &str) -> Result<Self> {
-        cargo_build(&["--release", "--bin", name], "release")
+        Self::release_all(&[name])
+    }
+
+    /// Builds these programs in the same way.
+    pub fn release_all(names: &[&str]) -> Result<Self> {
+        let bins = names.iter().flat_map(|name| ["--bin", name]);
+        let what: Vec<&str> = ["--release"].into_iter().chain(bins).collect();
+        cargo_build(&what, "release")
     }
 
     /// One of them, to be run.

@@ -93,6 +93,14 @@ impl Amount {
         Self { unit: "/s", value }
     }
 
+    /// Of a thousand million bytes each.
+    pub(super) fn gigabytes_per_second(bytes: f64) -> Self {
+        Self {
+            unit: "GB/s",
+            value: bytes / 1e9,
+        }
+    }
+
     pub(super) fn percent(value: f64) -> Self {
         Self { unit: "%", value }
     }
