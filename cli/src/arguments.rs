@@ -18,6 +18,7 @@ use vedette_protocol::job::Check;
 use vedette_protocol::target::{Ports, Target};
 
 use crate::confirm::Typed;
+use crate::moment::Moment;
 use crate::validity::Validity;
 
 /// Uses a Vedette platform: appliances, scans, findings.
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// Scans
     #[command(subcommand)]
     Scan(Scan),
+    /// Scans that begin by themselves, again and again
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// What scans found
     #[command(subcommand)]
     Finding(Finding),
@@ -190,6 +194,39 @@ pub(crate) enum Scan {
 
 #[derive(Debug, Args)]
 pub(crate) struct ScanStart {
+    #[command(flatten)]
+    pub(crate) wish: ScanWish,
+    /// Waits until it has ended, and shows how far it is
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedule {
+    /// Has a scan begin again and again; where the appliance has an owner, under a grant that stands then
+    Add {
+        /// A name for it
+        name: String,
+        #[command(flatten)]
+        wish: ScanWish,
+        /// The time from one beginning to the next, as in 24h or 7d; at least 1h
+        #[arg(long, value_name = "TIME", default_value = "7d")]
+        every: Validity,
+        /// When it begins first, as in 2026-12-31T18:00:00Z, 2026-12-31 or 2h (from now); now unless given
+        #[arg(long, value_name = "TIME")]
+        first: Option<Moment>,
+    },
+    /// Lists schedules, with what came of each the last time
+    List,
+    /// Removes one; a scan that has begun goes on
+    Remove {
+        /// Its id, or the beginning of it, or its name
+        schedule: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanWish {
     /// Which appliance scans: its id, or the beginning of it, or its name
     #[arg(long)]
     pub(crate) appliance: String,
@@ -211,9 +248,6 @@ pub(crate) struct ScanStart {
     /// its label; may be repeated
     #[arg(long = "credential", value_name = "CREDENTIAL")]
     pub(crate) credentials: Vec<String>,
-    /// Waits until it has ended, and shows how far it is
-    #[arg(long)]
-    pub(crate) wait: bool,
 }
 
 #[derive(Debug, Subcommand)]

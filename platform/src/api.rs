@@ -19,6 +19,7 @@ pub(crate) mod keys;
 mod owner_words;
 mod problem;
 pub(crate) mod scans;
+pub(crate) mod schedules;
 mod sessions;
 mod settings;
 mod throttle;
@@ -59,6 +60,8 @@ pub fn routes(platform: Shared) -> Router {
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(scans::list, scans::start))
         .routes(routes!(scans::show))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::show, schedules::put, schedules::delete))
         .routes(routes!(findings::list))
         .routes(routes!(audit::list))
         .routes(routes!(health::health))

@@ -7,13 +7,16 @@ mod entitlement;
 pub use entitlement::{Entitlement, Shelf, Unsent};
 
 use vedette_crypto::SigningKey;
-use vedette_protocol::{Assignment, Fingerprint, Job, Signed, Timestamp, codec, grant::Asker};
+use vedette_protocol::{
+    Assignment, Fingerprint, Job, JobId, Ports, ScanId, Signed, Timestamp, codec, credential::CredentialUse,
+    grant::Asker,
+};
 
 use crate::store::{
     Writing,
     appliances::Appliance,
     credentials, grants,
-    jobs::{self, End, Holder, Kept},
+    jobs::{self, End, Holder, Kept, Part},
     orgs, owner, scans,
 };
 
@@ -103,6 +106,51 @@ pub async fn take(
         assignments: sent,
         more,
     })
+}
+
+/// What a scan of these parts would wait for in vain, until somebody signs or seals: none if each part could be sent, now
+/// or once its time has come.
+///
+/// # Errors
+/// The database's.
+pub async fn lacking(
+    writing: &mut Writing,
+    appliance: &Appliance,
+    ports: &Ports,
+    parts: &[Part],
+    now: Timestamp,
+) -> Result<Option<String>, sqlx::Error> {
+    let mut shelf = shelf_of(writing, appliance, now).await?;
+    for part in parts {
+        let login = match &part.login {
+            Some(at) => {
+                shelf.credential = credentials::with_id(writing, appliance.org, at.credential).await?;
+                shelf.credential.as_ref().map(|kept| CredentialUse {
+                    id: kept.id,
+                    version: kept.version,
+                })
+            }
+            None => None,
+        };
+        let job = Job {
+            id: JobId([0; 16]),
+            scan: ScanId([0; 16]),
+            org: appliance.org,
+            appliance: appliance.id,
+            fence: 0,
+            targets: part.targets.clone(),
+            exclude: part.exclude.clone(),
+            ports: part.login.as_ref().map_or(ports, |at| &at.ports).clone(),
+            checks: part.checks.clone(),
+            login,
+            expires: now,
+        };
+        match shelf.entitle(&job) {
+            Err(unsent) if !unsent.comes_with_time() => return Ok(Some(unsent.why().to_owned())),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 async fn shelf_of(

@@ -30,6 +30,7 @@ pub mod pins;
 pub mod platform;
 pub mod removal;
 pub mod renewal;
+mod schedule;
 pub mod serve;
 pub mod settings;
 pub mod split;

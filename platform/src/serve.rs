@@ -30,7 +30,7 @@ use crate::{
     link,
     listener::{self, House},
     platform::{Platform, Policy, Shared},
-    removal, renewal,
+    removal, renewal, schedule,
     settings::Settings,
     store::{Store, appliances, boots, jobs, scans, sessions},
     tls::{self, Shown, Tls},
@@ -218,6 +218,7 @@ async fn round(platform: &Platform, now: Timestamp) -> Result<(), sqlx::Error> {
     .await?;
     let waited_for = jobs::waited_for(&mut writing, now).await?;
     writing.commit().await?;
+    schedule::run_due(platform, now).await?;
 
     for appliance in waited_for {
         platform.desks.ring(appliance);

@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod orgs;
 pub mod owner;
 pub mod scans;
+pub mod schedules;
 pub mod sessions;
 pub mod tokens;
 

@@ -4,11 +4,13 @@
 //! `next`, the cursor to ask on with. Errors are [`Problem`]s (RFC 9457).
 
 mod owner;
+mod schedule;
 
 pub use owner::{
     CredentialChange, KeptCredential, KeptGrant, KeptWord, KnownKeys, NewCredential, NewGrant, NewOwnerWord,
     OrgSettings, OrgSettingsChange, SealedPart, SealedParts, WordKind,
 };
+pub use schedule::{Due, NewSchedule, Schedule, WEEK};
 
 use std::time::Duration;
 

@@ -63,6 +63,10 @@ identifier!(
     ScanId, 16, "a scan id"
 );
 identifier!(
+    /// A schedule: a scan that begins by itself, again and again.
+    ScheduleId, 16, "a schedule id"
+);
+identifier!(
     /// A job: the part of a scan that one worker does.
     JobId, 16, "a job id"
 );
@@ -125,7 +129,7 @@ macro_rules! random {
     )*};
 }
 
-random!(ApplianceId CredentialId GrantId JobId Nonce OrgId ScanId);
+random!(ApplianceId CredentialId GrantId JobId Nonce OrgId ScanId ScheduleId);
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();

@@ -12,7 +12,7 @@ use utoipa::{
 
 use crate::{
     finding::{Cpe, FindingType, Host, Label, MacAddress, UrlPath},
-    id::{ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, ScanId},
+    id::{ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, ScanId, ScheduleId},
     job::{Check, Checks},
     target::{Ports, Target, Targets},
     time::Timestamp,
@@ -45,6 +45,7 @@ text! {
     JobId, "JobId", "A job's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     OrgId, "OrgId", "An organisation's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     ScanId, "ScanId", "A scan's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    ScheduleId, "ScheduleId", "A schedule's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     Digest, "Digest", "A SHA-256: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";
     Fingerprint, "Fingerprint", "The SHA-256 of a public key: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";
     KeyId, "KeyId", "The first eight bytes of the SHA-256 of a public key: 16 hexadecimal digits.", "6e106fc749912268";

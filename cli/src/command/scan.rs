@@ -9,11 +9,11 @@ use vedette_protocol::CredentialId;
 use vedette_protocol::api::{KeptCredential, NewScan, Scan, ScanState};
 use vedette_protocol::finding::Transport;
 use vedette_protocol::job::{Check, Checks};
-use vedette_protocol::target::{PortSet, Ports, Targets};
+use vedette_protocol::target::{PortSet, Ports, Target, Targets};
 
 use self::progress::ProgressLine;
 use super::{Outcome, Show, appliance};
-use crate::arguments::{self, ScanStart};
+use crate::arguments::{self, ScanStart, ScanWish};
 use crate::choice::choose;
 use crate::platform::{Platform, Unreachable};
 use crate::table::Table;
@@ -60,10 +60,11 @@ async fn meant(platform: &Platform, given: &[String]) -> Result<Vec<CredentialId
         .collect()
 }
 
-async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outcome> {
+/// The scan that is asked for.
+pub(super) async fn wished(platform: &Platform, asked: ScanWish) -> Result<NewScan> {
     let appliance = appliance::find(platform, &asked.appliance).await?;
     let credentials = meant(platform, &asked.credentials).await?;
-    let new = NewScan {
+    Ok(NewScan {
         appliance: appliance.id,
         targets: Targets::try_from(asked.targets)?,
         exclude: asked.exclude,
@@ -74,7 +75,11 @@ async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outc
             Some(Checks::try_from(asked.checks)?)
         },
         credentials,
-    };
+    })
+}
+
+async fn start(platform: &Platform, asked: ScanStart, show: Show) -> Result<Outcome> {
+    let new = wished(platform, asked.wish).await?;
     let mut scan: Scan = platform.post("/scans", &new).await?;
     if asked.wait {
         scan = wait(platform, scan).await?;
@@ -178,8 +183,13 @@ fn record(scan: &Scan) -> Table {
 }
 
 fn targets(scan: &Scan) -> String {
-    let shown: Vec<String> = scan.targets.iter().take(SHOWN).map(ToString::to_string).collect();
-    match scan.targets.len().saturating_sub(SHOWN) {
+    shortened(&scan.targets)
+}
+
+/// The first of these, and how many more there are.
+pub(super) fn shortened(targets: &[Target]) -> String {
+    let shown: Vec<String> = targets.iter().take(SHOWN).map(ToString::to_string).collect();
+    match targets.len().saturating_sub(SHOWN) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }

@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use vedette_protocol::{
-    CredentialId, Fingerprint, ScanId, Timestamp,
+    CredentialId, Fingerprint, OrgId, Ports, ScanId, Timestamp,
     api::{NewScan, Page, Scan},
     credential::Header,
     job::{Check, Checks},
@@ -21,7 +21,10 @@ use crate::{
     store::{
         Writing,
         appliances::{self, Appliance},
-        audit, credentials, jobs, scans,
+        audit::{self, Actor},
+        credentials,
+        jobs::{self, Part},
+        scans,
     },
 };
 
@@ -107,15 +110,36 @@ pub(crate) async fn one(platform: &Platform, caller: &Caller, id: ScanId) -> Res
 
 /// Begins a scan: splits it into jobs, and rings where they are waited for.
 pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan) -> Result<ScanId, ApiError> {
+    let now = Timestamp::now();
+    let mut writing = platform.store.write().await?;
+    let prepared = prepare(&mut writing, caller.org(), asked).await?;
+    let id = keep(&mut writing, caller.org(), caller.actor(), asked, &prepared, now).await?;
+    writing.commit().await?;
+    platform.desks.ring(asked.appliance);
+    Ok(id)
+}
+
+/// A scan that can begin.
+pub(crate) struct Prepared {
+    pub(crate) appliance: Appliance,
+    pub(crate) ports: Ports,
+    pub(crate) checks: Checks,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// Judges what is asked for, and splits it into jobs.
+pub(crate) async fn prepare(
+    writing: &mut Writing,
+    org: OrgId,
+    asked: &NewScan,
+) -> Result<Prepared, ApiError> {
     let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
     let checks = checks(asked)?;
     let mut parts = match checks.unaided() {
         Some(checks) => split::split(&asked.targets, &asked.exclude, &ports, &checks)?,
         None => Vec::new(),
     };
-    let now = Timestamp::now();
-    let mut writing = platform.store.write().await?;
-    let appliance = appliances::in_org(&mut writing, caller.org(), asked.appliance)
+    let appliance = appliances::in_org(writing, org, asked.appliance)
         .await?
         .ok_or_else(|| ApiError::NotFound("appliance of the id in `appliance`".to_owned()))?;
     if appliance.removed.is_some() {
@@ -125,7 +149,7 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
         )));
     }
     for id in &asked.credentials {
-        let credential = usable(&mut writing, &appliance, *id).await?;
+        let credential = usable(writing, &appliance, *id).await?;
         parts.extend(split::logins(
             &asked.targets,
             &asked.exclude,
@@ -133,29 +157,36 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
             &credential,
         )?);
     }
+    Ok(Prepared {
+        appliance,
+        ports,
+        checks,
+        parts,
+    })
+}
+
+/// Keeps a scan with its jobs.
+pub(crate) async fn keep(
+    writing: &mut Writing,
+    org: OrgId,
+    actor: &Actor,
+    asked: &NewScan,
+    prepared: &Prepared,
+    now: Timestamp,
+) -> Result<ScanId, sqlx::Error> {
     let scan = scans::NewScan {
-        org: caller.org(),
+        org,
         id: ScanId::random(),
         appliance: asked.appliance,
         targets: &asked.targets,
         exclude: &asked.exclude,
-        ports: &ports,
-        checks: &checks,
+        ports: &prepared.ports,
+        checks: &prepared.checks,
         credentials: &asked.credentials,
     };
-    scans::insert(&mut writing, &scan, now).await?;
-    jobs::insert(&mut writing, caller.org(), asked.appliance, scan.id, &parts).await?;
-    audit::record(
-        &mut writing,
-        caller.org(),
-        caller.actor(),
-        "scan.start",
-        &scan.id.to_string(),
-        now,
-    )
-    .await?;
-    writing.commit().await?;
-    platform.desks.ring(asked.appliance);
+    scans::insert(writing, &scan, now).await?;
+    jobs::insert(writing, org, asked.appliance, scan.id, &prepared.parts).await?;
+    audit::record(writing, org, actor, "scan.start", &scan.id.to_string(), now).await?;
     Ok(scan.id)
 }
 

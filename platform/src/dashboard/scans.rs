@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Deserialize;
 use vedette_protocol::{
-    CredentialId, Ports, ScanId, Target, Timestamp,
+    ApplianceId, CredentialId, Ports, ScanId, Target, Timestamp,
     api::{ApplianceState, NewScan, Scan, ScanState},
     target::Targets,
 };
@@ -18,7 +18,10 @@ use super::{
     visitor::{Posted, Visitor},
 };
 use crate::{
-    api::{ApiError, appliances, credentials, cursor::PageQuery, findings, findings::FindingQuery, scans},
+    api::{
+        ApiError, appliances, credentials, cursor::PageQuery, findings, findings::FindingQuery, scans,
+        schedules,
+    },
     dashboard::findings::{FindingRow, row as finding_row},
     platform::{Platform, Shared},
 };
@@ -28,6 +31,7 @@ use crate::{
 struct ListPage {
     frame: Frame,
     scans: Vec<Row>,
+    schedules: Vec<Planned>,
     appliances: Vec<Choice>,
     credentials: Vec<Choice>,
     problem: Option<String>,
@@ -46,6 +50,16 @@ struct Row {
     progress: String,
     findings: u64,
     created: String,
+}
+
+/// A schedule.
+struct Planned {
+    name: String,
+    targets: String,
+    appliance: String,
+    next: String,
+    scan: Option<String>,
+    skipped: Option<String>,
 }
 
 struct Choice {
@@ -187,17 +201,35 @@ async fn list_page(
     let all = appliances::all(platform, &visitor.caller).await?;
     let page = scans::page(platform, &visitor.caller, PageQuery::default()).await?;
     let usable = credentials::page(platform, &visitor.caller, PageQuery::default()).await?;
+    let planned = schedules::all(platform, &visitor.caller).await?;
     let now = Timestamp::now();
-    let name = |scan: &Scan| {
-        let of_scan = all.iter().find(|appliance| appliance.id == scan.appliance);
-        of_scan
-            .map(|appliance| appliance.name.clone())
-            .unwrap_or_default()
+    let name = |id: ApplianceId| {
+        let meant = all.iter().find(|appliance| appliance.id == id);
+        meant.map(|appliance| appliance.name.clone()).unwrap_or_default()
     };
     Ok(ListPage {
         frame: visitor.frame("scans"),
         live: page.items.iter().any(|scan| scan.ended.is_none()),
-        scans: page.items.iter().map(|scan| row(scan, name(scan), now)).collect(),
+        scans: page
+            .items
+            .iter()
+            .map(|scan| row(scan, name(scan.appliance), now))
+            .collect(),
+        schedules: planned
+            .iter()
+            .map(|one| Planned {
+                name: one.name.clone(),
+                targets: targets(one.scan.targets.as_slice()),
+                appliance: name(one.scan.appliance),
+                next: moment(one.next),
+                scan: one
+                    .last
+                    .as_ref()
+                    .and_then(|last| last.scan)
+                    .map(|scan| scan.to_string()),
+                skipped: one.last.as_ref().and_then(|last| last.skipped.clone()),
+            })
+            .collect(),
         appliances: all
             .iter()
             .filter(|appliance| appliance.state != ApplianceState::Removed)
@@ -259,18 +291,6 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
 }
 
 fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {
-    let targets: Vec<_> = scan
-        .targets
-        .iter()
-        .take(TARGETS_SHOWN)
-        .map(ToString::to_string)
-        .collect();
-    let more = scan.targets.len().saturating_sub(TARGETS_SHOWN);
-    let more = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
     let parts = 100 * scan.jobs_done / scan.jobs.max(1);
     let probes = 100 * scan.progress.done / scan.progress.total.max(1);
     let percent = match scan.state {
@@ -282,7 +302,7 @@ fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {
     Row {
         id: scan.id.to_string(),
         appliance,
-        targets: targets.join(", ") + &more,
+        targets: targets(&scan.targets),
         state: scan_state(scan.state),
         live: scan.ended.is_none(),
         percent,
@@ -292,6 +312,15 @@ fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {
         ),
         findings: scan.findings,
         created: ago(scan.created, now),
+    }
+}
+
+/// The first of them, and how many more there are.
+fn targets(all: &[Target]) -> String {
+    let shown: Vec<_> = all.iter().take(TARGETS_SHOWN).map(ToString::to_string).collect();
+    match all.len().saturating_sub(TARGETS_SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 

@@ -50,6 +50,20 @@ pub enum Unsent {
     Fails(String),
 }
 
+impl Unsent {
+    /// Why.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Waits { why, .. } | Self::Fails(why) => why,
+        }
+    }
+
+    /// Whether it is sent sooner or later, although nobody signs anything.
+    pub fn comes_with_time(&self) -> bool {
+        matches!(self, Self::Waits { patience, .. } if *patience == SOON)
+    }
+}
+
 impl Shelf {
     /// What entitles to a job.
     ///
@@ -201,7 +215,7 @@ impl Lack {
     /// For how long it is not worth looking again, if nothing is signed: some things come with time alone.
     fn patience(self) -> Duration {
         match self {
-            Self::Grant(GrantRefusal::Early | GrantRefusal::Window) => Duration::from_mins(1),
+            Self::Grant(GrantRefusal::Early | GrantRefusal::Window) => SOON,
             Self::Grant(
                 GrantRefusal::Missing
                 | GrantRefusal::Organisation
@@ -215,7 +229,7 @@ impl Lack {
                 | GrantRefusal::Expired
                 | GrantRefusal::Revoked,
             )
-            | Self::UnsignedEnvelopes => Duration::from_hours(1),
+            | Self::UnsignedEnvelopes => LATER,
         }
     }
 }
@@ -234,6 +248,11 @@ fn explained(lack: Lack, of: Option<GrantId>) -> String {
         ),
     }
 }
+
+/// How long what comes with time is left alone.
+const SOON: Duration = Duration::from_mins(1);
+/// And what does not.
+const LATER: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,10 @@ async fn every_route_but_login_and_health_wants_to_know_who_asks() {
             (Method::PUT, format!("/api/v1/credentials/{id}")),
             (Method::PATCH, format!("/api/v1/credentials/{id}")),
             (Method::DELETE, format!("/api/v1/credentials/{id}")),
+            (Method::GET, "/api/v1/schedules".to_owned()),
+            (Method::GET, format!("/api/v1/schedules/{id}")),
+            (Method::PUT, format!("/api/v1/schedules/{id}")),
+            (Method::DELETE, format!("/api/v1/schedules/{id}")),
             (Method::GET, "/api/v1/settings".to_owned()),
             (Method::PATCH, "/api/v1/settings".to_owned()),
         ] {

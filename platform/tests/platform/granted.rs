@@ -24,7 +24,7 @@ use super::{
 };
 
 /// An appliance, with its owner's key pinned.
-async fn house() -> (House, Operator, Appliance, Boot, Owner) {
+pub(crate) async fn house() -> (House, Operator, Appliance, Boot, Owner) {
     let house = House::open();
     let operator = house.operator().await;
     let mut appliance = Appliance::activated(&house).await;

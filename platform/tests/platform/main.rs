@@ -15,6 +15,7 @@ mod link;
 mod owner;
 mod recorder;
 mod removal;
+mod schedule;
 mod sealing;
 mod slow;
 mod store;
