@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How often in a second this is done, over at least half a second.
+/// How often in a second this is done, over a tenth of a second.
 pub(crate) fn per_second(mut once: impl FnMut()) -> f64 {
     let begun = Instant::now();
     let mut times = 0u32;
@@ -24,5 +24,5 @@ pub(crate) fn in_turn(mut one: impl FnMut() -> f64, mut other: impl FnMut() -> f
     (both.0[TURNS / 2], both.1[TURNS / 2])
 }
 
-const ROUND: Duration = Duration::from_millis(500);
-const TURNS: usize = 5;
+const ROUND: Duration = Duration::from_millis(100);
+const TURNS: usize = 15;
