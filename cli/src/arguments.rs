@@ -1,9 +1,11 @@
 //! What can be asked for, as clap reads it.
 
+mod copy;
 mod credential;
 mod grant;
 mod owner;
 
+pub(crate) use copy::{Copy, CopyCommand, CopySet};
 pub(crate) use credential::{Credential, CredentialCommand, CredentialSeal, Secret};
 pub(crate) use grant::{Grant, GrantCommand, GrantSign};
 pub(crate) use owner::{Access, Out, Owner, OwnerCommand};
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Grant(Grant),
     /// Credentials, sealed to the appliances that may use them
     Credential(Credential),
+    /// Your copy of every message that leaves an appliance, sent to a syslog server of yours
+    Copy(Copy),
     /// Scans
     #[command(subcommand)]
     Scan(Scan),

@@ -1,6 +1,7 @@
 //! One file for each thing that can be managed.
 
 mod appliance;
+mod copy;
 mod credential;
 mod finding;
 mod grant;
@@ -52,6 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Owner(asked) => owner::run(asked, show).await,
         Command::Grant(asked) => grant::run(asked, show).await,
         Command::Credential(asked) => credential::run(asked, show).await,
+        Command::Copy(asked) => copy::run(asked, show).await,
         Command::Scan(asked) => scan::run(&platform()?, asked, show).await,
         Command::Schedule(asked) => schedule::run(&platform()?, asked, show).await,
         Command::Finding(asked) => finding::run(&platform()?, asked, show).await,

@@ -82,6 +82,14 @@ impl fmt::Display for Item {
             Self::Credential { id, .. } => write!(f, "credential {id}"),
             Self::Disabled { id, disabled: true } => write!(f, "the disabling of credential {id}"),
             Self::Disabled { id, .. } => write!(f, "the enabling of credential {id}"),
+            Self::Word(OwnerWord::Copy(order)) => {
+                let order = order.danger_read_unverified().ok();
+                named(
+                    f,
+                    "the order for a copy from appliance",
+                    order.map(|order| order.appliance),
+                )
+            }
             Self::NoCredential(id) => write!(f, "the end of credential {id}"),
         }
     }

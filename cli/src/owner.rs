@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use vedette_crypto::VerifyingKey;
 use vedette_crypto::owner::OwnerKeyFile;
-use vedette_protocol::Grant;
+use vedette_protocol::copy::CopyOrder;
+use vedette_protocol::{ApplianceId, Grant};
 
-use self::folder::Folder;
+use self::folder::{Folder, Missing};
 use crate::choice::choose;
 use crate::delivery::{self, Item};
 
@@ -32,6 +33,8 @@ pub(crate) struct Owner {
     pub(crate) appliances: Vec<Confirmed>,
     pub(crate) grants: Vec<Grant>,
     pub(crate) credentials: Vec<Kept>,
+    /// The last order for a copy to each appliance that was given one.
+    pub(crate) copies: Vec<CopyOrder>,
 }
 
 impl Owner {
@@ -54,6 +57,9 @@ impl Owner {
             grants: all(&folder, GRANTS, &key, |one: &Grant| Ok(one.id.to_string()))?,
             credentials: all(&folder, CREDENTIALS, &key, |one: &Kept| {
                 Ok(one.name()?.id.to_string())
+            })?,
+            copies: all(&folder, COPIES, &key, |one: &CopyOrder| {
+                Ok(one.appliance.to_string())
             })?,
             folder,
             file,
@@ -103,6 +109,11 @@ impl Owner {
                  `vedette appliance confirm`"
             )
         })
+    }
+
+    /// The last order for a copy to an appliance.
+    pub(crate) fn copy(&self, appliance: ApplianceId) -> Option<&CopyOrder> {
+        self.copies.iter().find(|order| order.appliance == appliance)
     }
 
     /// The grant that is meant.
@@ -155,8 +166,13 @@ fn all<T: vedette_protocol::Message>(
     key: &VerifyingKey,
     name_of: impl Fn(&T) -> Result<String>,
 ) -> Result<Vec<T>> {
+    let missing = if sort == COPIES {
+        Missing::IsEmpty
+    } else {
+        Missing::IsDamage
+    };
     folder
-        .names(sort)?
+        .names(sort, missing)?
         .into_iter()
         .map(|name| {
             let path = format!("{sort}/{name}");
@@ -178,4 +194,5 @@ const OUTBOX: &str = "outbox";
 const APPLIANCES: &str = "appliances";
 const GRANTS: &str = "grants";
 const CREDENTIALS: &str = "credentials";
-const FOLDERS: &[&str] = &[APPLIANCES, GRANTS, CREDENTIALS];
+const COPIES: &str = "copies";
+const FOLDERS: &[&str] = &[APPLIANCES, GRANTS, CREDENTIALS, COPIES];

@@ -1,7 +1,8 @@
 //! Whom TLS trusts: the root CAs that were pinned when the image was made, and nothing else.
 //!
 //! [`PinnedRoots`] is data (it stands in the image's configuration); [`PinnedRoots::client_config`]
-//! is the one way from it to a TLS client. TLS 1.3 alone is spoken, by ring, named explicitly.
+//! is the one way from it to a TLS client of the platform: TLS 1.3 alone, by ring, named explicitly.
+//! [`PinnedRoots::foreign_client_config`] is the one for an operator's own server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -88,8 +89,27 @@ impl PinnedRoot {
     /// When there is none, or it is not a CA's.
     pub fn from_pem(text: &str) -> Result<Self, PinError> {
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| PinError::NotPem)?;
-        let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| PinError::NotPem)?;
-        let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|_| PinError::NotPem)?;
+        Self::from_der(&der)
+    }
+
+    /// Takes every certificate of a PEM text.
+    ///
+    /// # Errors
+    /// When there is none, or one is not a CA's.
+    pub fn all_from_pem(text: &str) -> Result<Vec<Self>, PinError> {
+        let roots = CertificateDer::pem_slice_iter(text.as_bytes())
+            .map(|der| Self::from_der(&der.map_err(|_| PinError::NotPem)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        if roots.is_empty() {
+            Err(PinError::NotPem)
+        } else {
+            Ok(roots)
+        }
+    }
+
+    fn from_der(der: &CertificateDer<'_>) -> Result<Self, PinError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PinError::NotPem)?;
+        let anchor = webpki::anchor_from_trusted_cert(der).map_err(|_| PinError::NotPem)?;
         let end = certificate.validity().not_after.timestamp();
         let root = Self::from_anchor(&anchor, Some(u64::try_from(end).unwrap_or_default()));
         if certificate.is_ca() {
@@ -170,6 +190,27 @@ impl PinnedRoots {
         config.resumption = rustls::client::Resumption::disabled();
         Ok(config)
     }
+
+    /// A TLS client for a server that is not ours to choose, as an operator's collector of logs (RFC 5425): it trusts
+    /// these roots, speaks TLS 1.2 where 1.3 is not offered, and shows no certificate.
+    ///
+    /// # Errors
+    /// rustls', as when the provider lacks a version.
+    pub fn foreign_client_config(&self, clock: Arc<dyn TimeProvider>) -> Result<ClientConfig, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = PinnedVerifier {
+            roots: self.clone(),
+            dates: Dates::Clock,
+            provider: provider.clone(),
+        };
+        let mut config = ClientConfig::builder_with_details(provider, clock)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .dangerous() // Narrows, as above.
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(config)
+    }
 }
 
 impl TryFrom<Vec<PinnedRoot>> for PinnedRoots {
@@ -238,11 +279,13 @@ impl ServerCertVerifier for PinnedVerifier {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into())
+        // Reached by a client alone that offers TLS 1.2.
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -314,5 +357,6 @@ mod tests {
     #[test]
     fn text_without_a_certificate_is_refused() {
         assert_eq!(PinnedRoot::from_pem("hello").unwrap_err(), PinError::NotPem);
+        assert_eq!(PinnedRoot::all_from_pem("hello").unwrap_err(), PinError::NotPem);
     }
 }

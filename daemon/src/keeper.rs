@@ -6,6 +6,7 @@
 //! [`server`] lets others speak to it. It parses nothing but typed messages and signed answers.
 
 pub mod clock;
+pub mod copy;
 pub mod course;
 pub mod filter;
 pub mod frames;
@@ -38,9 +39,10 @@ use std::{
 use tracing::{error, info, warn};
 use vedette_crypto::wrap::WrappingKey;
 use vedette_protocol::{
-    Assignment, BootId, Job, JobId, JobScope, Timestamp,
+    Assignment, BootId, Job, JobId, JobScope, Signed, Timestamp,
+    copy::{CollectorHost, CopyOrder},
     grant::Allowed,
-    keeper::{Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
+    keeper::{Copying, Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
     owner::OwnerWord,
     scope::Resolved,
     vault::{FileKind, VaultRefusal},
@@ -51,10 +53,11 @@ use crate::journal::chain;
 
 use self::{
     clock::Clock,
+    copy::KnownCopy,
     course::{BODY_LIMIT, Course, Keys, Step},
     filter::{Filter, FilterError, Sending},
     names::{Names, TooManyAddresses},
-    owner::Ownership,
+    owner::{Name, Ownership},
     records::{Marks, RecordKeys, Records},
     rules::TooLarge,
     server::GRANT_LIMIT,
@@ -159,6 +162,8 @@ impl Keeper {
             KeeperRequest::Openings => self.openings(),
             KeeperRequest::FileKey { job, kind } => self.file_key(job, kind),
             KeeperRequest::ForgetFileKey { job, kind } => self.forget_file_key(job, kind),
+            KeeperRequest::Copying => Ok(KeeperAnswer::Copying(self.course.copy().copying()).into()),
+            KeeperRequest::ReachCollector(addresses) => self.reach_collector(addresses),
         };
         answered.unwrap_or_else(|refusal| {
             warn!(%refusal, "refused");
@@ -187,7 +192,7 @@ impl Keeper {
         let ownership = self.course.ownership();
         let permission = ownership.allows(name, assignment, &job, scope, wall)?;
         if ownership.owner.is_some() {
-            self.mark(wall, permission.ownership)
+            self.mark(wall, permission.ownership, self.course.copy().clone())
                 .map_err(|_| ScopeRefusal::NotServing)?;
         }
         let Allowed {
@@ -299,11 +304,12 @@ impl Keeper {
     }
 
     /// Raises the marks, durably, and knows what they say.
-    fn mark(&mut self, time: Timestamp, ownership: Ownership) -> Result<(), Refusal> {
+    fn mark(&mut self, time: Timestamp, ownership: Ownership, copy: KnownCopy) -> Result<(), Refusal> {
         if let Some(kept) = &mut self.marks {
             let marks = Marks {
                 time: kept.marks.time.max(time),
                 epoch: kept.marks.epoch.max(ownership.epoch),
+                copy: copy.clone(),
             };
             if marks != kept.marks {
                 let records = Records {
@@ -317,6 +323,10 @@ impl Keeper {
             }
         }
         self.course.know(ownership);
+        if copy != *self.course.copy() {
+            self.course.know_copy(copy);
+            self.aim_filter();
+        }
         Ok(())
     }
 
@@ -324,6 +334,10 @@ impl Keeper {
     fn hear(&mut self, words: &[OwnerWord]) -> Result<(), Refusal> {
         let name = self.course.name().ok_or(Refusal::Order)?;
         for word in words {
+            if let OwnerWord::Copy(order) = word {
+                self.hear_order(name, order)?;
+                continue;
+            }
             let before = self.course.ownership();
             let Some(after) = before.heard(name, word) else {
                 continue;
@@ -332,7 +346,11 @@ impl Keeper {
             let mut kept = self.store.words().map_err(state)?;
             kept.push(word.clone());
             self.store.keep_words(&kept).map_err(state)?;
-            self.mark(Timestamp(0), after)?;
+            let copy = match after.owner {
+                Some(_) => self.course.copy().clone(),
+                None => self.course.copy().released(),
+            };
+            self.mark(Timestamp(0), after, copy)?;
             self.filter
                 .revoke_all()
                 .unwrap_or_else(|failure| end_machine("ending every grant", &failure));
@@ -344,6 +362,54 @@ impl Keeper {
             info!(owner = ?after.owner.map(|owner| owner.fingerprint()), epoch = after.epoch.0, "the owner has spoken");
         }
         Ok(())
+    }
+
+    /// Hears an order for the operator's copy. What was granted goes on; the collector leaves every scope.
+    fn hear_order(&mut self, name: Name, order: &Signed<CopyOrder>) -> Result<(), Refusal> {
+        let ownership = self.course.ownership();
+        match self.course.copy().heard(name, ownership, order) {
+            Ok(copy) if copy == *self.course.copy() => Ok(()),
+            Ok(copy) => {
+                info!(number = copy.number, to = ?copy.collector.as_ref().map(|collector| collector.at.to_string()), "the owner has ordered a copy");
+                self.mark(Timestamp(0), ownership, copy)
+            }
+            Err(why) => {
+                warn!(%why, "an order for a copy is not taken");
+                self.course.refuse_copy(why);
+                Ok(())
+            }
+        }
+    }
+
+    /// Points the filter at the collector of the order in force: at its address, or at none until its name is resolved.
+    fn aim_filter(&mut self) {
+        let (addresses, port) = match self.course.copy().copying() {
+            Some(Copying { collector, .. }) => match collector.at.host {
+                CollectorHost::Address(address) => (vec![address], collector.at.port),
+                CollectorHost::Name(_) => (Vec::new(), collector.at.port),
+            },
+            None => (Vec::new(), 0),
+        };
+        // Else it stayed open to the collector of before.
+        self.filter
+            .reach_collector(addresses, port)
+            .unwrap_or_else(|failure| end_machine("pointing the filter at the collector", &failure));
+    }
+
+    fn reach_collector(&mut self, addresses: Vec<IpAddr>) -> Result<Reply, Refusal> {
+        if addresses.len() > REACH_LIMIT {
+            return Err(Refusal::TooMuch);
+        }
+        let Copying { collector, .. } = self.course.copy().copying().ok_or(Refusal::Order)?;
+        if let CollectorHost::Address(address) = collector.at.host
+            && addresses != [address]
+        {
+            return Err(Refusal::Order);
+        }
+        self.filter
+            .reach_collector(addresses, collector.at.port)
+            .map_err(|failure| broken(Organ::Filter, &failure))?;
+        Ok(KeeperAnswer::Done.into())
     }
 
     fn unlock(&mut self, boot: BootId, keys: Keys) -> Result<(), Refusal> {
@@ -366,7 +432,7 @@ impl Keeper {
         let kept = self.store.records().map_err(state)?;
         let mut marks = match &kept {
             Some(records) => Marks::open(&were.marks, &records.marks).ok_or_else(damaged)?,
-            None => Marks::NONE,
+            None => Marks::none(),
         };
         let mut record = kept.and_then(|records| records.vault);
         if let Some(vault) = &mut self.vault {
@@ -392,6 +458,8 @@ impl Keeper {
         self.course.rebind_records(are.owner);
         self.store.forget_words().map_err(state)?;
         self.course.know(ownership);
+        self.course.know_copy(marks.copy.clone());
+        self.aim_filter();
         self.marks = Some(KeptMarks {
             key: are.marks,
             marks,

@@ -2,11 +2,13 @@
 //!
 //! It moves bytes between keeper, platform and workers, holds no key, and decides nothing that the
 //! keeper has not verified. Start with [`boot`]; [`line`] is the one way to the platform, [`keeper`] the
-//! one to the keeper. [`refusal`] says in people's words why TLS did not come about.
+//! one to the keeper. [`copy`] sends what leaves to the operator's
+//! collector as well. [`refusal`] says in people's words why TLS did not come about.
 
 pub mod backoff;
 pub mod board;
 pub mod boot;
+pub mod copy;
 pub mod exchange;
 pub mod identity;
 pub mod keeper;
@@ -37,6 +39,7 @@ use vedette_protocol::{
 
 use self::{
     board::Board,
+    copy::Copier,
     keeper::{AskError, Keeper},
     keyring::Lender,
     network::Network,
@@ -57,6 +60,8 @@ pub struct House {
     pub workers: PathBuf,
     /// What the platform's name stood for, the latest first.
     pub platform: Mutex<Vec<IpAddr>>,
+    /// The operator's copy.
+    pub copier: Copier,
 }
 
 impl House {
@@ -69,6 +74,7 @@ impl House {
             board: Board::at(STATUS_PATH.into()),
             workers: WORKER_SOCKET.into(),
             platform: Mutex::default(),
+            copier: Copier::default(),
         })
     }
 

@@ -13,12 +13,14 @@ use vedette_crypto::{
     credential::CredentialKey,
     file::{self, CHUNK, FileKey},
     hpke::{OpeningKey, Suite},
+    roots::{PinnedRoot, PinnedRoots},
 };
 use vedette_platform::ca::{self, Authority};
 use vedette_protocol::{
     ApplianceId, Assignment, BootId, CredentialId, Digest, Envelope, Finding, Fingerprint, Grant, GrantId,
     ImageId, Job, JobId, JobScope, Nonce, OrgId, PortSet, ScanId, Signed, Timestamp,
     codec::{Frame, encode},
+    copy::{Collector, CopyOrder, CopyState, Delivery},
     credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
     envelope::Sealing,
     finding::{Confidence, Coverage, Effort, FindingPlace, FindingType, Report},
@@ -81,6 +83,8 @@ fn main() {
             wait: 30,
             free: 2,
             running: vec![job.id],
+            copy: CopyState::Flowing,
+            missed: 0,
         }),
     );
     frame(
@@ -350,6 +354,22 @@ fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
     encoded("envelope", &envelope);
     encoded("grant", &grant);
     encoded("owner_word", &OwnerWord::NewEpoch(word));
+    let root = PinnedRoot::named("ISRG Root X1").expect("a public root");
+    let order = CopyOrder {
+        org: job.org,
+        appliance: job.appliance,
+        identity: Fingerprint([6; 32]),
+        epoch: Epoch(2),
+        number: 7,
+        collector: Some(Collector {
+            at: "logs.example.com".parse().expect("a collector"),
+            name: None,
+            roots: PinnedRoots::new(vec![root]).expect("a root"),
+            delivery: Delivery::Required,
+        }),
+    };
+    encoded("copy_order", &order);
+    write("collector_address", b"[2001:db8::7]:6514");
     let keys = ApplianceKeys {
         appliance: job.appliance,
         org: job.org,

@@ -15,7 +15,7 @@ use vedette_crypto::{
 use vedette_daemon::vault::{certificate_verify::CertificateVerify, userauth::Userauth};
 use vedette_image::manifest::PlatformSection;
 use vedette_protocol::{
-    Envelope, Finding, Grant, ImageConfig, Job, Ports, Signed, Target, codec,
+    Envelope, Finding, Grant, ImageConfig, Job, Ports, Signed, Target, codec, copy,
     credential::{CredentialKind, Login},
     image::{PlatformPins, PlatformUrl},
     keeper, link, owner,
@@ -143,6 +143,14 @@ pub const TARGETS: &[FuzzTarget] = &[
     FuzzTarget {
         name: "grant",
         parse: |bytes| drop(codec::decode::<Grant>(bytes)),
+    },
+    FuzzTarget {
+        name: "copy_order",
+        parse: |bytes| drop(codec::decode::<copy::CopyOrder>(bytes)),
+    },
+    FuzzTarget {
+        name: "collector_address",
+        parse: |bytes| text(bytes, |text| drop(text.parse::<copy::CollectorAddress>())),
     },
     FuzzTarget {
         name: "owner_word",

@@ -57,6 +57,8 @@ fn the_keepers_elements_fit_the_sets() {
         "resolvers6 { 2001:db8::53 }",
         "platform4 { 192.0.2.1 . 8443 }",
         "platform6 { 2001:db8::1 . 8443 }",
+        "collector4 { 192.0.2.2 . 6514 }",
+        "collector6 { 2001:db8::2 . 6514 }",
         "scope4 { 61184 . 192.0.2.0/24 . tcp . 1-1024 }",
         "scope4 { 65519 . 192.0.2.7 . udp . 53 }",
         "scope6 { 61185 . 2001:db8::/64 . tcp . 443 }",

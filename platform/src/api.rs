@@ -7,6 +7,7 @@ pub(crate) mod appliances;
 mod audit;
 mod body;
 mod caller;
+pub(crate) mod copy;
 pub(crate) mod credentials;
 pub(crate) mod cursor;
 mod document;
@@ -47,6 +48,7 @@ pub fn routes(platform: Shared) -> Router {
         .routes(routes!(appliances::activate))
         .routes(routes!(appliances::show, appliances::remove))
         .routes(routes!(keys::show))
+        .routes(routes!(copy::show))
         .routes(routes!(owner_words::say))
         .routes(routes!(grants::list))
         .routes(routes!(grants::show, grants::put, grants::delete))

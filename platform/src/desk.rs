@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use vedette_protocol::{ApplianceId, BootId, OrgId, Timestamp, owner::OwnerWord};
+use vedette_protocol::{ApplianceId, BootId, OrgId, Timestamp, copy::CopyStanding, owner::OwnerWord};
 
 use crate::store::appliances::Appliance;
 
@@ -38,6 +38,7 @@ struct State {
     seen: Option<Timestamp>,
     seen_kept: Option<Timestamp>,
     words: Words,
+    copy: CopyStanding,
 }
 
 /// What its owner says to an appliance. It goes with each answer, so that no lost answer loses it: it is short, and
@@ -102,6 +103,7 @@ impl Desks {
                     seen: None,
                     seen_kept: None,
                     words: Words::Unread(0),
+                    copy: appliance.copy_said,
                 }),
             })
         };
@@ -195,6 +197,11 @@ impl Desk {
     pub fn hear(&self, now: Timestamp) {
         let mut state = self.lock();
         state.seen = state.seen.max(Some(now));
+    }
+
+    /// Notes what the appliance says of the operator's copy: whether that is new.
+    pub fn hear_of_copy(&self, said: CopyStanding) -> bool {
+        std::mem::replace(&mut self.lock().copy, said) != said
     }
 
     /// Says that there may be work.

@@ -6,6 +6,7 @@
 use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
     Signed,
+    copy::CopyOrder,
     owner::{Epoch, NewEpoch, OwnerWord, Rotation, WORDS_LIMIT},
     signed::key_id,
 };
@@ -21,6 +22,8 @@ pub struct Carried {
     pub rotations: Vec<Signed<Rotation>>,
     /// The newest epoch of each key.
     pub epochs: Vec<Signed<NewEpoch>>,
+    /// The last order for a copy.
+    pub copy: Option<Signed<CopyOrder>>,
 }
 
 /// How an appliance stands once it has heard all words.
@@ -55,17 +58,18 @@ impl Carried {
             }
             // Until it says that it has no owner, nothing is sent to it without a grant.
             Some(word @ OwnerWord::Release(_)) => stands.words.push(word.clone()),
-            Some(OwnerWord::NewEpoch(_) | OwnerWord::Rotation(_)) | None => {}
+            Some(OwnerWord::NewEpoch(_) | OwnerWord::Rotation(_) | OwnerWord::Copy(_)) | None => {}
         }
         self.follow_rotations(&mut stands);
         self.add_epoch(&mut stands);
+        self.add_order(&mut stands);
         stands
     }
 
     fn follow_rotations(&self, stands: &mut Ownership) {
         let Some(mut owner) = stands.owner else { return };
-        // One place is left for the epoch; what does not fit is told once these were taken.
-        while stands.words.len() < WORDS_LIMIT - 1 {
+        // Places are left for the epoch and an order; what does not fit is told once these were taken.
+        while stands.words.len() < WORDS_LIMIT - 2 {
             let by_owner = |signed: &&Signed<Rotation>| signed.key() == key_id(&owner);
             let Some(signed) = self.rotations.iter().find(by_owner) else {
                 break;
@@ -90,6 +94,13 @@ impl Carried {
         if let Some((epoch, signed)) = newest.filter(|(epoch, _)| *epoch > stands.epoch) {
             stands.epoch = epoch;
             stands.words.push(OwnerWord::NewEpoch(signed.clone()));
+        }
+    }
+
+    /// Last: it is of the newest key and epoch, or of none that counts.
+    fn add_order(&self, stands: &mut Ownership) {
+        if let (Some(_), Some(order)) = (stands.owner, &self.copy) {
+            stands.words.push(OwnerWord::Copy(order.clone()));
         }
     }
 }

@@ -7,8 +7,8 @@ mod owner;
 mod schedule;
 
 pub use owner::{
-    CredentialChange, KeptCredential, KeptGrant, KeptWord, KnownKeys, NewCredential, NewGrant, NewOwnerWord,
-    OrgSettings, OrgSettingsChange, SealedPart, SealedParts, WordKind,
+    CredentialChange, KeptCredential, KeptGrant, KeptWord, KnownCollector, KnownCopy, KnownKeys,
+    NewCredential, NewGrant, NewOwnerWord, OrgSettings, OrgSettingsChange, SealedPart, SealedParts, WordKind,
 };
 pub use schedule::{Due, NewSchedule, Schedule, WEEK};
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    copy::{Collector, CopyState},
     id::{ApplianceId, BootId, JobId, OrgId},
     job::{Assignment, Job},
     link::{ActivateRefusal, BootRefusal, Event},
@@ -77,6 +78,11 @@ pub enum KeeperRequest {
         /// Of which files.
         kind: FileKind,
     },
+    /// Where are messages copied to? Answered by [`KeeperAnswer::Copying`].
+    Copying,
+    /// Let the link reach the collector of the owner's order at these addresses, on its port. Refused while there is no
+    /// such order, or when it names another address. Answered by [`KeeperAnswer::Done`].
+    ReachCollector(Vec<IpAddr>),
 }
 
 /// An exchange with the platform.
@@ -117,6 +123,10 @@ pub enum Compose {
         free: u32,
         /// The jobs that run.
         running: Vec<JobId>,
+        /// How the copy goes.
+        copy: CopyState,
+        /// How many messages it misses.
+        missed: u64,
     },
     /// As in [`crate::link::EventsRequest`].
     Events {
@@ -171,6 +181,8 @@ pub enum KeeperAnswer {
         interval: u32,
         /// Fingerprint of the owner key that is pinned now.
         owner: Option<String>,
+        /// Number of the owner's order by which messages are copied; none: they are not.
+        copying: Option<u64>,
     },
     /// All events below this number are kept.
     EventsKept(u64),
@@ -184,6 +196,17 @@ pub enum KeeperAnswer {
     Openings(Vec<Opening>),
     /// The frame carries the descriptor.
     FileKey,
+    /// To [`KeeperRequest::Copying`]; none: nowhere.
+    Copying(Option<Copying>),
+}
+
+/// Where messages are copied to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copying {
+    /// The number of the owner's order.
+    pub order: u64,
+    /// The collector that it names.
+    pub collector: Collector,
 }
 
 /// What the keeper knows.

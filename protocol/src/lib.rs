@@ -4,7 +4,7 @@
 //! does no I/O and holds no policy. Bytes from outside become types in two places only: [`codec`]
 //! (binary, bounded) and [`signed`] (a [`Signed`] becomes its content by verification).
 //!
-//! [`owner`], [`grant`] and [`envelope`] are the operator's own word, which the platform carries and cannot make.
+//! [`owner`], [`grant`], [`copy`] and [`envelope`] are the operator's own word, which the platform carries and cannot make.
 //!
 //! Start with [`link`] for what appliance and platform say to each other, [`keeper`] and [`worker`]
 //! for the processes on the appliance, [`finding`] for what a scan says, [`api`] for people's tools.
@@ -13,6 +13,7 @@
 
 pub mod api;
 pub mod codec;
+pub mod copy;
 pub mod credential;
 pub mod envelope;
 pub mod finding;

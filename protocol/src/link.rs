@@ -14,6 +14,7 @@ use vedette_crypto::{
 };
 
 use crate::{
+    copy::CopyStanding,
     finding::{Finding, Report},
     id::{ApplianceId, BootId, Digest, ImageId, JobId, Nonce, OrgId},
     image::ImageKind,
@@ -340,6 +341,8 @@ pub struct PollRequest {
     pub free: u32,
     /// The jobs that it does: their leases are renewed.
     pub running: Vec<JobId>,
+    /// How the operator's copy goes.
+    pub copy: CopyStanding,
 }
 
 /// What there is.

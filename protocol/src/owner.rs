@@ -8,6 +8,7 @@ use vedette_crypto::{Secret, VerifyingKey, authenticate, credential::CredentialP
 
 use crate::{
     codec,
+    copy::CopyOrder,
     id::{ApplianceId, Fingerprint, OrgId},
     signed::{Message, Signed},
 };
@@ -89,6 +90,8 @@ pub enum OwnerWord {
     Rotation(Signed<Rotation>),
     /// See [`Release`].
     Release(Signed<Release>),
+    /// See [`CopyOrder`].
+    Copy(Signed<CopyOrder>),
 }
 
 /// The most words that an appliance is told at once.

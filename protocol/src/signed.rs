@@ -28,7 +28,9 @@ pub trait Message: Serialize + DeserializeOwned {
 pub struct Signed<T> {
     version: u8,
     key: KeyId,
+    #[serde(with = "base64_for_people")]
     body: Vec<u8>,
+    #[serde(with = "base64_for_people")]
     signature: Vec<u8>,
     #[serde(skip)]
     kind: PhantomData<fn() -> T>,
@@ -96,6 +98,11 @@ impl<T: Message> Signed<T> {
         self.key
     }
 
+    /// The signature in hexadecimal digits.
+    pub fn signature_text(&self) -> String {
+        self.signature.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Verifies against the one key that must have signed it, and opens it.
     ///
     /// # Errors
@@ -148,6 +155,30 @@ pub fn key_id(key: &VerifyingKey) -> KeyId {
 
 fn to_be_signed<T: Message>(body: &[u8]) -> Vec<u8> {
     [b"vedette/1\0", T::DOMAIN.as_bytes(), b"\0", body].concat()
+}
+
+/// Bytes as base64 where people read them, and as they are elsewhere.
+mod base64_for_people {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Vec<u8>, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            to.serialize_str(&STANDARD.encode(bytes))
+        } else {
+            bytes.serialize(to)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        if from.is_human_readable() {
+            STANDARD
+                .decode(String::deserialize(from)?)
+                .map_err(|_| D::Error::custom("not base64"))
+        } else {
+            Vec::deserialize(from)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 pub mod appliance;
 pub mod bench;
+pub mod collector;
 pub mod image;
 pub mod lab;
 pub mod login_host;

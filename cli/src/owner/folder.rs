@@ -24,6 +24,14 @@ pub(crate) struct Held {
     _lock: File,
 }
 
+/// What to make of a folder that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    IsDamage,
+    /// An older version of this program had none.
+    IsEmpty,
+}
+
 impl Folder {
     /// The folder, which must be there.
     pub(crate) fn open(path: &Path) -> Result<Self> {
@@ -112,12 +120,29 @@ impl Folder {
         Ok(Some(text))
     }
 
-    /// The names in one of its folders, in order.
-    pub(crate) fn names(&self, folder: &str) -> Result<Vec<String>> {
+    /// Makes a folder in it, where an older version of this program made none.
+    pub(crate) fn add(&self, folder: &str) -> Result<()> {
+        let path = self.path.join(folder);
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(error).context(format!("making {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The names in one of its folders, in order; none in one that is not there, where `missing` says so.
+    pub(crate) fn names(&self, folder: &str, missing: Missing) -> Result<Vec<String>> {
         let path = self.path.join(folder);
         let listing = || format!("listing {}; take it from a backup", path.display());
         let mut names = Vec::new();
-        for entry in fs::read_dir(&path).with_context(listing)? {
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::IsEmpty => {
+                return Ok(names);
+            }
+            entries => entries.with_context(listing)?,
+        };
+        for entry in entries {
             let name = entry.with_context(listing)?.file_name();
             let name = name.to_string_lossy().into_owned();
             // What a crash left of a file that was being replaced.

@@ -6,14 +6,16 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use vedette_crypto::owner::{OwnerKeyFile, Passphrase};
 use vedette_crypto::{Signer, SigningKey};
+use vedette_protocol::copy::CopyOrder;
 use vedette_protocol::credential::CredentialUse;
 use vedette_protocol::envelope::Sealing;
 use vedette_protocol::owner::{Epoch, NewEpoch, OwnerWord, Pin, Release, Rotation};
 use vedette_protocol::{CredentialId, Grant, GrantId, Message, Signed, Timestamp};
 
-use super::folder::{Folder, Held};
+use super::folder::{Folder, Held, Missing};
 use super::{
-    APPLIANCES, CREDENTIALS, Confirmed, FOLDERS, GRANTS, KEY, Kept, OUTBOX, Owner, STANDING, Standing, record,
+    APPLIANCES, COPIES, CREDENTIALS, Confirmed, FOLDERS, GRANTS, KEY, Kept, OUTBOX, Owner, STANDING,
+    Standing, record,
 };
 use crate::delivery::{self, Item};
 
@@ -54,7 +56,7 @@ pub(crate) fn create(path: &Path, passphrase: impl FnOnce() -> Result<Passphrase
     let _held = folder.hold()?;
     let mut used = folder.find(KEY)?.is_some();
     for sort in FOLDERS {
-        used |= !folder.names(sort)?.is_empty();
+        used |= !folder.names(sort, Missing::IsDamage)?.is_empty();
     }
     ensure!(
         !used,
@@ -76,6 +78,7 @@ impl HeldOwner {
     pub(crate) fn at(path: &Path) -> Result<Self> {
         let folder = Folder::open(path)?;
         let held = folder.hold()?;
+        folder.add(COPIES)?;
         let owner = Owner::in_folder(folder)?;
         Ok(Self { owner, held })
     }
@@ -136,9 +139,21 @@ impl Signatory {
             identity: confirmed.fingerprint(),
         };
         Change {
-            files: vec![(format!("{APPLIANCES}/{}", confirmed.appliance), None)],
+            files: vec![
+                (format!("{APPLIANCES}/{}", confirmed.appliance), None),
+                (format!("{COPIES}/{}", confirmed.appliance), None),
+            ],
             items: vec![Item::Word(OwnerWord::Release(self.sign(&release)))],
         }
+    }
+
+    /// Orders for copies.
+    pub(crate) fn order_copies(&self, orders: &[CopyOrder]) -> Change {
+        let mut change = Change::default();
+        for order in orders {
+            self.put_order(&mut change, order);
+        }
+        change
     }
 
     /// A new grant.
@@ -281,6 +296,9 @@ impl Signatory {
                 change.items.push(Item::NoGrant(grant.id));
             }
         }
+        for order in &next.owner.copies {
+            next.put_order(&mut change, &renewed(order, epoch)?);
+        }
         let place = &next.owner.folder;
         let mut waiting = place.find(OUTBOX)?.unwrap_or_default();
         match road {
@@ -342,6 +360,10 @@ impl Signatory {
                 .push(Item::Word(OwnerWord::NewEpoch(self.sign(&word))));
         }
         change.items.extend(gone);
+        // An appliance that has not taken its order yet would not take it any more.
+        for order in &self.owner.copies {
+            self.put_order(change, &renewed(order, standing.epoch)?);
+        }
         Ok(())
     }
 
@@ -358,6 +380,13 @@ impl Signatory {
             id: grant.id,
             grant: self.sign(grant),
         });
+    }
+
+    fn put_order(&self, change: &mut Change, order: &CopyOrder) {
+        change
+            .files
+            .push(self.file(&format!("{COPIES}/{}", order.appliance), order));
+        change.items.push(Item::Word(OwnerWord::Copy(self.sign(order))));
     }
 
     fn put_credential(&self, change: &mut Change, kept: &Kept) -> Result<()> {
@@ -380,6 +409,16 @@ impl Signatory {
         let Ok(signed) = Signed::seal(message, &self.key);
         signed
     }
+}
+
+/// The same order once more, in a new epoch.
+fn renewed(order: &CopyOrder, epoch: Epoch) -> Result<CopyOrder> {
+    let number = order.number.checked_add(1);
+    Ok(CopyOrder {
+        epoch,
+        number: number.context("there is no number after this one")?,
+        ..order.clone()
+    })
 }
 
 fn without_credential(id: CredentialId) -> impl Fn(Grant) -> Option<Grant> {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod appliance;
+mod copy;
 mod credential;
 mod desk;
 mod grant;

@@ -21,6 +21,7 @@ use vedette_crypto::{
 use vedette_protocol::{
     Assignment, BootId, Digest, Fingerprint, ImageId, Job, JobId, Message, Nonce, Signed, Timestamp,
     codec::{self, MESSAGE_LIMIT},
+    copy::{CopyRefusal, CopyStanding},
     image::ImageKind,
     keeper::{ActivationStanding, Compose, Exchange, KeeperAnswer, Refusal, Standing},
     link::{
@@ -33,6 +34,7 @@ use vedette_protocol::{
 };
 
 use super::{
+    copy::KnownCopy,
     owner::{Name, Ownership},
     records::RecordKeys,
     tls,
@@ -94,6 +96,8 @@ pub struct Course {
     stage: Stage,
     owned: Owned,
     ownership: Ownership,
+    copy: KnownCopy,
+    refused_copy: Option<CopyRefusal>,
     credential: Option<CredentialPublicKey>,
     asked: BTreeMap<Exchange, Asked>,
     clock_set: bool,
@@ -149,6 +153,8 @@ impl Course {
             identity,
             stage,
             ownership: begun,
+            copy: KnownCopy::default(),
+            refused_copy: None,
             credential: None,
             owned,
             asked: BTreeMap::new(),
@@ -178,6 +184,21 @@ impl Course {
     /// Takes what has become known of the owner; what was made durable first.
     pub fn know(&mut self, ownership: Ownership) {
         self.ownership = ownership;
+    }
+
+    /// What is known of the owner's orders for a copy.
+    pub fn copy(&self) -> &KnownCopy {
+        &self.copy
+    }
+
+    /// Takes what has become known of them; what was made durable first.
+    pub fn know_copy(&mut self, copy: KnownCopy) {
+        (self.copy, self.refused_copy) = (copy, None);
+    }
+
+    /// The last order does not count, and the platform is told why.
+    pub fn refuse_copy(&mut self, why: CopyRefusal) {
+        self.refused_copy = Some(why);
     }
 
     /// The records are sealed under this owner key now.
@@ -264,7 +285,21 @@ impl Course {
             Compose::Activate => self.activate()?,
             Compose::Boot => self.boot()?,
             Compose::Confirm => self.confirm()?,
-            Compose::Poll { wait, free, running } => self.poll(wait, free, running)?,
+            Compose::Poll {
+                wait,
+                free,
+                running,
+                copy,
+                missed,
+            } => {
+                let standing = CopyStanding {
+                    number: self.copy.number,
+                    state: copy,
+                    missed,
+                    refused: self.refused_copy,
+                };
+                self.poll(wait, free, running, standing)?
+            }
             Compose::Events { first, events } => self.events(first, events)?,
             Compose::Keys => self.keys()?,
         };
@@ -316,6 +351,7 @@ impl Course {
                 stop,
                 interval,
                 owner: self.owner_fingerprint(),
+                copying: self.copy.copying().map(|copying| copying.order),
             },
             Step::Close(why) => {
                 if let Some(enrolled) = self.stage.enrolled().cloned() {
@@ -400,7 +436,13 @@ impl Course {
         }))
     }
 
-    fn poll(&self, wait: u32, free: u32, running: Vec<JobId>) -> Result<Vec<u8>, Refusal> {
+    fn poll(
+        &self,
+        wait: u32,
+        free: u32,
+        running: Vec<JobId>,
+        copy: CopyStanding,
+    ) -> Result<Vec<u8>, Refusal> {
         let Stage::Serving { enrolled, boot } = &self.stage else {
             return Err(Refusal::Order);
         };
@@ -415,6 +457,7 @@ impl Course {
             wait,
             free,
             running,
+            copy,
         }))
     }
 

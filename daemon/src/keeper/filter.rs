@@ -109,6 +109,17 @@ impl Filter {
         })
     }
 
+    /// Lets the link reach the operator's collector there, and nowhere else.
+    pub fn reach_collector(&mut self, addresses: Vec<IpAddr>, port: u16) -> Result<(), FilterError> {
+        if self.rules.collector == addresses && self.rules.collector_port == port {
+            return Ok(());
+        }
+        self.change(|rules| {
+            rules.collector = addresses;
+            rules.collector_port = port;
+        })
+    }
+
     /// What of an area may be scanned at all.
     pub fn lawful(&self, area: Area) -> Result<Area, FilterError> {
         Ok(self.rules.lawful(area, &Own::read()?.addresses))

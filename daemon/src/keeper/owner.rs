@@ -61,7 +61,8 @@ impl Ownership {
                 let ours = release.appliance == name.appliance && release.identity == name.identity;
                 ours.then_some(Self { owner: None, ..self })?
             }
-            (OwnerWord::Pin(_), Some(_)) | (_, None) => return None,
+            // An order says nothing of whose the appliance is.
+            (OwnerWord::Copy(_), Some(_)) | (OwnerWord::Pin(_), Some(_)) | (_, None) => return None,
         };
         (next != self).then_some(next)
     }

@@ -12,7 +12,7 @@ use vedette_crypto::{
 };
 use vedette_protocol::{Timestamp, codec, owner::Epoch};
 
-use super::owner::Name;
+use super::{copy::KnownCopy, owner::Name};
 
 /// The keys of one boot's records.
 #[derive(Debug)]
@@ -44,20 +44,25 @@ impl RecordKeys {
 }
 
 /// How far things have gone: nothing earlier is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
     /// The latest time that was known for sure when a grant was judged.
     pub time: Timestamp,
     /// The newest epoch of the owner.
     pub epoch: Epoch,
+    /// The owner's last order for a copy, which is in force.
+    pub copy: KnownCopy,
 }
 
 impl Marks {
     /// Nothing is known.
-    pub const NONE: Self = Self {
-        time: Timestamp(0),
-        epoch: Epoch(0),
-    };
+    pub fn none() -> Self {
+        Self {
+            time: Timestamp(0),
+            epoch: Epoch(0),
+            copy: KnownCopy::default(),
+        }
+    }
 
     /// The marks as they are kept.
     pub fn seal(&self, key: &WrappingKey) -> Vec<u8> {

@@ -26,11 +26,13 @@ use super::{
 pub const TABLE: &str = "vedette";
 
 /// What is ours to fill: of the table for packets (family inet), and of that for whole frames (family netdev).
-pub const SETS: [(&str, &str); 11] = [
+pub const SETS: [(&str, &str); 13] = [
     ("inet", "resolvers4"),
     ("inet", "resolvers6"),
     ("inet", "platform4"),
     ("inet", "platform6"),
+    ("inet", "collector4"),
+    ("inet", "collector6"),
     ("inet", "scope4"),
     ("inet", "scope6"),
     ("netdev", "own_ether"),
@@ -58,6 +60,10 @@ pub struct Rules {
     pub platform: Vec<IpAddr>,
     /// The platform's port.
     pub port: u16,
+    /// Addresses of the operator's collector, for the link's user.
+    pub collector: Vec<IpAddr>,
+    /// The collector's port.
+    pub collector_port: u16,
     /// What each worker's uid may send to.
     pub grants: BTreeMap<u32, Grant>,
 }
@@ -81,8 +87,8 @@ pub struct Grant {
 pub struct TooLarge;
 
 impl Rules {
-    /// Takes out of an area what is never scanned: the platform, resolvers, our own addresses, and
-    /// what is no host of a network.
+    /// Takes out of an area what is never scanned: the platform, resolvers, the collector, our own addresses,
+    /// and what is no host of a network.
     pub fn lawful(&self, area: Area, own: &[IpAddr]) -> Area {
         let never = self.never(own);
         let cuts: Vec<Span> = area
@@ -136,12 +142,17 @@ impl Rules {
                 .filter(family)
                 .map(|address| json!(address).to_string());
             fill("inet", &format!("resolvers{digit}"), resolvers.collect());
-            let platform = distinct(&self.platform);
-            let platform = platform
-                .iter()
-                .filter(family)
-                .map(|address| json!({"concat": [address, self.port]}).to_string());
-            fill("inet", &format!("platform{digit}"), platform.collect());
+            for (set, addresses, port) in [
+                ("platform", &self.platform, self.port),
+                ("collector", &self.collector, self.collector_port),
+            ] {
+                let addresses = distinct(addresses);
+                let endpoints = addresses
+                    .iter()
+                    .filter(family)
+                    .map(|address| json!({"concat": [address, port]}).to_string());
+                fill("inet", &format!("{set}{digit}"), endpoints.collect());
+            }
         }
         let (scope4, scope6): (Vec<_>, Vec<_>) = self
             .elements(&own.addresses)?
@@ -231,7 +242,8 @@ impl Rules {
 
     fn never(&self, own: &[IpAddr]) -> Vec<Run> {
         let one = |address: &IpAddr| (*address, *address);
-        let known = self.platform.iter().chain(&self.resolvers).chain(own);
+        let link = self.platform.iter().chain(&self.resolvers).chain(&self.collector);
+        let known = link.chain(own);
         never::everywhere().chain(known.map(one)).collect()
     }
 }
@@ -339,6 +351,8 @@ mod tests {
             resolvers: vec!["192.0.2.53".parse().unwrap()],
             platform: vec!["198.51.100.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
             port: 8443,
+            collector: vec!["192.0.2.99".parse().unwrap(), "2001:db8::99".parse().unwrap()],
+            collector_port: 6514,
             grants: grants
                 .into_iter()
                 .map(|(uid, scope)| (uid, grant(scope)))
@@ -353,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn platform_resolvers_and_own_addresses_are_cut_out() {
+    fn platform_resolvers_collector_and_own_addresses_are_cut_out() {
         let rules = rules(vec![]);
         let own = ["192.0.2.7".parse().unwrap(), "192.0.2.255".parse().unwrap()];
         let lawful = rules.lawful(area(&["192.0.2.0/24", "198.51.100.1"]), &own);
@@ -362,7 +376,8 @@ mod tests {
             [
                 "192.0.2.0-192.0.2.6",
                 "192.0.2.8-192.0.2.52",
-                "192.0.2.54-192.0.2.254"
+                "192.0.2.54-192.0.2.98",
+                "192.0.2.100-192.0.2.254"
             ]
         );
     }
@@ -384,6 +399,8 @@ mod tests {
             "ff02::1",
             "fd00:ec2::254",
             "2001:db8::1",
+            "192.0.2.99",
+            "2001:db8::99",
         ] {
             let lawful = rules.lawful(area(&[target]), &[]);
             assert_eq!(lawful.addresses().count(), 0, "{target}");
@@ -405,6 +422,8 @@ mod tests {
         }
         for element in [
             r#"{"concat":["198.51.100.1",8443]}"#,
+            r#"{"concat":["192.0.2.99",6514]}"#,
+            r#"{"concat":["2001:db8::99",6514]}"#,
             r#"{"concat":[61184,{"range":["192.0.2.8","192.0.2.9"]},6,{"range":[443,443]}]}"#,
             r#"{"concat":[61184,{"range":["2001:db8::8","2001:db8::8"]},6,{"range":[80,80]}]}"#,
             r#"{"concat":[61184,{"range":["192.0.2.8","192.0.2.9"]},17,{"range":[53,53]}]}"#,
@@ -452,7 +471,7 @@ mod tests {
             let targets: Vec<Target> = spans.iter().map(target).collect();
             let exclude: Vec<Target> = cuts.iter().map(target).collect();
             let own: Vec<IpAddr> = own.iter().map(|last| IpAddr::from([192, 0, 2, *last])).collect();
-            let rules = rules(vec![]);
+            let rules = Rules { collector: vec![], ..rules(vec![]) };
             let area = rules.lawful(Area::new(&targets, &exclude, &[]), &own);
             let runs = area.runs();
             for last in 0..=255u8 {

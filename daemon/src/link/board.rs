@@ -22,6 +22,7 @@ struct Shown {
     fingerprint: Option<String>,
     owner: Option<String>,
     address: Option<IpAddr>,
+    copy_trouble: Option<String>,
     status: Option<Status>,
 }
 
@@ -49,9 +50,34 @@ impl Board {
         self.shown().address = address;
     }
 
+    /// From now on, while it serves, the status says why the operator's copy is not sent, or nothing of it.
+    pub fn copy_trouble(&self, trouble: Option<&str>) {
+        let mut shown = self.shown();
+        let trouble = trouble.map(str::to_owned);
+        if shown.copy_trouble == trouble {
+            return;
+        }
+        shown.copy_trouble = trouble;
+        let serves = shown
+            .status
+            .as_ref()
+            .is_some_and(|status| status.state == State::Serving);
+        drop(shown);
+        if serves {
+            self.show(State::Serving);
+        }
+    }
+
     /// Shows that the boot stands here and goes on.
     pub fn show(&self, state: State) {
-        self.put(Status::new(state));
+        let trouble = match state {
+            State::Serving => self.shown().copy_trouble.clone(),
+            _ => None,
+        };
+        self.put(match trouble {
+            Some(trouble) => Status::new(state).because(&trouble),
+            None => Status::new(state),
+        });
     }
 
     /// Shows why it does not go on.

@@ -236,7 +236,7 @@ impl Authenticated {
                 Err(error @ ExchangeError::Line(_)) => {
                     pause(&house, State::Authenticated, &error, &mut activated.backoff).await?;
                 }
-                Err(error @ ExchangeError::Keeper(_)) => {
+                Err(error @ (ExchangeError::Keeper(_) | ExchangeError::Copy(_))) => {
                     pause(&house, State::Authenticated, &error, &mut activated.backoff).await?;
                     return Ok(Unlocking::Again(activated));
                 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use vedette_protocol::{
+    VerifyError,
     keeper::{Compose, Exchange, KeeperAnswer, Refusal},
     link::{
         ActivateRefusal, ActivateRequest, BootRefusal, BootRequest, ConfirmRequest, EventsRequest,
@@ -28,6 +29,8 @@ pub enum ExchangeError {
     Line(#[from] LineError),
     #[error(transparent)]
     Keeper(#[from] AskError),
+    #[error("writing down a message for the operator's copy")]
+    Copy(#[source] VerifyError),
 }
 
 /// Whether it makes sense to try again.
@@ -56,6 +59,11 @@ pub async fn exchange(
     // Before the request is made: the time's answer counts from there.
     line.connect().await?;
     let body = house.keeper.compose(compose)?;
+    house
+        .copier
+        .before_leaving(exchange, &body)
+        .await
+        .map_err(ExchangeError::Copy)?;
     let answer = line.post(path(exchange), body, ANSWER_LIMIT + held_back).await?;
     Ok(house.keeper.open(exchange, answer)?)
 }
@@ -66,7 +74,7 @@ impl ExchangeError {
         match self {
             // What broke it is for the journal: libraries' words, with addresses of manuals in them.
             Self::Line(error @ LineError::Broken(_)) => error.to_string(),
-            Self::Line(_) | Self::Keeper(_) => chain(self),
+            Self::Line(_) | Self::Keeper(_) | Self::Copy(_) => chain(self),
         }
     }
 
@@ -74,7 +82,7 @@ impl ExchangeError {
     pub fn outlook(&self) -> Outlook {
         match self {
             Self::Keeper(AskError::Refused(refusal)) => outlook(refusal),
-            Self::Line(_) | Self::Keeper(_) => Outlook::Again,
+            Self::Line(_) | Self::Keeper(_) | Self::Copy(_) => Outlook::Again,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use vedette_crypto::{Secret, file::FileKey};
 use vedette_protocol::{
     FrameError, JobId,
-    keeper::{Compose, Exchange, KeeperAnswer, KeeperRequest, Refusal, Standing},
+    keeper::{Compose, Copying, Exchange, KeeperAnswer, KeeperRequest, Refusal, Standing},
     scope::Resolved,
     vault::{FileKind, Opening},
 };
@@ -73,6 +73,22 @@ impl Keeper {
     /// Has the filter opened for the link.
     pub fn reach(&self, resolvers: Vec<IpAddr>, platform: Vec<IpAddr>) -> Result<(), AskError> {
         match self.ask(&KeeperRequest::Reach { resolvers, platform })? {
+            KeeperAnswer::Done => Ok(()),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// Where messages are copied to.
+    pub fn copying(&self) -> Result<Option<Copying>, AskError> {
+        match self.ask(&KeeperRequest::Copying)? {
+            KeeperAnswer::Copying(copying) => Ok(copying),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// Has the filter opened for the collector.
+    pub fn reach_collector(&self, addresses: Vec<IpAddr>) -> Result<(), AskError> {
+        match self.ask(&KeeperRequest::ReachCollector(addresses))? {
             KeeperAnswer::Done => Ok(()),
             _ => Err(AskError::Unexpected),
         }

@@ -87,6 +87,11 @@ impl Serving {
                 .push(&Event { job, fence, what })
                 .map_err(|failure| Stopped::because(chain(&failure)))?;
         }
+        let mut backoff = Backoff::default();
+        // Before anything more leaves.
+        while let Err(error) = house.copier.follow(&house) {
+            pause(&house, State::Unlocked, &error.into(), &mut backoff).await?;
+        }
         let (tell, told) = mpsc::channel(EVENTS);
         let up = upload(
             house.clone(),
@@ -96,7 +101,7 @@ impl Serving {
         );
         let line = Line::identified(house.clone(), identity);
         let bench = Bench {
-            house,
+            house: house.clone(),
             keyring,
             tell,
             workers: JoinSet::new(),
@@ -106,6 +111,7 @@ impl Serving {
         tokio::select! {
             stopped = bench.poll(line) => stopped,
             stopped = up => stopped,
+            never = house.copier.run(&house) => match never {},
         }
     }
 }
@@ -138,10 +144,13 @@ impl Bench {
             tell_openings(&house, &self.tell).await;
             let free = WORKERS.saturating_sub(self.running.len());
             let wait = if free == 0 { WAIT_FULL } else { WAIT };
+            let (copy, missed) = house.copier.standing();
             let compose = Compose::Poll {
                 wait: u32::try_from(wait.as_secs()).unwrap_or_default(),
                 free: u32::try_from(free).unwrap_or_default(),
                 running: self.running.keys().copied().collect(),
+                copy,
+                missed,
             };
             match exchange(&house, &mut line, compose).await {
                 Ok(KeeperAnswer::Work {
@@ -149,8 +158,15 @@ impl Bench {
                     stop,
                     interval,
                     owner,
+                    copying,
                 }) => {
                     backoff = Backoff::default();
+                    if copying != house.copier.order()
+                        && let Err(error) = house.copier.follow(&house)
+                    {
+                        // It is asked again after the next poll.
+                        error!(error = chain(&error), "the keeper did not say where to copy to");
+                    }
                     if self.told.as_ref() != Some(&owner) {
                         self.tell_keys(&mut line, owner).await?;
                     }

@@ -31,7 +31,8 @@ pub async fn upload(
 ) -> Result<Infallible, Stopped> {
     let mut backoff = Backoff::default();
     loop {
-        let (first, batch) = spool.batch().map_err(lost)?;
+        let (first, mut batch) = spool.batch().map_err(lost)?;
+        batch.truncate(house.copier.batch(&batch));
         if batch.is_empty() {
             match events.recv().await {
                 Some(event) => keep(&mut spool, &event)?,

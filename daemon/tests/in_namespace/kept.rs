@@ -22,7 +22,7 @@ use vedette_daemon::{
         start::{adopt_filter, with_parts},
         store::Store,
     },
-    link::{House, board::Board, boot::boot, keeper::Keeper, network::Network},
+    link::{House, board::Board, boot::boot, copy::Copier, keeper::Keeper, network::Network},
 };
 use vedette_protocol::{
     BootId, ImageConfig, ImageId, Timestamp,
@@ -46,6 +46,17 @@ pub(crate) struct Kept {
 impl Kept {
     /// Starts a keeper of an appliance that serves already.
     pub(crate) fn serving(name: &str, config: &ImageConfig, enrolled: Enrolled) -> Self {
+        Self::serving_owner(name, config, enrolled, SigningKey::generate(), Owned::default())
+    }
+
+    /// Starts a keeper of an appliance of this identity that serves already, and knows this of its owner.
+    pub(crate) fn serving_owner(
+        name: &str,
+        config: &ImageConfig,
+        enrolled: Enrolled,
+        identity: SigningKey,
+        owned: Owned,
+    ) -> Self {
         let begin = |config: &ImageConfig, filter, store| {
             let clock = Clock::start(Reach::Process, Timestamp::now()).unwrap();
             let pins = Pins {
@@ -57,7 +68,7 @@ impl Kept {
                 enrolled,
                 boot: BootId([2; 32]),
             };
-            let course = Course::new(pins, SigningKey::generate(), stage, Owned::default());
+            let course = Course::new(pins, identity, stage, owned);
             keeper::Keeper::new(course, clock, store, filter, Timestamp(0))
         };
         Self::with(name, config, None, begin)
@@ -115,11 +126,15 @@ impl Kept {
         fs::write(links.join("2"), lease).unwrap();
         let house = Arc::new(House {
             config: self.config.clone(),
-            keeper: Keeper::at(self.socket.clone()),
+            keeper: Keeper::at(match self.link_socket() {
+                between if between.exists() => between,
+                _ => self.socket.clone(),
+            }),
             network: Network::at(links),
             board: Board::at(self.status_path()),
-            workers: self.place.path().join("worker.sock"),
+            workers: self.worker_socket(),
             platform: Mutex::default(),
+            copier: Copier::default(),
         });
         let space = self.wire.appliance.clone();
         thread::spawn(move || {
@@ -153,6 +168,16 @@ impl Kept {
             thread::sleep(Duration::from_millis(20));
         }
         panic!("never seen; instead {seen:#?}");
+    }
+
+    /// Where vedetted looks for the keeper, if somebody stands between them.
+    pub(crate) fn link_socket(&self) -> PathBuf {
+        self.place.path().join("between.sock")
+    }
+
+    /// Where vedetted looks for workers.
+    pub(crate) fn worker_socket(&self) -> PathBuf {
+        self.place.path().join("worker.sock")
     }
 
     fn status_path(&self) -> PathBuf {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod boot;
+mod copy;
 mod filter;
 mod frames;
 mod grant;

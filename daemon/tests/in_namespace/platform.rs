@@ -27,13 +27,15 @@ use vedette_crypto::{
     roots::{PinnedRoot, PinnedRoots},
 };
 use vedette_protocol::{
-    ApplianceId, BootId, Digest, ImageConfig, Job, Message, OrgId, Signed, Timestamp,
+    ApplianceId, Assignment, BootId, Digest, ImageConfig, Job, Message, OrgId, Signed, Timestamp,
     image::{ImageKind, PlatformPins},
+    keeper::Enrolled,
     link::{
         ALPN, ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, Answer, BootOutcome,
-        BootRefusal, BootRequest, ConfirmOutcome, ConfirmRequest, Enrolment, Request, Ticket, TimeOutcome,
-        TimeRequest, share_context,
+        BootRefusal, BootRequest, ConfirmOutcome, ConfirmRequest, Enrolment, EventsOutcome, EventsRequest,
+        PollOutcome, PollRequest, Request, Ticket, TimeOutcome, TimeRequest, share_context,
     },
+    owner::OwnerWord,
 };
 
 use crate::wire::enter;
@@ -88,6 +90,9 @@ struct Seen {
     earlier: Option<Vec<u8>>,
     by: Option<Activation>,
     activations: usize,
+    bodies: Vec<(String, Vec<u8>)>,
+    jobs: Vec<Signed<Job>>,
+    words: Vec<OwnerWord>,
 }
 
 struct Authority {
@@ -172,6 +177,36 @@ impl Platform {
         signed
     }
 
+    /// What an appliance of this key is told at its activation.
+    pub(crate) fn enrolled(&self, identity: VerifyingKey) -> Enrolled {
+        let Enrolment {
+            appliance,
+            org,
+            certificate,
+            ..
+        } = self.enrolment(identity);
+        Enrolled {
+            appliance,
+            org,
+            certificate,
+        }
+    }
+
+    /// Gives a job away with the next answer to a poll.
+    pub(crate) fn give(&self, job: Signed<Job>) {
+        self.inner.seen.lock().unwrap().jobs.push(job);
+    }
+
+    /// Says this word of an owner with each answer to a poll, in the place of the one before.
+    pub(crate) fn say(&self, word: OwnerWord) {
+        self.inner.seen.lock().unwrap().words = vec![word];
+    }
+
+    /// What it was sent: path and body, in order.
+    pub(crate) fn bodies(&self) -> Vec<(String, Vec<u8>)> {
+        self.inner.seen.lock().unwrap().bodies.clone()
+    }
+
     /// The paths that were asked for, in order.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.inner.seen.lock().unwrap().paths.clone()
@@ -243,7 +278,7 @@ impl Platform {
     ) -> Result<Response<Full<Bytes>>, hyper::Error> {
         let path = request.uri().path().trim_start_matches("/link/v1/").to_owned();
         let body = request.into_body().collect().await?.to_bytes();
-        self.inner.seen.lock().unwrap().paths.push(path.clone());
+        self.note(&path, &body);
         // Whoever has a certificate shows it; nobody else gets further than these two.
         assert_eq!(known, !matches!(path.as_str(), "time" | "activate"), "{path}");
         let answer = match (self.inner.fault, path.as_str()) {
@@ -258,9 +293,17 @@ impl Platform {
             (_, "activate") => self.activate(&body),
             (_, "boot") => self.boot(&body),
             (_, "confirm") => self.confirm(&body),
+            (_, "poll") => self.poll(&body),
+            (_, "events") => self.events(&body),
             (_, other) => panic!("asked for {other}"),
         };
         Ok(Response::new(Full::new(Bytes::from(answer))))
+    }
+
+    fn note(&self, path: &str, body: &[u8]) {
+        let mut seen = self.inner.seen.lock().unwrap();
+        seen.paths.push(path.to_owned());
+        seen.bodies.push((path.to_owned(), body.to_vec()));
     }
 
     async fn time(&self, body: &[u8]) -> Vec<u8> {
@@ -368,6 +411,27 @@ impl Platform {
         let context = share_context(whose, BootId(Digest::of(&boot).0), number);
         let share = request.sealing_key.seal(&context, &[5; 32]).unwrap();
         self.signed::<ConfirmRequest>(body, ConfirmOutcome::Share(share))
+    }
+
+    fn poll(&self, body: &[u8]) -> Vec<u8> {
+        let mut seen = self.inner.seen.lock().unwrap();
+        let outcome = PollOutcome::Serve {
+            jobs: seen.jobs.drain(..).map(Assignment::from).collect(),
+            words: seen.words.clone(),
+            stop: vec![],
+            interval: 1,
+        };
+        self.signed::<PollRequest>(body, outcome)
+    }
+
+    fn events(&self, body: &[u8]) -> Vec<u8> {
+        let request = Signed::<EventsRequest>::from_bytes(body)
+            .unwrap()
+            .danger_read_unverified()
+            .unwrap();
+        let count = u64::try_from(request.events.len()).unwrap();
+        let next = request.first + count;
+        self.signed::<EventsRequest>(body, EventsOutcome::Kept { next })
     }
 
     fn ticket(&self, number: u64) -> Signed<Ticket> {

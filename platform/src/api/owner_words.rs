@@ -8,6 +8,7 @@ use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
     ApplianceId, Fingerprint, KeyId, Message, Signed, Timestamp,
     api::{KeptWord, NewOwnerWord, WordKind},
+    copy::{COPY_ORDER_LIMIT, CopyOrder},
     owner::{Epoch, NewEpoch, OwnerWord, Pin, Release, Rotation},
     signed::key_id,
 };
@@ -28,8 +29,8 @@ use crate::{
     },
 };
 
-/// A word is no longer than this, encoded.
-const WORD_LIMIT: usize = 1024;
+/// A word is no longer than this, encoded: the longest is an order for a copy.
+const WORD_LIMIT: usize = COPY_ORDER_LIMIT + 8;
 
 #[utoipa::path(
     post,
@@ -52,12 +53,16 @@ pub(super) async fn say(
         OwnerWord::Release(signed) => release(&mut writing, &caller, &word, signed).await?,
         OwnerWord::NewEpoch(signed) => new_epoch(&mut writing, &caller, &word, signed).await?,
         OwnerWord::Rotation(signed) => rotation(&mut writing, &caller, &word, signed).await?,
+        OwnerWord::Copy(signed) => copy(&mut writing, &caller, signed).await?,
     };
     let (action, object) = match (kept.kind, kept.appliance) {
         (WordKind::Pin, Some(appliance)) => ("owner.pin", appliance.to_string()),
         (WordKind::Release, Some(appliance)) => ("owner.release", appliance.to_string()),
+        (WordKind::Copy, Some(appliance)) => ("owner.copy", appliance.to_string()),
         (WordKind::Rotation, _) => ("owner.rotate", epoch_text(&kept)),
-        (WordKind::NewEpoch | WordKind::Pin | WordKind::Release, _) => ("owner.new-epoch", epoch_text(&kept)),
+        (WordKind::NewEpoch | WordKind::Pin | WordKind::Release | WordKind::Copy, _) => {
+            ("owner.new-epoch", epoch_text(&kept))
+        }
     };
     audit::record(&mut writing, caller.org(), caller.actor(), action, &object, now).await?;
     jobs::look_again(&mut writing, caller.org()).await?;
@@ -183,6 +188,42 @@ async fn rotation(
         kind: WordKind::Rotation,
         appliance: None,
         epoch: Some(new.epoch.0),
+    })
+}
+
+async fn copy(
+    writing: &mut Writing,
+    caller: &Caller,
+    signed: &Signed<CopyOrder>,
+) -> Result<KeptWord, ApiError> {
+    let (key, order) = by_known_key(writing, caller, signed).await?;
+    if order.org != caller.org() {
+        return Err(elsewhere());
+    }
+    let appliance = appliance(writing, caller, order.appliance, order.identity).await?;
+    let stands = owner::carried(writing, &appliance).await?.ownership();
+    if stands.owner != Some(key) {
+        return Err(ApiError::Conflict(format!(
+            "the appliance {} does not have this owner key pinned: pin it first, with `vedette appliance confirm`",
+            appliance.name
+        )));
+    }
+    let before = match &appliance.copy_order {
+        Some(before) if before == signed => None,
+        Some(before) => before.danger_read_unverified().ok(),
+        None => None,
+    };
+    if let Some(before) = before.filter(|before| before.number >= order.number) {
+        return Err(ApiError::Conflict(format!(
+            "order {} for a copy from the appliance {} is kept already: sign this one under a later number",
+            before.number, appliance.name
+        )));
+    }
+    appliances::keep_copy_order(writing, caller.org(), order.appliance, signed).await?;
+    Ok(KeptWord {
+        kind: WordKind::Copy,
+        appliance: Some(order.appliance),
+        epoch: Some(order.epoch.0),
     })
 }
 

@@ -11,7 +11,8 @@ use axum::{
 use serde::Deserialize;
 use vedette_protocol::{
     ApplianceId, Timestamp,
-    api::{ActivateCode, Appliance, ApplianceState, NewToken, RemovalReceipt, TokenKind},
+    api::{ActivateCode, Appliance, ApplianceState, KnownCopy, NewToken, RemovalReceipt, TokenKind},
+    copy::{CopyState, Delivery},
 };
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     visitor::{Posted, Visitor},
 };
 use crate::{
-    api::{ApiError, appliances, tokens},
+    api::{ApiError, appliances, copy, tokens},
     platform::{Platform, Shared},
     removal,
 };
@@ -56,6 +57,14 @@ struct ShowPage {
     activated: String,
     clone_alarm: Option<String>,
     keys_alarm: Option<String>,
+    copy: CopyRow,
+}
+
+/// The operator's copy.
+struct CopyRow {
+    ordered: Option<String>,
+    said: String,
+    alarm: bool,
 }
 
 #[derive(Template)]
@@ -140,6 +149,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, PageError> {
     let appliance = appliances::one(&platform, &visitor.caller, parse(&id)?).await?;
+    let known = copy::one(&platform, &visitor.caller, appliance.id).await?;
     Ok(shown(&ShowPage {
         frame: visitor.frame("appliances"),
         row: row(&appliance, Timestamp::now()),
@@ -148,6 +158,7 @@ pub(super) async fn show(
         activated: moment(appliance.activated),
         clone_alarm: appliance.clone_alarm.map(moment),
         keys_alarm: appliance.keys_alarm.map(moment),
+        copy: copy_row(&known),
     }))
 }
 
@@ -222,6 +233,42 @@ fn row(appliance: &Appliance, now: Timestamp) -> Row {
         owner: appliance.owner.clone(),
         clone_alarm: alarming(appliance.clone_alarm),
         keys_alarm: alarming(appliance.keys_alarm),
+    }
+}
+
+fn copy_row(known: &KnownCopy) -> CopyRow {
+    let key = known.key.map(|key| key.to_string()).unwrap_or_default();
+    let ordered = known.collector.as_ref().map(|collector| {
+        let delivery = match collector.delivery {
+            Delivery::Required => "findings wait for it",
+            Delivery::BestEffort => "as far as it can be had",
+        };
+        let order = known.number.unwrap_or_default();
+        format!(
+            "to {}, {delivery} (order {order}, signed by key {key})",
+            collector.at
+        )
+    });
+    let said = known.said;
+    let state = match said.state {
+        CopyState::Off => "the appliance copies nothing".to_owned(),
+        CopyState::Connecting => "the appliance connects to the collector".to_owned(),
+        CopyState::Flowing => "the collector takes it".to_owned(),
+        CopyState::Stuck(trouble) => format!("the collector does not take it: {trouble}"),
+    };
+    let mut parts = vec![state];
+    if said.missed > 0 {
+        parts.push(format!("{} messages are not in it", said.missed));
+    }
+    if let Some(why) = said.refused {
+        parts.push(format!("the appliance refuses the last order: {why}"));
+    } else if known.number.is_some_and(|number| number > said.number) {
+        parts.push("the appliance has not taken the last order yet".to_owned());
+    }
+    CopyRow {
+        ordered,
+        alarm: said.refused.is_some() || said.missed > 0 || matches!(said.state, CopyState::Stuck(_)),
+        said: parts.join("; "),
     }
 }
 

@@ -37,7 +37,14 @@ pub(super) async fn poll(
         return Err(LinkError::Malformed);
     }
     let outcome = match attend(&platform, request.appliance, request.boot).await? {
-        Ok(desk) => wait(&platform, &desk, &request).await?,
+        Ok(desk) => {
+            if desk.hear_of_copy(request.copy) {
+                let mut writing = platform.store.write().await?;
+                appliances::keep_copy_said(&mut writing, desk.org, request.appliance, &request.copy).await?;
+                writing.commit().await?;
+            }
+            wait(&platform, &desk, &request).await?
+        }
         Err(refusal) => {
             boot::note(&platform, request.appliance, refusal, Timestamp::now()).await?;
             PollOutcome::Refused(refusal)
@@ -93,6 +100,11 @@ async fn wait(platform: &Platform, desk: &Desk, request: &PollRequest) -> Result
             return Ok(PollOutcome::Refused(refusal));
         }
         let (words, heard) = words(platform, desk, request.appliance).await?;
+        let words: Vec<_> = words
+            .iter()
+            .filter(|word| !is_taken(word, request))
+            .cloned()
+            .collect();
         let may_take = request.free > 0 && desk.take_hint() == Work::Maybe;
         if may_take || (first && !request.running.is_empty()) {
             let (jobs, stop) = look(platform, desk, request).await?;
@@ -144,6 +156,16 @@ async fn words(
     };
     desk.learn(mark, words.clone());
     Ok((words, Heard::NotYet))
+}
+
+/// Whether the appliance has taken an order for a copy already: that is long, and not said with each answer.
+fn is_taken(word: &OwnerWord, request: &PollRequest) -> bool {
+    match word {
+        OwnerWord::Copy(order) => order
+            .danger_read_unverified()
+            .is_ok_and(|order| order.number <= request.copy.number),
+        OwnerWord::Pin(_) | OwnerWord::NewEpoch(_) | OwnerWord::Rotation(_) | OwnerWord::Release(_) => false,
+    }
 }
 
 /// Renews what goes on, and takes new jobs.

@@ -2,11 +2,14 @@
 
 use sqlx::{query, sqlite::SqliteRow};
 use vedette_crypto::VerifyingKey;
-use vedette_protocol::{ApplianceId, BootId, Digest, ImageId, OrgId, Timestamp};
+use vedette_protocol::{
+    ApplianceId, BootId, Digest, ImageId, OrgId, Signed, Timestamp, codec,
+    copy::{CopyOrder, CopyStanding},
+};
 
 use super::{
     Db,
-    column::{Columns, integer},
+    column::{Columns, damaged, integer},
 };
 use crate::escrow::WrappedShare;
 
@@ -52,6 +55,10 @@ pub struct Appliance {
     pub keys_alarm: Option<Timestamp>,
     /// What its owner says to it alone.
     pub word: Option<Vec<u8>>,
+    /// The owner's last order for a copy.
+    pub copy_order: Option<Signed<CopyOrder>>,
+    /// What it says of its copy.
+    pub copy_said: CopyStanding,
 }
 
 /// An appliance to add.
@@ -158,6 +165,44 @@ pub async fn saw(db: &mut Db, seen: &[(OrgId, ApplianceId, Timestamp)]) -> Resul
     Ok(())
 }
 
+/// Keeps what an appliance says of the operator's copy.
+///
+/// # Errors
+/// The database's.
+pub async fn keep_copy_said(
+    db: &mut Db,
+    org: OrgId,
+    id: ApplianceId,
+    said: &CopyStanding,
+) -> Result<(), sqlx::Error> {
+    query("UPDATE appliances SET copy_said = ?3 WHERE org_id = ?1 AND id = ?2")
+        .bind(&org.0[..])
+        .bind(&id.0[..])
+        .bind(codec::encode(said))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Keeps the owner's order for a copy.
+///
+/// # Errors
+/// The database's.
+pub async fn keep_copy_order(
+    db: &mut Db,
+    org: OrgId,
+    id: ApplianceId,
+    order: &Signed<CopyOrder>,
+) -> Result<(), sqlx::Error> {
+    query("UPDATE appliances SET copy_order = ?3 WHERE org_id = ?1 AND id = ?2")
+        .bind(&org.0[..])
+        .bind(&id.0[..])
+        .bind(order.to_bytes())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Notes that a second copy showed.
 ///
 /// # Errors
@@ -241,5 +286,14 @@ fn read(row: &SqliteRow) -> Result<Appliance, sqlx::Error> {
         owner: row.bytes_or_null("owner")?.map(VerifyingKey::from_bytes),
         keys_alarm: row.time_or_null("keys_alarm")?,
         word: row.try_get("word")?,
+        copy_order: row
+            .try_get::<Option<Vec<u8>>, _>("copy_order")?
+            .map(|bytes| Signed::from_bytes(&bytes).map_err(|error| damaged("copy_order", error)))
+            .transpose()?,
+        copy_said: row
+            .try_get::<Option<Vec<u8>>, _>("copy_said")?
+            .map(|bytes| codec::decode(&bytes).map_err(|error| damaged("copy_said", error)))
+            .transpose()?
+            .unwrap_or(CopyStanding::NONE),
     })
 }

@@ -43,7 +43,8 @@ pub async fn keep_keys(
     query(
         "UPDATE appliances
          SET keys = ?3, owner = ?4, keys_alarm = ?5,
-             word = CASE WHEN ?4 IS NULL AND word_owner IS NULL THEN NULL ELSE word END
+             word = CASE WHEN ?4 IS NULL AND word_owner IS NULL THEN NULL ELSE word END,
+             copy_order = CASE WHEN ?4 IS NULL AND word_owner IS NULL THEN NULL ELSE copy_order END
          WHERE org_id = ?1 AND id = ?2",
     )
     .bind(&appliance.org.0[..])
@@ -191,13 +192,14 @@ pub async fn carried(db: &mut Db, appliance: &Appliance) -> Result<Carried, sqlx
         own,
         rotations: Vec::new(),
         epochs: Vec::new(),
+        copy: appliance.copy_order.clone(),
     };
     for row in &rows {
         match decoded("word", row.blob("word")?)? {
             OwnerWord::Rotation(word) => carried.rotations.push(word),
             OwnerWord::NewEpoch(word) => carried.epochs.push(word),
             // Those to one appliance stand in its own row.
-            OwnerWord::Pin(_) | OwnerWord::Release(_) => {}
+            OwnerWord::Pin(_) | OwnerWord::Release(_) | OwnerWord::Copy(_) => {}
         }
     }
     Ok(carried)

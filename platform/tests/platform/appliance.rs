@@ -17,6 +17,7 @@ use vedette_crypto::{
 };
 use vedette_protocol::{
     Assignment, BootId, ImageId, Job, Message, Nonce, Signed,
+    copy::CopyStanding,
     image::ImageKind,
     link::{
         self, ActivateOutcome, ActivateRequest, Activation, ActivationToken, Answer, BootOutcome,
@@ -35,6 +36,8 @@ pub(crate) struct Appliance {
     pub(crate) enrolment: Option<Enrolment>,
     pub(crate) ticket: Option<Signed<Ticket>>,
     pub(crate) kind: ImageKind,
+    /// What it says of the operator's copy.
+    pub(crate) copying: CopyStanding,
 }
 
 /// A boot that has its share.
@@ -60,6 +63,7 @@ impl Appliance {
             enrolment: None,
             ticket: None,
             kind: ImageKind::Release,
+            copying: CopyStanding::NONE,
         }
     }
 
@@ -74,6 +78,7 @@ impl Appliance {
             enrolment: self.enrolment.clone(),
             ticket: self.ticket.clone(),
             kind: self.kind,
+            copying: self.copying,
         }
     }
 
@@ -195,6 +200,7 @@ impl Appliance {
             wait,
             free,
             running: running.iter().map(|job| job.id).collect(),
+            copy: self.copying,
         };
         self.ask(house, &request, self.identity()).await.unwrap()
     }

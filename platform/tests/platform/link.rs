@@ -8,6 +8,7 @@ use vedette_crypto::Signer;
 use vedette_platform::store::Store;
 use vedette_protocol::{
     ApplianceId, Message, Nonce, Signed, codec,
+    copy::CopyStanding,
     image::ImageKind,
     link::{
         ActivateOutcome, ActivateRefusal, ActivateRequest, Activation, Answer, BootRefusal, BootRequest,
@@ -249,6 +250,7 @@ async fn only_the_key_of_the_connection_speaks_for_an_appliance() {
         wait: 0,
         free: 1,
         running: vec![],
+        copy: CopyStanding::NONE,
     };
     let unauthenticated = Failure::Status(StatusCode::UNAUTHORIZED);
     // No client certificate; another's certificate; another's signature; another's name.
@@ -374,6 +376,7 @@ fn poll_of(appliance: &Appliance, boot: &super::appliance::Boot) -> PollRequest 
         wait: 0,
         free: 0,
         running: vec![],
+        copy: CopyStanding::NONE,
     }
 }
 

@@ -7,9 +7,15 @@ use hyper::{
 };
 use serde::Serialize;
 use serde_json::{Value, json};
-use vedette_crypto::{Signer, SigningKey, credential::CredentialKey, hpke::Suite};
+use vedette_crypto::{
+    Signer, SigningKey,
+    credential::CredentialKey,
+    hpke::Suite,
+    roots::{PinnedRoot, PinnedRoots},
+};
 use vedette_protocol::{
     CredentialId, Envelope, Fingerprint, Grant, GrantId, OrgId, Signed, Timestamp, codec,
+    copy::{Collector, CopyOrder, CopyStanding, CopyState, CopyTrouble, Delivery},
     credential::{CredentialKind, CredentialUse, HEADER_VERSION, Header, Login, Place, Trust},
     envelope::Sealing,
     grant::Envelopes,
@@ -76,6 +82,25 @@ impl Owner {
         };
         let Ok(signed) = Signed::seal(&word, &self.key);
         OwnerWord::Rotation(signed)
+    }
+
+    /// An order to copy to a collector.
+    pub(crate) fn copy(&self, appliance: &Appliance, number: u64) -> Signed<CopyOrder> {
+        let order = CopyOrder {
+            org: self.org,
+            appliance: appliance.id(),
+            identity: fingerprint(appliance),
+            epoch: Epoch(1),
+            number,
+            collector: Some(Collector {
+                at: "logs.example.com".parse().unwrap(),
+                name: None,
+                roots: PinnedRoots::new(vec![PinnedRoot::named("ISRG Root X1").unwrap()]).unwrap(),
+                delivery: Delivery::Required,
+            }),
+        };
+        let Ok(signed) = Signed::seal(&order, &self.key);
+        signed
     }
 
     /// A grant of everything that needs no login, on a network, for an hour.
@@ -325,12 +350,94 @@ async fn words_that_would_stand_in_the_owners_way_are_refused() {
     for (word, part) in [
         (json!("!"), "base64"),
         (json!(STANDARD.encode([0xff; 99])), "what belongs there"),
-        (json!("A".repeat(4096)), "longer than 1024"),
+        (json!("A".repeat(65_536)), "longer than 16392"),
     ] {
         let refused = operator.post("/api/v1/owner-words", json!({"word": word})).await;
         let detail = refused.problem(400, "bad-request");
         assert!(detail.contains(part), "{detail}");
     }
+}
+
+#[tokio::test]
+async fn an_order_for_a_copy_is_carried_until_it_is_taken_and_shown_with_how_it_goes() {
+    let (house, operator, mut appliance, owner) = house().await;
+    let path = format!("/api/v1/appliances/{}/copy", appliance.id());
+    let said =
+        |number: u64, state: &str| json!({"number": number, "state": state, "missed": 0, "refused": null});
+    let known = operator.get(&path).await.json();
+    assert_eq!((&known["order"], &known["said"]), (&Value::Null, &said(0, "off")));
+    // Nobody's key is pinned.
+    let refused = say(&operator, &OwnerWord::Copy(owner.copy(&appliance, 7))).await;
+    let detail = refused.problem(409, "conflict");
+    assert!(detail.contains("vedette appliance confirm"), "{detail}");
+
+    assert_eq!(
+        say(&operator, &owner.pin(&appliance, 1)).await.status,
+        StatusCode::CREATED
+    );
+    let order = owner.copy(&appliance, 7);
+    for _ in 0..2 {
+        let kept = say(&operator, &OwnerWord::Copy(order.clone())).await;
+        assert_eq!(
+            kept.json(),
+            json!({"kind": "copy", "appliance": appliance.id(), "epoch": 1})
+        );
+    }
+    let stranger = Owner::of(&appliance);
+    let elsewhere = Appliance::activated(&house).await;
+    for (word, part) in [
+        (owner.copy(&appliance, 6), "order 7"),
+        (stranger.copy(&appliance, 9), "pin it first"),
+        (owner.copy(&elsewhere, 9), "does not have this owner key"),
+    ] {
+        let detail = say(&operator, &OwnerWord::Copy(word))
+            .await
+            .problem(409, "conflict");
+        assert!(detail.contains(part), "{detail}");
+    }
+    let known = operator.get(&path).await.json();
+    assert_eq!(
+        (
+            &known["number"],
+            &known["key"],
+            &known["order"],
+            &known["collector"]
+        ),
+        (
+            &json!(7),
+            &json!(key_id(&owner.key.verifying_key())),
+            &json!(STANDARD.encode(order.to_bytes())),
+            &json!({"at": "logs.example.com:6514", "name": null, "roots": ["ISRG Root X1"], "delivery": "required"})
+        )
+    );
+
+    // It goes with each answer until the appliance has taken it.
+    let boot = appliance.boot(&house).await.unwrap();
+    for _ in 0..2 {
+        let (_, words) = appliance.serve(&house, &boot, 0).await;
+        assert_eq!(words.last(), Some(&OwnerWord::Copy(order.clone())));
+    }
+    appliance.copying = CopyStanding {
+        number: 7,
+        state: CopyState::Stuck(CopyTrouble::Untrusted),
+        missed: 0,
+        refused: None,
+    };
+    let (_, words) = appliance.serve(&house, &boot, 0).await;
+    assert!(
+        !words.iter().any(|word| matches!(word, OwnerWord::Copy(_))),
+        "{words:?}"
+    );
+    let known = operator.get(&path).await.json();
+    assert_eq!(known["said"]["state"], json!({"stuck": "untrusted"}));
+    assert!(
+        actions(&operator)
+            .await
+            .iter()
+            .any(|action| action == "owner.copy")
+    );
+    let nobody = format!("/api/v1/appliances/{}/copy", "0".repeat(32));
+    operator.get(&nobody).await.problem(404, "not-found");
 }
 
 #[tokio::test]

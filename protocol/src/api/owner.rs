@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use vedette_crypto::{VerifyingKey, hpke::Suite};
 
 use crate::{
+    copy::{CopyStanding, Delivery},
     credential::{CredentialKind, CredentialUse, Place},
     grant::Envelopes,
     id::{ApplianceId, CredentialId, Fingerprint, GrantId, KeyId, OrgId},
@@ -34,6 +35,39 @@ pub struct KnownKeys {
     pub owner: Option<Fingerprint>,
 }
 
+/// `GET /appliances/ID/copy`: the operator's copy. Believe `order` as far as it verifies under your owner key, and the
+/// rest as far as you believe the platform: the collector itself shows what comes there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KnownCopy {
+    /// The appliance.
+    pub appliance: ApplianceId,
+    /// The number of the owner's last order that the platform carries; none: nobody has ordered anything.
+    pub number: Option<u64>,
+    /// The id of the key that it says has signed that.
+    pub key: Option<KeyId>,
+    /// The collector that it names; none: no copy.
+    pub collector: Option<KnownCollector>,
+    /// The order as it came in: base64 of a [`Signed`](crate::Signed) [`CopyOrder`](crate::copy::CopyOrder).
+    pub order: Option<String>,
+    /// What the appliance said last.
+    pub said: CopyStanding,
+}
+
+/// A collector, as the owner's order names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KnownCollector {
+    /// Host and port.
+    pub at: String,
+    /// For whom its certificate is, unless for that host.
+    pub name: Option<String>,
+    /// The common names of the CAs of which its certificate must come.
+    pub roots: Vec<String>,
+    /// What happens while it cannot be reached.
+    pub delivery: Delivery,
+}
+
 /// `POST /owner-words`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -56,6 +90,8 @@ pub enum WordKind {
     Rotation,
     /// An appliance is given up.
     Release,
+    /// An appliance's messages are copied, or not any more.
+    Copy,
 }
 
 /// The answer to `POST /owner-words`: the word is told to the appliances that it is for, as soon as they ask.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use vedette_crypto::share::PlatformShare;
 use vedette_protocol::{
     ApplianceId, OrgId, ScanId,
+    copy::CopyState,
     keeper::{NotGenuine, Unfit},
     link::{
         ActivateOutcome, ActivateRefusal, Answer, BootOutcome, ConfirmOutcome, Enrolment, PollOutcome,
@@ -175,6 +176,8 @@ fn poll(free: u32) -> Compose {
         wait: 10,
         free,
         running: vec![],
+        copy: CopyState::Off,
+        missed: 0,
     }
 }
 
@@ -200,6 +203,7 @@ fn a_boot_goes_from_the_clock_to_work() {
         stop,
         interval,
         owner: None,
+        copying: None,
     }) = work
     else {
         panic!("{work:?}");
