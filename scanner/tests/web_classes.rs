@@ -150,3 +150,8 @@ async fn loaded_classes_are_found_and_signed_or_listed_ones_are_not() {
 async fn polluted_prototypes_are_found_and_guarded_merges_are_not() {
     class_finds_what_is_weak_alone("prototype").await;
 }
+
+#[tokio::test]
+async fn poisoned_caches_are_found_and_keyed_ones_are_not() {
+    class_finds_what_is_weak_alone("cache").await;
+}

@@ -29,6 +29,7 @@ pub const CLASSES: &[&str] = &[
     "deserialisation",
     "prototype",
     "host",
+    "cache",
     "cors",
     "jwt",
     "csp",

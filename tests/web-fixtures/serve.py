@@ -55,11 +55,14 @@ def main():
             for case in cases
         ]
         reachable = getattr(module, "REACHABLE", [])
-        told = {"port": served.server_address[1], "tls": secure, "cases": description, "pages": reachable}
+        application = served.server_address[1]
+        front = module.front(backends, application) if hasattr(module, "front") else None
+        told = {"port": front.port if front else application, "tls": secure, "cases": description, "pages": reachable}
         print(json.dumps({**told, "logins": getattr(module, "LOGINS", [])}), flush=True)
         sys.stdin.read()
         with served.lock:
-            print(json.dumps({"requests": served.requests, "shown": sorted(served.shown)}), flush=True)
+            requests = front.requests() if front else served.requests
+            print(json.dumps({"requests": requests, "shown": sorted(served.shown)}), flush=True)
     finally:
         backends.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -309,6 +309,9 @@ types! {
     WebHostHeader = "web-host-header", Weakness, Medium, Some(348),
         "Links are made of the host that a request names",
         "Make absolute links of a configured name; take the host from a header field only from a proxy that sets it.";
+    WebCachePoisoning = "web-cache-poisoning", Weakness, High, Some(349),
+        "A cache gives others what one visitor's header field has made of a page",
+        "Make nothing of such fields, or have the cache drop them, or name them in Vary and in the cache's key.";
     WebCors = "web-cors", Weakness, Medium, Some(942),
         "Other sites may read answers with the visitor's cookies",
         "Allow origins of a list, compared as a whole, and credentials only to those; never allow the origin null.";

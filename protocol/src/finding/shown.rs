@@ -45,6 +45,8 @@ pub enum ShownBy {
     LoadedClass,
     /// An error that only the prototypes of JavaScript raise.
     PrototypeError,
+    /// The answer to a request of ours, given to another request.
+    KeptAnswer,
 }
 
 impl ShownBy {
@@ -70,6 +72,7 @@ impl ShownBy {
             Self::SetField => "a field of the site's own with our value",
             Self::LoadedClass => "a class that a value names and that is loaded",
             Self::PrototypeError => "an error that only prototypes raise",
+            Self::KeptAnswer => "an answer to us that others are given",
         }
     }
 }

@@ -89,7 +89,7 @@ impl Sights {
         self.frames = [parts(first), parts(second)];
     }
 
-    /// Objects of one user each: what one page leads one of the two to, and no page the other; a few at each place.
+    /// Objects of one user each: what one page leads one of the two to, and no page the other; a pair for each place.
     pub(crate) fn pairs(&self) -> Vec<Pair> {
         let values = |references: &[Reference]| -> BTreeSet<(String, String)> {
             references
@@ -98,10 +98,10 @@ impl Sights {
                 .collect()
         };
         let (of_first, of_second) = (values(&self.first), values(&self.second));
-        let mut pairs: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
+        let mut pairs: BTreeMap<String, Pair> = BTreeMap::new();
         for mine in &self.first {
             let place = mine.place();
-            if of_second.contains(&(place.clone(), mine.value.clone())) {
+            if pairs.contains_key(&place) || of_second.contains(&(place.clone(), mine.value.clone())) {
                 continue;
             }
             let theirs = self.second.iter().find(|theirs| {
@@ -109,17 +109,17 @@ impl Sights {
                     && theirs.place() == place
                     && !of_first.contains(&(place.clone(), theirs.value.clone()))
             });
-            let found = pairs.entry(place.clone()).or_default();
-            if let Some(theirs) = theirs.filter(|_| found.len() < PAIRS_LIMIT) {
-                found.push(Pair {
+            if let Some(theirs) = theirs {
+                let pair = Pair {
                     request: mine.request.clone(),
                     input: mine.input.clone(),
                     first: mine.value.clone(),
                     second: theirs.value.clone(),
-                });
+                };
+                pairs.insert(place, pair);
             }
         }
-        pairs.into_values().flatten().take(PLACES_LIMIT).collect()
+        pairs.into_values().take(PLACES_LIMIT).collect()
     }
 
     /// Whether each of the two is shown the other's.
@@ -258,8 +258,6 @@ fn parts(response: &Response) -> BTreeSet<String> {
     parts
 }
 
-/// At one place.
-const PAIRS_LIMIT: usize = 2;
 const PLACES_LIMIT: usize = 200;
 const PARTS_LIMIT: usize = 4096;
 
@@ -381,7 +379,7 @@ mod tests {
             .iter()
             .map(|pair| (pair.first.as_str(), pair.second.as_str()))
             .collect();
-        assert_eq!(values, [("11", "22"), ("8", "22")]);
+        assert_eq!(values, [("11", "22")]);
         // Each is led to nothing but what the other is led to as well.
         let mut sights = Sights::default();
         sights.add(vec![reference("11")], vec![reference("22")]);

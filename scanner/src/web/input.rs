@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     api::graphql,
     request::{Body, FIELDS_LIMIT, Pair, Request},
+    tests::cache::APART,
 };
 
 /// One input of a request.
@@ -59,6 +60,8 @@ pub enum Payload {
     Members(&'static str, String),
     /// Instead of the whole body, a document of this media type.
     Document(&'static str, String),
+    /// A field in the query besides, by which the request is like no other, and a value, or none, for a header field.
+    Apart(String, Option<String>),
 }
 
 impl Place {
@@ -216,6 +219,17 @@ impl Input {
                 request
                     .headers
                     .retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+                return request;
+            }
+            Payload::Apart(query, value) => {
+                request.query.push((APART.to_owned(), query.clone()));
+                match (value, self.index < request.headers.len()) {
+                    (Some(value), true) => request.headers[self.index].1.clone_from(value),
+                    (None, true) => {
+                        request.headers.remove(self.index);
+                    }
+                    (_, false) => {}
+                }
                 return request;
             }
         };

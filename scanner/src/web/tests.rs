@@ -4,6 +4,7 @@
 //! [`Trial`](super::trial::Trial). The order counts: what an earlier class has asked for, a later one has
 //! for nothing.
 
+pub(crate) mod cache;
 mod code;
 mod command;
 mod cors;
@@ -51,6 +52,7 @@ pub(crate) const TESTS: &[Test] = &[
     deserialisation::TEST,
     prototype::TEST,
     host::TEST,
+    cache::TEST,
     cors::TEST,
     jwt::TEST,
 ];
@@ -80,6 +82,8 @@ pub(crate) enum Of {
     Origin,
     /// The fields in which a request names its host.
     Host,
+    /// The fields that a cache may not tell requests apart by.
+    Cache,
     /// Each JSON object that is a request's body, as a whole.
     Document,
     /// Each signed token (RFC 7519) among the inputs, and that which the session has.

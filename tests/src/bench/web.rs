@@ -75,7 +75,11 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
         if let Some(peer) = peer {
             (ours, theirs) = (ours.and(column), theirs.and(peer));
         }
-        figures.extend(judged(class, MOST_FOR_ONE_CLASS, column, peer));
+        let most = match *class {
+            "access" | "cache" => MOST_BESIDE_INPUTS,
+            _ => MOST_FOR_ONE_CLASS,
+        };
+        figures.extend(judged(class, most, column, peer));
     }
     figures.extend(judged("the classes of both", MOST_REQUESTS, ours, Some(theirs)));
     figures.extend(judged("all of these", MOST_REQUESTS, all, None));
@@ -208,5 +212,7 @@ const LEAST_FOUND_PERCENT: usize = 95;
 const MOST_REQUESTS: f64 = 60.0;
 /// Names that speak of places and files cost more than others.
 const MOST_FOR_ONE_CLASS: f64 = 75.0;
+/// What two users are shown, and what caches keep, is asked of pages beside their inputs.
+const MOST_BESIDE_INPUTS: f64 = 125.0;
 /// For one input: what one waits for.
 const LONGEST: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 """Prototypes: how a document comes into an object of JavaScript, run by Node, and what is answered."""
 import json
-from fixture import Case, Page, page
+from fixture import Case, Page, escape, page
 
 JSON = ("Content-Type", "application/json")
 START = "const own = {theme: 'dark', size: 7, shown: {rows: 10}}; const isObject = o => o !== null && typeof o === 'object';"
@@ -32,7 +32,7 @@ FUNCTIONS = {
 }
 
 
-def settings(told): return page("Settings", "".join(f"<p>{v}</p>" for v in told))
+def settings(told): return page("Settings", "".join(f"<p>{escape(str(v))}</p>" for v in told))
 def document(told): return Page(json.dumps(told), 200, (JSON,))
 def hidden(error): raise error
 def told(error): return Page(json.dumps({"error": str(error)}), 400, (JSON,))

@@ -65,9 +65,11 @@ async fn try_one(
         let request = subject.input.with(&subject.request, &shot.payload);
         let token = match shot.payload {
             Payload::Document(..) => None,
-            Payload::Value(_) | Payload::Spelled(_) | Payload::Member(..) | Payload::Members(..) => {
-                form.cloned()
-            }
+            Payload::Value(_)
+            | Payload::Spelled(_)
+            | Payload::Member(..)
+            | Payload::Members(..)
+            | Payload::Apart(..) => form.cloned(),
         };
         let reply = match client.send(&Lead { request, token }, shot.company).await {
             Ok(response) => Ok(response),

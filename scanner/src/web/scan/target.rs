@@ -11,7 +11,7 @@ use crate::web::{
     response::Response,
     session::Pass,
     tests::{
-        Classes, Of,
+        Classes, Of, cache,
         host::{FORWARDED, HOST, names_a_host, spelled, way_to},
     },
     trial::{Company, Facts},
@@ -51,6 +51,9 @@ pub(super) async fn prepare(client: &Client, mut lead: Lead, classes: &Classes, 
         }
         if classes.put_to(Of::Host).next().is_some() {
             suspects.extend(hosts(client, &lead, answers, facts).await);
+        }
+        if classes.put_to(Of::Cache).next().is_some() {
+            suspects.extend(caches(client, &lead, answers, facts).await);
         }
         suspects.extend(passes(client, &lead.request));
     }
@@ -130,6 +133,7 @@ async fn hosts(client: &Client, lead: &Lead, answers: &Answers, facts: &Facts) -
     }
     let ours = format!("{}.example", facts.seed);
     let mut probe = lead.clone();
+    keep_apart(&mut probe.request, &ours);
     let field = |name: &&str| ((*name).to_owned(), spelled(name, &ours));
     probe.request.headers.extend(FORWARDED.iter().map(field));
     let reply = client.send(&probe, Company::Any).await;
@@ -138,7 +142,8 @@ async fn hosts(client: &Client, lead: &Lead, answers: &Answers, facts: &Facts) -
         .into_iter()
         .chain(FORWARDED.iter().copied().filter(|_| forwarded));
     let suspect = |name| {
-        let (request, input) = Input::in_header(&lead.request, name, &client.site.authority());
+        let (mut request, input) = Input::in_header(&lead.request, name, &client.site.authority());
+        keep_apart(&mut request, name);
         Suspect {
             of: Of::Host,
             request,
@@ -146,6 +151,58 @@ async fn hosts(client: &Client, lead: &Lead, answers: &Answers, facts: &Facts) -
         }
     };
     names.map(suspect).collect()
+}
+
+/// A cache that keeps the answer to such a request gives it to nobody else.
+fn keep_apart(request: &mut Request, word: &str) {
+    if request.method == "GET" {
+        request.query.push((cache::APART.to_owned(), word.to_owned()));
+    }
+}
+
+/// The fields of which a word stands in an answer that a cache may keep, where it keeps answers to queries of ours for
+/// these queries alone: shown first, so that nobody else is given one.
+async fn caches(client: &Client, lead: &Lead, answers: &Answers, facts: &Facts) -> Vec<Suspect> {
+    let [first, second] = &answers.base[..] else {
+        return Vec::new();
+    };
+    if lead.request.method != "GET" || !cache::may_be_kept(first, second) {
+        return Vec::new();
+    }
+    let words = cache::words(&lead.request, facts);
+    let ask = async |number: usize, fields: Vec<Pair>| {
+        let mut request = lead.request.clone();
+        request.query.push((cache::APART.to_owned(), words(number)));
+        request.headers.extend(fields);
+        client.send(&Lead { request, token: None }, Company::Any).await
+    };
+    let (unasked, with_fields) = (cache::fields().count(), cache::fields().count() + 1);
+    let Ok(new) = ask(unasked, Vec::new()).await else {
+        return Vec::new();
+    };
+    if !cache::is_told_apart(&new, second) {
+        return Vec::new();
+    }
+    match ask(unasked, Vec::new()).await {
+        Ok(again) if cache::may_be_kept(&new, &again) => {}
+        _ => return Vec::new(),
+    }
+    let field = |(number, name): (usize, &str)| (name.to_owned(), cache::spelled(name, &words(number)));
+    let Ok(shown) = ask(with_fields, cache::fields().enumerate().map(field).collect()).await else {
+        return Vec::new();
+    };
+    cache::fields()
+        .enumerate()
+        .filter(|(number, _)| cache::shows(&shown, &words(*number)))
+        .map(|(_, name)| {
+            let (request, input) = Input::in_header(&lead.request, name, "");
+            Suspect {
+                of: Of::Cache,
+                request,
+                input,
+            }
+        })
+        .collect()
 }
 
 /// The headers that change the answer when something odd stands in them: asked for all at once first, so

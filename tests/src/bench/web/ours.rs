@@ -92,6 +92,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("deserialisation", "web-deserialisation"),
     ("prototype", "web-prototype-"),
     ("host", "web-host-"),
+    ("cache", "web-cache-"),
     ("cors", "web-cors"),
     ("jwt", "web-token-"),
     ("csp", "web-csp-"),
