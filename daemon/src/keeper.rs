@@ -42,6 +42,7 @@ use vedette_protocol::{
     Assignment, BootId, Job, JobId, JobScope, Signed, Timestamp,
     copy::{CollectorHost, CopyOrder},
     grant::Allowed,
+    job::Subject,
     keeper::{Copying, Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
     owner::OwnerWord,
     scope::Resolved,
@@ -208,9 +209,10 @@ impl Keeper {
             Some(_) => Some(self.line_to_vault(assignment, names, wall)?),
             None => None,
         };
-        let sending = match vault {
-            Some(_) => Sending::Sockets,
-            None => Sending::Frames,
+        let sending = match (&vault, job.checks.of(Subject::Network)) {
+            (Some(_), _) => Sending::Sockets,
+            (None, None) => Sending::Frames,
+            (None, Some(_)) => Sending::FramesAndEchoes,
         };
         let frames = self
             .filter

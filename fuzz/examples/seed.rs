@@ -54,7 +54,7 @@ fn main() {
         .expect("two targets"),
         exclude: vec!["192.0.2.3".parse().expect("a target")],
         ports: "22,80-90".parse().expect("ports"),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         login: None,
         expires: Timestamp(1_800_000_000),
     };

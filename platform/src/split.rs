@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_protocol::{
     CredentialId, Ports, Target,
-    job::Checks,
+    job::{Checks, Subject},
     target::{HostName, Span, TARGETS_LIMIT},
 };
 
@@ -22,6 +22,12 @@ const HOSTS_PER_JOB: u64 = 32;
 
 /// It covers this many pairs of host and port at most, unless it is a single host.
 const PAIRS_PER_JOB: u64 = 1 << 17;
+
+/// A job that asks who is there covers this many addresses at most: a minute's worth.
+const ADDRESSES_PER_JOB: u64 = 4096;
+
+/// They are this many runs and names at most, since the appliance's filters hold only so many.
+const RUNS_PER_JOB: usize = 16;
 
 /// A scan covers this many addresses at most.
 const ADDRESSES_LIMIT: u128 = 1 << 20;
@@ -92,17 +98,21 @@ pub enum SplitError {
     NothingLeft,
 }
 
-/// The ports of a scan that names none.
+/// The ports of a scan for these checks that names none.
 ///
 /// # Panics
 /// Never: a test parses them.
-pub fn usual_ports() -> Ports {
+pub fn usual_ports(checks: &Checks) -> Ports {
+    if checks.iter().all(|check| check.subject() == Subject::Network) {
+        return Ports::of_discovery();
+    }
     USUAL_PORTS
         .parse()
         .expect("the list of usual ports is a set of ports")
 }
 
-/// Splits a scan, as far as it needs no credential.
+/// Splits a scan, as far as it needs no credential: first the jobs that ask who is there, each for many hosts, then
+/// those that look at ports, each for few.
 ///
 /// # Errors
 /// When there is too much of it, or nothing.
@@ -122,25 +132,37 @@ pub fn split(
     if addresses > ADDRESSES_LIMIT {
         return Err(SplitError::TooManyAddresses(addresses));
     }
-    let hosts = (PAIRS_PER_JOB / ports.count() as u64).clamp(1, HOSTS_PER_JOB);
+    let few = (PAIRS_PER_JOB / ports.count() as u64).clamp(1, HOSTS_PER_JOB);
+    let networks = checks.of(Subject::Network).map(|checks| Room {
+        hosts: ADDRESSES_PER_JOB,
+        targets: RUNS_PER_JOB,
+        checks,
+        ports: ports.common(&Ports::of_discovery()),
+    });
+    let endpoints = checks.of(Subject::Endpoints).map(|checks| Room {
+        hosts: few,
+        targets: TARGETS_LIMIT,
+        checks,
+        ports: None,
+    });
     let mut parts = Vec::new();
     // A name may stand for an excluded address, and an excluded name for an address of a run.
     let names_excluded = only_names(exclude);
-    let mut open = Open::new(hosts, &names_excluded, checks);
-    for run in runs {
-        for piece in run.pieces(hosts) {
+    for room in [networks, endpoints].iter().flatten() {
+        let mut open = Open::new(room, &names_excluded);
+        for piece in runs.iter().flat_map(|run| run.pieces(room.hosts)) {
             parts.extend(open.add(
                 Target::Span(piece.span()),
-                u64::try_from(piece.len()).unwrap_or(hosts),
+                u64::try_from(piece.len()).unwrap_or(room.hosts),
             ));
         }
+        parts.extend(open.close());
+        let mut open = Open::new(room, exclude);
+        for name in &names {
+            parts.extend(open.add(Target::Name((*name).clone()), 1));
+        }
+        parts.extend(open.close());
     }
-    parts.extend(open.close());
-    let mut open = Open::new(hosts, exclude, checks);
-    for name in names {
-        parts.extend(open.add(Target::Name(name.clone()), 1));
-    }
-    parts.extend(open.close());
     match parts.len() {
         0 => Err(SplitError::NothingLeft),
         1..=JOBS_LIMIT => Ok(parts),
@@ -174,21 +196,30 @@ fn only_names(targets: &[Target]) -> Vec<Target> {
     names.cloned().collect()
 }
 
+/// What each part of one kind holds.
+struct Room {
+    /// At most so many addresses and names,
+    hosts: u64,
+    /// in so many runs.
+    targets: usize,
+    checks: Checks,
+    /// None: those of the scan.
+    ports: Option<Ports>,
+}
+
 /// A part that is being filled.
 struct Open<'a> {
-    capacity: u64,
+    room: &'a Room,
     exclude: &'a [Target],
-    checks: &'a Checks,
     targets: Vec<Target>,
     hosts: u64,
 }
 
 impl<'a> Open<'a> {
-    fn new(capacity: u64, exclude: &'a [Target], checks: &'a Checks) -> Self {
+    fn new(room: &'a Room, exclude: &'a [Target]) -> Self {
         Self {
-            capacity,
+            room,
             exclude,
-            checks,
             targets: Vec::new(),
             hosts: 0,
         }
@@ -196,7 +227,7 @@ impl<'a> Open<'a> {
 
     /// Adds a target; gives out the part before it, when both do not fit.
     fn add(&mut self, target: Target, hosts: u64) -> Option<Part> {
-        let full = self.hosts + hosts > self.capacity || self.targets.len() == TARGETS_LIMIT;
+        let full = self.hosts + hosts > self.room.hosts || self.targets.len() == self.room.targets;
         let part = if full { self.close() } else { None };
         self.targets.push(target);
         self.hosts += hosts;
@@ -210,7 +241,8 @@ impl<'a> Open<'a> {
             targets,
             exclude: self.exclude.to_vec(),
             hosts,
-            checks: self.checks.clone(),
+            checks: self.room.checks.clone(),
+            ports: self.room.ports.clone(),
             login: None,
         })
     }
@@ -316,7 +348,7 @@ fn name(target: &Target) -> Option<&HostName> {
 
 #[cfg(test)]
 mod tests {
-    use vedette_protocol::finding::Transport;
+    use vedette_protocol::{finding::Transport, job::Check};
 
     use super::*;
 
@@ -329,7 +361,7 @@ mod tests {
             &targets(wanted).try_into().unwrap(),
             &targets(exclude),
             &ports.parse().unwrap(),
-            &Checks::without_login(),
+            &Checks::of_endpoints(),
         )
     }
 
@@ -339,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_usual_ports_are_a_set_of_ports() {
-        let ports = usual_ports();
+        let ports = usual_ports(&Checks::of_endpoints());
         assert!(ports.count() > 700 && ports.count() < 1200, "{}", ports.count());
         for port in [21, 22, 25, 80, 443, 3306, 5432, 6379, 8080] {
             assert!(ports.contains(Transport::Tcp, port), "{port}");
@@ -368,6 +400,47 @@ mod tests {
             parts(&["192.0.2.1"], &["192.0.2.0/24"], "80"),
             Err(SplitError::NothingLeft)
         );
+    }
+
+    #[test]
+    fn who_is_there_is_asked_first_by_the_network_and_only_where_that_is_told() {
+        let checks: Checks = vec![Check::Ports, Check::Discovery].try_into().unwrap();
+        let split = |wanted: &[&str], exclude: &[&str], ports: &str| {
+            let targets = targets(wanted).try_into().unwrap();
+            split(
+                &targets,
+                &self::targets(exclude),
+                &ports.parse().unwrap(),
+                &checks,
+            )
+            .unwrap()
+        };
+        let parts = split(&["192.0.2.0/24"], &["192.0.2.7"], "22,8080,U:161,162");
+        let [network, endpoints @ ..] = parts.as_slice() else {
+            panic!("{parts:?}")
+        };
+        assert_eq!(network.checks, vec![Check::Discovery].try_into().unwrap());
+        assert_eq!(network.hosts, 255);
+        assert_eq!(network.ports, "22,U:161".parse().ok());
+        assert!(endpoints.len() == 8 && endpoints.iter().all(|part| part.ports.is_none()));
+        assert!(
+            endpoints
+                .iter()
+                .all(|part| !part.checks.contains(Check::Discovery))
+        );
+
+        let wide = split(&["10.0.0.0/16"], &[], "8080");
+        let networks = wide.iter().filter(|part| part.checks.contains(Check::Discovery));
+        assert_eq!(networks.count(), 16);
+        let every_other: Vec<String> = (0..20).map(|at| format!("192.0.2.{}", 2 * at)).collect();
+        let every_other: Vec<&str> = every_other.iter().map(String::as_str).collect();
+        let parts = split(&every_other, &[], "80");
+        let networks = parts.iter().filter(|part| part.checks.contains(Check::Discovery));
+        let sizes: Vec<_> = networks.map(|part| part.targets.as_slice().len()).collect();
+        assert_eq!(sizes, [16, 4]);
+        let alone = vec![Check::Topology].try_into().unwrap();
+        assert_eq!(usual_ports(&alone), Ports::of_discovery());
+        assert_ne!(usual_ports(&checks), Ports::of_discovery());
     }
 
     #[test]

@@ -252,8 +252,9 @@ pub struct NewScan {
     /// Ports; the platform's default list unless given.
     #[serde(default)]
     pub ports: Option<Ports>,
-    /// Checks; all that need no credential unless given, and `inventory` with `credentials`. Behind the login of a web
-    /// server `http` is done once more.
+    /// Checks; those of ports (`ports`, `services`, `tls`, `http`) unless given, and `inventory` with `credentials`.
+    /// Behind the login of a web server `http` is done once more. `discovery` and `topology` ask by ICMP too, and so are
+    /// done only where they are named.
     #[serde(default)]
     pub checks: Option<Checks>,
     /// The credentials to log in with, at those of their places that are targets.

@@ -82,17 +82,44 @@ pub enum Check {
     Http,
     /// What a host tells who may log in: operating system and packages.
     Inventory,
+    /// Which hosts are there, and what they are. Asks each address by ARP and ICMP echo, and names and kinds on those
+    /// of the ports where a protocol tells them.
+    Discovery,
+    /// How they hang together too: networks, routers, ways, neighbours.
+    Topology,
+}
+
+/// What a check is made of; a job's checks are all of one kind, so that each kind can be split as suits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// Addresses: whether anybody is there. Besides ports, they are asked by ICMP and by neighbour questions.
+    Network,
+    /// Ports of hosts.
+    Endpoints,
+    /// A host, behind a login.
+    Account,
 }
 
 impl Check {
     /// All checks, in the order in which they build on each other.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
+        Self::Discovery,
+        Self::Topology,
         Self::Ports,
         Self::Services,
         Self::Tls,
         Self::Http,
         Self::Inventory,
     ];
+
+    /// What it is made of.
+    pub fn subject(self) -> Subject {
+        match self {
+            Self::Ports | Self::Services | Self::Tls | Self::Http => Subject::Endpoints,
+            Self::Inventory => Subject::Account,
+            Self::Discovery | Self::Topology => Subject::Network,
+        }
+    }
 
     /// Its name, as in JSON and on command lines.
     pub fn name(self) -> &'static str {
@@ -102,6 +129,8 @@ impl Check {
             Self::Tls => "tls",
             Self::Http => "http",
             Self::Inventory => "inventory",
+            Self::Discovery => "discovery",
+            Self::Topology => "topology",
         }
     }
 }
@@ -114,7 +143,7 @@ impl fmt::Display for Check {
 
 /// Text that is no check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check named {0:?}; there are ports, services, tls, http and inventory")]
+#[error("no check named {0:?}; there are discovery, topology, ports, services, tls, http and inventory")]
 pub struct ParseCheckError(String);
 
 impl FromStr for Check {
@@ -136,20 +165,24 @@ pub struct Checks(Vec<Check>);
 
 /// An empty set of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no check given; choose of ports, services, tls, http and inventory")]
+#[error("no check given; choose of discovery, topology, ports, services, tls, http and inventory")]
 pub struct NoChecks;
 
 impl Checks {
-    /// Every check that needs no credential.
-    pub fn without_login() -> Self {
-        let unaided = |check: &Check| *check != Check::Inventory;
-        Self(Check::ALL.into_iter().filter(unaided).collect())
+    /// Every check of hosts' ports: they need no credential, and send nothing but to ports that are named.
+    pub fn of_endpoints() -> Self {
+        let checks = Check::ALL.into_iter();
+        Self(
+            checks
+                .filter(|check| check.subject() == Subject::Endpoints)
+                .collect(),
+        )
     }
 
-    /// Those of them that need no credential, if there are any.
-    pub fn unaided(&self) -> Option<Self> {
-        let unaided: Vec<Check> = self.iter().filter(|check| *check != Check::Inventory).collect();
-        unaided.try_into().ok()
+    /// Those of them that are of one subject, if there are any.
+    pub fn of(&self, subject: Subject) -> Option<Self> {
+        let of_it: Vec<Check> = self.iter().filter(|check| check.subject() == subject).collect();
+        of_it.try_into().ok()
     }
 
     /// Those of them that a login with this kind of credential is for, and [`Check::Inventory`] in every case: whoever
@@ -219,8 +252,23 @@ mod tests {
                 checks(&[Check::Inventory]),
                 "{kind}"
             );
-            assert_eq!(inventory.unaided(), checks(&[Check::Ports]));
+            assert_eq!(inventory.of(Subject::Endpoints), checks(&[Check::Ports]));
+            assert_eq!(inventory.of(Subject::Network), None);
         }
-        assert_eq!(checks(&[Check::Inventory]).unwrap().unaided(), None);
+        assert_eq!(checks(&[Check::Inventory]).unwrap().of(Subject::Endpoints), None);
+        assert_eq!(
+            all.of(Subject::Network),
+            checks(&[Check::Discovery, Check::Topology])
+        );
+        assert_eq!(all.of(Subject::Endpoints), Some(Checks::of_endpoints()));
+    }
+
+    /// A signed job or grant of an earlier version means the same.
+    #[test]
+    fn checks_keep_their_numbers() {
+        for (check, number) in Check::ALL.into_iter().zip([5, 6, 0, 1, 2, 3, 4]) {
+            assert_eq!(crate::codec::encode(&check), [number], "{check}");
+            assert_eq!(check.name().parse(), Ok(check));
+        }
     }
 }

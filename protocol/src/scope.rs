@@ -189,6 +189,11 @@ impl JobScope {
         }
     }
 
+    /// Whether a packet may be sent there.
+    pub fn permits(&self, address: IpAddr, over: Transport, port: u16) -> bool {
+        self.ports.contains(over, port) && self.area.permits(address)
+    }
+
     /// What of it may be sent to over one transport, if anything.
     pub fn over(&self, transport: Transport) -> Option<Scope> {
         let ports = self.ports.over(transport)?.clone();

@@ -20,6 +20,9 @@ pub const WORKER_SOCKET: &str = "/run/vedette/worker.sock";
 /// The most adapters that a worker is lent.
 pub const ADAPTERS_LIMIT: usize = 8;
 
+/// The most bytes of an adapter's name (`IFNAMSIZ` without its zero).
+pub const NAME_LIMIT: usize = 15;
+
 /// How many source ports are lent to a worker, from [`Adapter::ports`] on.
 pub const LENT_PORTS: u16 = 8;
 
@@ -73,11 +76,14 @@ pub enum ScopeAnswer {
 pub struct Adapter {
     /// The kernel's number of it.
     pub interface: u32,
+    /// Its name, [`NAME_LIMIT`] bytes at most.
+    pub name: String,
     /// Its own link-layer address.
     pub mac: MacAddress,
     /// Our address on it.
     pub address: Ipv4Addr,
-    /// The first of the [`LENT_PORTS`] source ports to which answers are handed.
+    /// The first of the [`LENT_PORTS`] source ports to which answers are handed; where ICMP may be asked, the
+    /// identifiers of echoes as well.
     pub ports: u16,
     /// What is reached through it, [`ROUTES_LIMIT`] routes at most.
     pub routes: Vec<Route>,

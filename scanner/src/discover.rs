@@ -25,7 +25,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vedette_protocol::{Finding, Report, Scope, worker::Progress};
+use vedette_protocol::{Finding, JobScope, Report, worker::Progress};
+
+use crate::wire::Lent;
 
 use self::{
     course::Course,
@@ -44,7 +46,9 @@ pub use self::{
 #[derive(Debug, Clone)]
 pub struct Discovery {
     /// What may be sent to, and told of.
-    pub scope: Scope,
+    pub scope: JobScope,
+    /// By what.
+    pub sockets: Sockets,
     /// How to ask.
     pub methods: Methods,
     /// How fast to ask.
@@ -55,6 +59,15 @@ pub struct Discovery {
     pub depth: Depth,
     /// How long to listen at least.
     pub listen: Duration,
+}
+
+/// By what is asked and listened.
+#[derive(Debug, Clone)]
+pub enum Sockets {
+    /// Our own, which takes root or CAP_NET_RAW: on every link, of both families, and all that is heard there counts.
+    Own,
+    /// Packet sockets that were lent, which takes nothing: over IPv4, and what they hear is what answers us.
+    Lent(Arc<[Lent]>),
 }
 
 /// What was discovered.
@@ -92,8 +105,18 @@ pub fn discover(
 ) -> Result<Discovered, DiscoverError> {
     let begun = Instant::now();
     let scope = Arc::new(discovery.scope);
-    let local = Local::read().map_err(DiscoverError::Local)?;
-    let mut wire = Wire::open(scope.clone(), &local)?;
+    let (local, mut wire) = match &discovery.sockets {
+        Sockets::Own => {
+            let local = Local::read().map_err(DiscoverError::Local)?;
+            let wire = Wire::open(scope.clone(), &local)?;
+            (local, wire)
+        }
+        Sockets::Lent(lent) => {
+            let local = Local::of(lent);
+            let wire = Wire::lent(scope.clone(), lent, &local)?;
+            (local, wire)
+        }
+    };
     let course = Course::new(scope, local, discovery.methods, wire.own(), discovery.time);
     let mut course = course.listen(discovery.listen).to(discovery.depth);
     let (mut pace, mut held, mut packets) = (Pace::new(discovery.rate), None, 0);

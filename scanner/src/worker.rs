@@ -4,18 +4,22 @@
 //! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
 //! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
 
-use std::{io, num::NonZeroU32, os::fd::OwnedFd, path::PathBuf, time::Duration};
+mod survey;
+
+use std::{io, num::NonZeroU32, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UnixStream,
     sync::mpsc,
+    task::JoinError,
     time::{interval, timeout},
 };
 use vedette_protocol::{
     Finding, Frame, FrameError, Job, JobScope, Report, Target, Timestamp, codec,
     finding::{Coverage, Effort, Transport, Unanswered},
+    job::{Checks, Subject},
     scope::Resolved,
     target::HostName,
     vault::VaultRefusal,
@@ -26,7 +30,9 @@ use vedette_protocol::{
 };
 
 use crate::{
-    Bounds, EngineError, Event, Lent, Means, Scan, Tell, engine,
+    Bounds, EngineError, Event, Lent, Means, Scan, Tell,
+    discover::DiscoverError,
+    engine,
     login::{self, Line, LoginError, receive_with_descriptor},
 };
 
@@ -85,6 +91,12 @@ pub enum Failure {
     /// The engine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// Nothing could be asked or heard.
+    #[error(transparent)]
+    Survey(#[from] DiscoverError),
+    /// What asks who is there ended unexpectedly.
+    #[error("the discovery ended unexpectedly")]
+    Broken(#[from] JoinError),
     /// There was no logging in.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -210,7 +222,7 @@ async fn carry_out(
         if job.login.is_some() {
             visit_and_tell(&job, &scope, vault, speak).await
         } else {
-            scan_and_tell(scan(job, scope, rate, lent), speak).await
+            look_and_tell(&job, scope, rate, lent.into(), speak).await
         }
     };
     let (mut from_keeper, mut from_vedetted) = ([0], [0]);
@@ -249,22 +261,51 @@ async fn visit_and_tell(
     }
 }
 
-fn scan(job: Job, scope: JobScope, rate: Option<NonZeroU32>, lent: Vec<Lent>) -> Scan {
+/// Asks who is there, if the job says so, and then looks at ports, if it says that. The outer error is that nobody
+/// listens.
+async fn look_and_tell(
+    job: &Job,
+    scope: JobScope,
+    rate: Option<NonZeroU32>,
+    lent: Arc<[Lent]>,
+    speak: &mut (impl AsyncWrite + Unpin),
+) -> Result<Result<Report, Failure>, FrameError> {
+    let mut surveyed = None;
+    if let Some(checks) = job.checks.of(Subject::Network) {
+        let discovery = survey::plan(job, &checks, scope.clone(), rate, lent.clone());
+        match survey::run_and_tell(discovery, speak).await? {
+            Ok(report) => surveyed = Some(report),
+            Err(failure) => return Ok(Err(failure)),
+        }
+    }
+    let scanned = match job.checks.of(Subject::Endpoints) {
+        Some(checks) => scan_and_tell(scan(job, checks, scope, rate, lent), speak).await?,
+        None => Ok(Report::close(
+            Effort::default(),
+            Coverage::default(),
+            0,
+            Vec::new(),
+        )),
+    };
+    Ok(scanned.map(|report| match surveyed {
+        Some(surveyed) => surveyed.and(report),
+        None => report,
+    }))
+}
+
+fn scan(job: &Job, checks: Checks, scope: JobScope, rate: Option<NonZeroU32>, lent: Arc<[Lent]>) -> Scan {
     let now = Timestamp::now();
     // The kernel counts everything. What is left of the rate is for the conversations with what is open; to connect
     // and to hang up takes four packets.
     let (means, rate) = match lent.is_empty() {
         true => (Means::Connect, rate.map(|rate| rate.get() / 4)),
-        false => (
-            Means::Lent(lent.into()),
-            rate.map(|rate| rate.get() - rate.get() / 4),
-        ),
+        false => (Means::Lent(lent), rate.map(|rate| rate.get() - rate.get() / 4)),
     };
     Scan {
         scope,
-        checks: job.checks,
+        checks,
         now,
-        time: job.expires.since(now).min(LONGEST),
+        time: time(job, now),
         means,
         bounds: Bounds {
             rate: rate.map(|rate| rate.max(1)),
@@ -279,30 +320,40 @@ async fn scan_and_tell(
     scan: Scan,
     speak: &mut (impl AsyncWrite + Unpin),
 ) -> Result<Result<Report, Failure>, FrameError> {
-    let (tell, mut told) = mpsc::channel(EVENTS);
+    let (tell, told) = mpsc::channel(EVENTS);
     let engine = async { Ok(engine::run(scan, tell).await) };
-    let telling = async {
-        let mut basket = Basket::default();
-        let mut tick = interval(GATHER);
-        loop {
-            let message = tokio::select! {
-                event = told.recv() => match event {
-                    Some(event) => basket.add(event),
-                    None => break,
-                },
-                _ = tick.tick() => basket.empty(),
-            };
-            if let Some(message) = message {
-                send(speak, &message).await?;
-            }
-        }
-        match basket.empty() {
-            Some(message) => send(speak, &message).await,
-            None => Ok(()),
-        }
-    };
-    let (report, ()) = tokio::try_join!(engine, telling)?;
+    let (report, ()) = tokio::try_join!(engine, pass_on(told, speak))?;
     Ok(report.map_err(Failure::Engine))
+}
+
+/// Tells vedetted what is told, some of it at once, until there is no more. The error is that nobody listens.
+async fn pass_on(
+    mut told: mpsc::Receiver<Event>,
+    speak: &mut (impl AsyncWrite + Unpin),
+) -> Result<(), FrameError> {
+    let mut basket = Basket::default();
+    let mut tick = interval(GATHER);
+    loop {
+        let message = tokio::select! {
+            event = told.recv() => match event {
+                Some(event) => basket.add(event),
+                None => break,
+            },
+            _ = tick.tick() => basket.empty(),
+        };
+        if let Some(message) = message {
+            send(speak, &message).await?;
+        }
+    }
+    match basket.empty() {
+        Some(message) => send(speak, &message).await,
+        None => Ok(()),
+    }
+}
+
+/// How long a job may still take.
+fn time(job: &Job, now: Timestamp) -> Duration {
+    job.expires.since(now).min(LONGEST)
 }
 
 /// What the scan cannot know of: targets whose names have no address are gaps in it.
@@ -365,7 +416,7 @@ fn told(failure: &Failure) -> WorkerFailure {
         Failure::Connect { .. } | Failure::Impostor { .. } | Failure::Keeper(_) | Failure::Withdrawn => {
             WorkerFailure::NoKeeper
         }
-        Failure::Engine(_) => WorkerFailure::Engine,
+        Failure::Engine(_) | Failure::Survey(_) | Failure::Broken(_) => WorkerFailure::Engine,
         Failure::Login(LoginError::Refused(why)) => WorkerFailure::Refused(ScopeRefusal::Vault(*why)),
         Failure::Login(LoginError::Vault(_) | LoginError::OutOfScope) | Failure::NoVault => {
             WorkerFailure::Refused(ScopeRefusal::Vault(VaultRefusal::Closed))

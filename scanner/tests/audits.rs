@@ -23,7 +23,7 @@ const NOW: Timestamp = Timestamp(1_796_115_600);
 fn accusations(endpoint: &str, name: Option<&str>, target: impl Fn(&Probe) -> Reply) -> Vec<Finding> {
     let mut known = Known::open(endpoint.parse().unwrap(), name.map(|name| name.parse().unwrap()));
     loop {
-        let probes = plan::next(&known, &Checks::without_login());
+        let probes = plan::next(&known, &Checks::of_endpoints());
         if probes.is_empty() {
             break;
         }
@@ -32,7 +32,7 @@ fn accusations(endpoint: &str, name: Option<&str>, target: impl Fn(&Probe) -> Re
             known.learn(probe, reply);
         }
     }
-    let findings = interpret(&known, &Checks::without_login(), NOW);
+    let findings = interpret(&known, &Checks::of_endpoints(), NOW);
     findings
         .into_iter()
         .filter(|finding| finding.kind == Kind::Weakness)

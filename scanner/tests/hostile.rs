@@ -47,7 +47,7 @@ fn catch_all(answer: &'static str) -> SocketAddr {
 async fn scan(endpoints: &[SocketAddr], time: Duration) -> (Vec<Finding>, Report) {
     let ports = PortSet::from_ports(endpoints.iter().map(SocketAddr::port)).unwrap();
     let scope = Scope::new(&["127.0.0.1".parse().unwrap()], &[], &[], ports);
-    gather(scan_of(scope, Checks::without_login(), time), Aids::default())
+    gather(scan_of(scope, Checks::of_endpoints(), time), Aids::default())
         .await
         .unwrap()
 }

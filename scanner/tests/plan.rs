@@ -104,7 +104,7 @@ proptest! {
         let mut replies = replies.into_iter().cycle();
         let mut rounds = 0;
         loop {
-            let probes = plan::next(&known, &Checks::without_login());
+            let probes = plan::next(&known, &Checks::of_endpoints());
             if probes.is_empty() { break }
             for probe in probes {
                 prop_assert_eq!(probe.endpoint, endpoint);
@@ -116,7 +116,7 @@ proptest! {
             rounds += 1;
             prop_assert!(rounds < 64 && known.exchanges().len() < 128);
         }
-        for finding in interpret(&known, &Checks::without_login(), Timestamp(1_795_338_000)) {
+        for finding in interpret(&known, &Checks::of_endpoints(), Timestamp(1_795_338_000)) {
             prop_assert!(finding.id_is_right());
             prop_assert_eq!(finding.port, Some(port));
             let json = serde_json::to_string(&finding).unwrap();
@@ -137,7 +137,7 @@ fn only_ports_means_that_open_ports_are_left_alone() {
 #[test]
 fn a_plan_can_be_printed() {
     let known = Known::open("192.0.2.3:6379".parse().unwrap(), None);
-    let first: Vec<String> = plan::next(&known, &Checks::without_login())
+    let first: Vec<String> = plan::next(&known, &Checks::of_endpoints())
         .iter()
         .map(ToString::to_string)
         .collect();

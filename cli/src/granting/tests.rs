@@ -179,7 +179,7 @@ fn a_credential_is_granted_where_it_is_of_use_and_nowhere_else() {
         let refused = with(&kept(&[elsewhere], false), &|_| ()).unwrap_err();
         assert!(matches!(refused, GrantError::Elsewhere { .. }), "{elsewhere:?}");
     }
-    let no_inventory = |wish: &mut Wish<'_>| wish.checks = Checks::without_login();
+    let no_inventory = |wish: &mut Wish<'_>| wish.checks = Checks::of_endpoints();
     assert_eq!(with(&good, &no_inventory), Err(GrantError::NoInventory));
     let also_other = |wish: &mut Wish<'_>| wish.appliances.push(wish.appliances[0]);
     assert!(matches!(

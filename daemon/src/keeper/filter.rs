@@ -13,7 +13,7 @@ use super::{
     frames::Heard,
     own::{Own, OwnError},
     program::{self, ProgramError},
-    rules::{self, Grant, RATES, Rules, SETS, TABLE, TooLarge},
+    rules::{self, ECHOES, Grant, RATES, Rules, SETS, TABLE, TooLarge},
 };
 
 /// The filter could not be set.
@@ -60,6 +60,8 @@ pub enum Sending {
     Sockets,
     /// By frames of its own as well.
     Frames,
+    /// By frames, and among them questions by ICMP whether its targets are there.
+    FramesAndEchoes,
 }
 
 /// What a worker may do with frames of its own, beside its scope.
@@ -136,14 +138,17 @@ impl Filter {
         sending: Sending,
     ) -> Result<Option<FrameGrant>, FilterError> {
         let heard = match (sending, self.rules.free_ports()) {
-            (Sending::Frames, Some(ports)) => Heard::of(&scope, Own::read()?.gateways(), ports),
-            _ => None,
+            (Sending::Sockets, _) | (_, None) => None,
+            (Sending::Frames | Sending::FramesAndEchoes, Some(ports)) => {
+                Heard::of(&scope, Own::read()?.gateways(), ports, sending)
+            }
         };
         let grant = Grant {
             job,
             scope,
             rate,
             ports: heard.as_ref().map(|heard| heard.ports),
+            echoes: sending == Sending::FramesAndEchoes,
         };
         self.change(|rules| drop(rules.grants.insert(uid, grant)))?;
         let own = self.own.clone();
@@ -221,7 +226,7 @@ fn judge(objects: &[Value]) -> Result<(), BaseError> {
             return Err(BaseError::Chain(hook));
         }
     }
-    for chain in ["frames", "sockets", RATES] {
+    for chain in ["frames", "sockets", RATES, ECHOES] {
         let is_it =
             |object: &Value| object["chain"]["name"] == chain && object["chain"]["family"] == "netdev";
         if !objects.iter().any(is_it) {
@@ -251,7 +256,7 @@ mod tests {
     #[test]
     fn tables_that_lost_a_part_are_refused() {
         let chains = [("input", "drop"), ("forward", "drop"), ("output", "drop")];
-        let frames = ["frames", "sockets", "rates"];
+        let frames = ["frames", "sockets", "rates", "echoes"];
         assert!(judge(&listed(&SETS, &chains, &frames)).is_ok());
         assert!(matches!(
             judge(&listed(&SETS[1..], &chains, &frames)),

@@ -4,6 +4,7 @@
 //! a mark that the worker cannot change (chain `frames` of the packet filter), and whose receiving is behind a filter
 //! that it cannot take off. What it may hear is what answers itself: from its job's targets to source ports that no
 //! other program of this machine uses, the errors about that, and what its neighbours say about their own addresses.
+//! A job that asks who is there hears the answers to its echoes and timestamps too, by identifiers that are those ports.
 
 use std::{io, net::Ipv4Addr, os::fd::OwnedFd};
 
@@ -11,17 +12,18 @@ use vedette_protocol::{
     JobScope,
     finding::Transport,
     scope::Run,
-    worker::{ADAPTERS_LIMIT, Adapter, LENT_PORTS},
+    worker::{ADAPTERS_LIMIT, Adapter, LENT_PORTS, NAME_LIMIT},
 };
 use vedette_sys::packet::{
     self, Instruction,
     filter::{Test, any_of},
 };
 
-use super::filter::FrameGrant;
+use super::filter::{FrameGrant, Sending};
 
-/// The most runs of addresses that a filter is made for; beyond, no socket is lent.
+/// The most runs of addresses that a filter is made for, and for a job that asks by ICMP; beyond, no socket is lent.
 pub const RUNS_LIMIT: usize = 64;
+pub const RUNS_LIMIT_WITH_ECHOES: usize = 32;
 
 /// Who may be heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,22 +36,32 @@ pub struct Heard {
     pub gateways: Vec<Ipv4Addr>,
     /// The first of the [`LENT_PORTS`] ports to which answers come.
     pub ports: u16,
+    /// Whether answers come to identifiers of the same numbers as well.
+    pub echoes: bool,
 }
 
 impl Heard {
     /// The answers of targets, by way of gateways; none when the targets are more than a filter holds.
-    pub fn of(scope: &JobScope, gateways: Vec<Ipv4Addr>, ports: u16) -> Option<Self> {
+    pub fn of(scope: &JobScope, gateways: Vec<Ipv4Addr>, ports: u16, sending: Sending) -> Option<Self> {
         let targets: Vec<_> = scope.area.runs().into_iter().filter_map(v4).collect();
-        (targets.len() <= RUNS_LIMIT).then_some(Self {
+        let echoes = sending == Sending::FramesAndEchoes;
+        let limit = if echoes {
+            RUNS_LIMIT_WITH_ECHOES
+        } else {
+            RUNS_LIMIT
+        };
+        (targets.len() <= limit).then_some(Self {
             targets,
             protocols: scope.ports.each().map(|(over, _)| protocol(over)).collect(),
             gateways,
             ports,
+            echoes,
         })
     }
 
-    /// The receive filter.
-    pub fn program(&self) -> Vec<Instruction> {
+    /// The receive filter of an adapter with this address.
+    pub fn program(&self, own: Ipv4Addr) -> Vec<Instruction> {
+        let (mine, asker) = (Test::to_ipv4(own), Test::Word(ARP_TARGET, own.into()));
         let (first, last) = (self.ports, self.ports + (LENT_PORTS - 1));
         let mut alternatives: Vec<Vec<Test>> = Vec::new();
         for &(low, high) in &self.targets {
@@ -58,19 +70,45 @@ impl Heard {
                     Test::type_(IPV4),
                     Test::Byte(PROTOCOL, *protocol),
                     Test::WordBetween(SOURCE, low.into(), high.into()),
+                    mine,
                     Test::WITH_TRANSPORT_HEADER,
                     Test::BehindIpv4(DESTINATION_PORT, first, last),
                 ]);
             }
+            let answers = [ECHO_REPLY, TIMESTAMP_REPLY];
+            for answer in answers.into_iter().filter(|_| self.echoes) {
+                alternatives.push(vec![
+                    Test::type_(IPV4),
+                    Test::Byte(PROTOCOL, ICMP),
+                    Test::WordBetween(SOURCE, low.into(), high.into()),
+                    mine,
+                    Test::WITH_TRANSPORT_HEADER,
+                    Test::BehindIpv4(0, answer, answer),
+                    Test::BehindIpv4(IDENTIFIER, first, last),
+                ]);
+            }
         }
-        // What an error is about stands in it (RFC 792): a segment or datagram from one of these ports. Unreachable, time exceeded.
-        for kind in [3, 11] {
+        if self.echoes {
+            // Whoever on the way ended an echo of ours (RFC 792): that is how ways are found.
             alternatives.push(vec![
                 Test::type_(IPV4),
                 Test::Byte(PROTOCOL, ICMP),
+                mine,
+                Test::WITH_TRANSPORT_HEADER,
+                Test::BehindIpv4(0, TIME_EXCEEDED << 8, TIME_EXCEEDED << 8 | 0xff),
+                Test::BehindIpv4(QUOTED, ECHO, ECHO),
+                Test::BehindIpv4(QUOTED + IDENTIFIER, first, last),
+            ]);
+        }
+        // What an error is about stands in it (RFC 792): a segment or datagram from one of these ports. Unreachable, time exceeded.
+        for kind in [UNREACHABLE, TIME_EXCEEDED] {
+            alternatives.push(vec![
+                Test::type_(IPV4),
+                Test::Byte(PROTOCOL, ICMP),
+                mine,
                 Test::WITH_TRANSPORT_HEADER,
                 Test::BehindIpv4(0, kind << 8, kind << 8 | 0xff),
-                Test::BehindIpv4(QUOTED_SOURCE_PORT, first, last),
+                Test::BehindIpv4(QUOTED, first, last),
             ]);
         }
         let gateways = self.gateways.iter().map(|gateway| (*gateway, *gateway));
@@ -79,6 +117,7 @@ impl Heard {
                 Test::type_(ARP),
                 Test::Half(ARP_OPERATION, REPLY),
                 Test::WordBetween(ARP_SENDER, low.into(), high.into()),
+                asker,
             ]);
         }
         let alternatives: Vec<&[Test]> = alternatives.iter().map(Vec::as_slice).collect();
@@ -91,7 +130,6 @@ impl Heard {
 /// # Errors
 /// The kernel's.
 pub fn lend(mark: u32, grant: &FrameGrant) -> io::Result<Vec<(Adapter, OwnedFd)>> {
-    let program = grant.heard.program();
     let interfaces = grant.own.interfaces.iter().filter(|interface| interface.up);
     interfaces
         .filter_map(|interface| Some((interface, interface.mac?, *interface.addresses.first()?)))
@@ -99,12 +137,13 @@ pub fn lend(mark: u32, grant: &FrameGrant) -> io::Result<Vec<(Adapter, OwnedFd)>
         .map(|(interface, mac, address)| {
             let adapter = Adapter {
                 interface: interface.index,
+                name: interface.name.chars().take(NAME_LIMIT).collect(),
                 mac,
                 address,
                 ports: grant.heard.ports,
                 routes: interface.routes.clone(),
             };
-            Ok((adapter, socket(mark, &program)?))
+            Ok((adapter, socket(mark, &grant.heard.program(address))?))
         })
         .collect()
 }
@@ -141,14 +180,22 @@ const PROTOCOL: u16 = 23;
 const SOURCE: u16 = 26;
 const ARP_OPERATION: u16 = 20;
 const ARP_SENDER: u16 = 28;
+const ARP_TARGET: u16 = 38;
 // Offsets behind the IPv4 header (RFC 9293; RFC 792, with our own packet, which has no options, quoted).
 const DESTINATION_PORT: u16 = 2;
-const QUOTED_SOURCE_PORT: u16 = 8 + 20;
+const IDENTIFIER: u16 = 4;
+const QUOTED: u16 = 8 + 20;
 
 const IPV4: u16 = 0x0800;
 const ARP: u16 = 0x0806;
 const REPLY: u16 = 2;
 const ICMP: u8 = 1;
+// Types of ICMP (RFC 792), those of questions and answers with their code, which is 0.
+const UNREACHABLE: u16 = 3;
+const TIME_EXCEEDED: u16 = 11;
+const ECHO: u16 = 0x0800;
+const ECHO_REPLY: u16 = 0;
+const TIMESTAMP_REPLY: u16 = 0x0e00;
 
 #[cfg(test)]
 mod tests {
@@ -170,11 +217,18 @@ mod tests {
                 .map(|at| format!("10.0.{}.{}", at / 100, 2 * (at % 100)))
                 .collect()
         };
-        let most = Heard::of(&scope(&targets(RUNS_LIMIT)), vec![Ipv4Addr::LOCALHOST; 8], 20_000).unwrap();
-        let program = most.program();
-        assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
-        let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        packet::attach_filter(&one, &program).unwrap();
-        assert_eq!(Heard::of(&scope(&targets(RUNS_LIMIT + 1)), vec![], 20_000), None);
+        for (sending, limit) in [
+            (Sending::Frames, RUNS_LIMIT),
+            (Sending::FramesAndEchoes, RUNS_LIMIT_WITH_ECHOES),
+        ] {
+            let gateways = vec![Ipv4Addr::LOCALHOST; 8];
+            let most = Heard::of(&scope(&targets(limit)), gateways, 20_000, sending).unwrap();
+            let program = most.program(Ipv4Addr::LOCALHOST);
+            assert!(program.len() <= 4096, "BPF_MAXINSNS: {}", program.len());
+            let (one, _other) = std::os::unix::net::UnixDatagram::pair().unwrap();
+            packet::attach_filter(&one, &program).unwrap();
+            let beyond = Heard::of(&scope(&targets(limit + 1)), vec![], 20_000, sending);
+            assert_eq!(beyond, None);
+        }
     }
 }

@@ -137,7 +137,7 @@ fn route(line: &str) -> Option<(&str, Route)> {
     ))
 }
 
-const ROUTES: &str = "/proc/self/net/route";
+const ROUTES: &str = "/proc/thread-self/net/route";
 /// `ARPHRD_ETHER` (linux/if_arp.h).
 const ETHERNET: u16 = 1;
 // `RTF_*` (linux/route.h).

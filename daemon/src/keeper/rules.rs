@@ -6,7 +6,11 @@
 
 mod never;
 
-use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU32};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    num::NonZeroU32,
+};
 
 use serde_json::{Value, json};
 use vedette_protocol::{
@@ -26,7 +30,7 @@ use super::{
 pub const TABLE: &str = "vedette";
 
 /// What is ours to fill: of the table for packets (family inet), and of that for whole frames (family netdev).
-pub const SETS: [(&str, &str); 13] = [
+pub const SETS: [(&str, &str); 14] = [
     ("inet", "resolvers4"),
     ("inet", "resolvers6"),
     ("inet", "platform4"),
@@ -39,11 +43,15 @@ pub const SETS: [(&str, &str); 13] = [
     ("netdev", "own4"),
     ("netdev", "scope4"),
     ("netdev", "neighbours4"),
+    ("netdev", "echoes4"),
     ("netdev", "marks"),
 ];
 
 /// The chain whose rules are ours to write, in the table for frames: a limit for each worker that has one.
 pub const RATES: &str = "rates";
+
+/// The other one: for each worker that asks by ICMP, the identifiers of its questions.
+pub const ECHOES: &str = "echoes";
 
 /// To where workers' uids reach, which are the marks of their sockets as well.
 pub const WORKERS: (u32, u32) = (61_184, 65_519);
@@ -79,6 +87,8 @@ pub struct Grant {
     pub rate: Option<NonZeroU32>,
     /// The first of the ports from which it may send frames of its own, if it may.
     pub ports: Option<u16>,
+    /// Whether those may be echo and timestamp requests to its targets too, with these ports as identifiers.
+    pub echoes: bool,
 }
 
 /// The grants come to more elements than a filter holds.
@@ -123,9 +133,12 @@ impl Rules {
                 json!({"flush": {kind(set): named}}).to_string()
             })
             .collect();
-        let rates = json!({"family": "netdev", "table": TABLE, "name": RATES});
-        commands.push(json!({"flush": {"chain": rates}}).to_string());
-        commands.extend(self.rates().map(|rule| rule.to_string()));
+        for chain in [RATES, ECHOES] {
+            let chain = json!({"family": "netdev", "table": TABLE, "name": chain});
+            commands.push(json!({"flush": {"chain": chain}}).to_string());
+        }
+        let rules = self.rates().chain(self.identifiers());
+        commands.extend(rules.map(|rule| rule.to_string()));
         let mut fill = |family: &str, set: &str, elements: Vec<String>| {
             if !elements.is_empty() {
                 let elements = elements.join(",");
@@ -161,6 +174,7 @@ impl Rules {
         let frames = scope4.iter().copied().filter(|element| element.frames);
         fill("netdev", "scope4", frames.map(Element::json).collect());
         fill("netdev", "neighbours4", self.neighbours(own));
+        fill("netdev", "echoes4", self.echoes(own));
         let marks = self.grants.keys().map(|uid| json!([uid, uid]).to_string());
         fill("netdev", MARKS, marks.collect());
         let macs = own.interfaces.iter().filter_map(|interface| interface.mac);
@@ -185,8 +199,7 @@ impl Rules {
     fn neighbours(&self, own: &Own) -> Vec<String> {
         let mut elements = Vec::new();
         for (uid, grant) in self.grants.iter().filter(|(_, grant)| grant.ports.is_some()) {
-            let area = self.lawful(grant.scope.area.clone(), &own.addresses);
-            let mut runs: Vec<_> = area.runs().into_iter().filter_map(frames::v4).collect();
+            let mut runs = self.targets(grant, own);
             for gateway in own.gateways() {
                 // A set takes no element twice.
                 if !runs
@@ -196,10 +209,48 @@ impl Rules {
                     runs.push((gateway, gateway));
                 }
             }
-            let element = |(first, last)| json!({"concat": [uid, {"range": [first, last]}]}).to_string();
-            elements.extend(runs.into_iter().map(element));
+            elements.extend(runs.into_iter().map(|run| of_worker(*uid, run)));
         }
         elements
+    }
+
+    /// Whom workers may ask by ICMP: their targets, and nobody on the way.
+    fn echoes(&self, own: &Own) -> Vec<String> {
+        let asking = self.asking();
+        let runs = asking.flat_map(|(uid, grant, _)| {
+            let runs = self.targets(grant, own).into_iter();
+            runs.map(move |run| of_worker(uid, run))
+        });
+        runs.collect()
+    }
+
+    /// The rules that let a worker's questions by ICMP go with its own identifiers.
+    fn identifiers(&self) -> impl Iterator<Item = Value> + '_ {
+        self.asking().map(|(uid, _, first)| {
+            let of_it = json!({"op": "==", "left": {"meta": {"key": "mark"}}, "right": uid});
+            // Behind type, code and checksum (RFC 792).
+            let identifier = json!({"payload": {"base": "th", "offset": 32, "len": 16}});
+            let own = json!({"range": [first, first + (LENT_PORTS - 1)]});
+            let its_own = json!({"op": "==", "left": identifier, "right": own});
+            json!({"add": {"rule": {
+                "family": "netdev",
+                "table": TABLE,
+                "chain": ECHOES,
+                "expr": [{"match": of_it}, {"match": its_own}, {"accept": null}],
+            }}})
+        })
+    }
+
+    /// The workers that may ask by ICMP, with what is theirs and the first of their identifiers.
+    fn asking(&self) -> impl Iterator<Item = (u32, &Grant, u16)> {
+        let grants = self.grants.iter().filter(|(_, grant)| grant.echoes);
+        grants.filter_map(|(uid, grant)| Some((*uid, grant, grant.ports?)))
+    }
+
+    /// The targets over IPv4 as they may be sent to now.
+    fn targets(&self, grant: &Grant, own: &Own) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+        let area = self.lawful(grant.scope.area.clone(), &own.addresses);
+        area.runs().into_iter().filter_map(frames::v4).collect()
     }
 
     /// The rules that hold each worker to its rate, whatever it sends: a tenth of a second's worth at once.
@@ -270,6 +321,11 @@ impl Element {
         json!({"concat": [uid, {"range": [run.0, run.1]}, protocol, {"range": [ports.0, ports.1]}]})
             .to_string()
     }
+}
+
+/// An element that names a worker and addresses.
+fn of_worker(uid: u32, (first, last): (Ipv4Addr, Ipv4Addr)) -> String {
+    json!({"concat": [uid, {"range": [first, last]}]}).to_string()
 }
 
 /// The rules that have an interface send through the table for frames: what is marked as a worker's own frames, what
@@ -346,6 +402,7 @@ mod tests {
             scope,
             rate: None,
             ports: None,
+            echoes: false,
         };
         Rules {
             resolvers: vec!["192.0.2.53".parse().unwrap()],
@@ -430,6 +487,47 @@ mod tests {
         ] {
             assert!(transaction.contains(element), "{element} in {transaction}");
         }
+    }
+
+    #[test]
+    fn icmp_is_granted_to_whom_it_is_granted_and_for_the_targets_alone() {
+        let mut rules = rules(vec![
+            (61_184, scope(&["192.0.2.8-9"], "80")),
+            (61_185, scope(&["192.0.2.8-9"], "80")),
+            (61_186, scope(&["192.0.2.8-9"], "80")),
+        ]);
+        let mut set = |uid, ports, echoes| {
+            let grant = rules.grants.get_mut(&uid).unwrap();
+            (grant.ports, grant.echoes) = (ports, echoes);
+        };
+        set(61_184, Some(20_000), true);
+        set(61_185, Some(20_008), false);
+        // Without a socket of its own there is nothing to ask by.
+        set(61_186, None, true);
+        let own = Own {
+            interfaces: vec![],
+            addresses: vec!["192.0.2.9".parse().unwrap()],
+        };
+        let read: Value = serde_json::from_str(&rules.transaction(&own).unwrap()).unwrap();
+        let commands = read["nftables"].as_array().unwrap();
+        let filled = |set: &str| {
+            let of_set = |command: &&Value| command["add"]["element"]["name"] == set;
+            let elements = commands
+                .iter()
+                .find(of_set)
+                .map(|found| &found["add"]["element"]["elem"]);
+            elements.cloned().unwrap_or_default()
+        };
+        let one = |uid: u32| json!({"concat": [uid, {"range": ["192.0.2.8", "192.0.2.8"]}]});
+        assert_eq!(filled("echoes4"), json!([one(61_184)]));
+        assert_eq!(filled("neighbours4"), json!([one(61_184), one(61_185)]));
+        let rules: Vec<_> = commands
+            .iter()
+            .filter(|command| command["add"]["rule"]["chain"] == ECHOES)
+            .map(|command| command["add"]["rule"]["expr"].to_string())
+            .collect();
+        assert_eq!(rules.len(), 1, "{rules:?}");
+        assert!(rules[0].contains("61184") && rules[0].contains(r#""range":[20000,20007]"#));
     }
 
     #[test]

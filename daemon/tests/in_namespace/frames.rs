@@ -2,6 +2,8 @@
 //!
 //! The worker here is a thread without a capability that holds nothing but the socket.
 
+mod echoes;
+
 use std::{
     io::{self, IoSlice},
     net::{IpAddr, Ipv4Addr},
@@ -16,7 +18,9 @@ use vedette_daemon::keeper::{
     frames,
 };
 use vedette_protocol::{JobId, JobScope, scope::Area, target::Target, worker::Adapter};
-use vedette_scanner::packet::{Arp, Ends, Ethernet, Mac, Tcp, Udp, arp::Operation, ethernet, ip, tcp::Flags};
+use vedette_scanner::packet::{
+    Arp, Ends, Ethernet, Mac, Tcp, Udp, arp::Operation, checksum::Checksum, ethernet, ip, tcp::Flags,
+};
 use vedette_sys::packet::{self, Instruction, Membership};
 
 use crate::wire::{Wire, become_user, enter, run};
@@ -46,6 +50,10 @@ struct Stand {
 
 impl Stand {
     fn new(name: &str, ports: &str, rate: Option<u32>) -> Self {
+        Self::sending(name, ports, rate, Sending::Frames)
+    }
+
+    fn sending(name: &str, ports: &str, rate: Option<u32>, sending: Sending) -> Self {
         let wire = Wire::new(name);
         wire.load_base();
         enter(&wire.network);
@@ -63,7 +71,7 @@ impl Stand {
             ports: ports.parse().unwrap(),
         };
         let rate = rate.map(|rate| rate.try_into().unwrap());
-        let granted = filter.grant(WORKER, JOB, scope, rate, Sending::Frames).unwrap();
+        let granted = filter.grant(WORKER, JOB, scope, rate, sending).unwrap();
         let (adapter, socket) = lend(&granted.unwrap());
         packet::bind(&socket, adapter.interface, EVERYTHING).unwrap();
         Self {
@@ -190,6 +198,18 @@ pub(crate) fn drain(socket: &OwnedFd) -> Vec<Vec<u8>> {
     frames
 }
 
+/// The frame with an option in its IPv4 header: a loose source route over another host (RFC 791).
+fn routed(frame: &[u8]) -> Vec<u8> {
+    let option = [&[131, 7, 4][..], &address(ELSEWHERE).octets(), &[0]].concat();
+    let mut frame = [&frame[..34], &option, &frame[34..]].concat();
+    frame[14] = 0x47;
+    frame[17] += 8;
+    frame[24..26].fill(0);
+    let sum = Checksum::default().over(&frame[14..42]).finish();
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
 #[test]
 fn only_what_is_granted_leaves_as_a_frame() {
     let stand = Stand::new("frames", "80", None);
@@ -243,6 +263,7 @@ fn only_what_is_granted_leaves_as_a_frame() {
         ),
         ("a later fragment", fragment(4)),
         ("a first fragment", fragment(0x2000)),
+        ("a route among the options", routed(&granted)),
         ("a VLAN tag", tagged(0x8100)),
         ("a service VLAN tag", tagged(0x88a8)),
         (

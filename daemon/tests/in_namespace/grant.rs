@@ -12,12 +12,12 @@ use vedette_daemon::conversation::{Conversation, FRAME_LIMIT};
 use vedette_protocol::{
     ApplianceId, Job, JobId, ScanId, Signed, Timestamp,
     codec::{read_frame, write_frame},
-    job::Checks,
+    job::{Check, Checks},
     keeper::{Enrolled, KeeperAnswer, KeeperRequest},
     scope::Resolved,
     worker::{Adapter, ScopeAnswer, ScopeRefusal, ScopeRequest},
 };
-use vedette_scanner::packet::{Ethernet, Mac, ethernet};
+use vedette_scanner::packet::{Ends, Ethernet, Icmp, Mac, ethernet, ip};
 use vedette_sys::packet;
 
 use crate::{
@@ -42,7 +42,7 @@ fn job(seconds: u64) -> Job {
         targets: vec!["198.51.100.10-13".parse().unwrap()].try_into().unwrap(),
         exclude: vec!["198.51.100.11".parse().unwrap()],
         ports: "80".parse().unwrap(),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         login: None,
         expires: Timestamp::now().after(Duration::from_secs(seconds)),
     }
@@ -173,6 +173,52 @@ fn a_socket_for_frames_is_worth_as_much_as_the_grant() {
     worker.close.send(()).unwrap();
     wait_until_unreachable(&kept, Duration::from_secs(3));
     assert!(!comes_out(HOST), "whoever still holds it");
+}
+
+#[test]
+fn icmp_leaves_for_a_job_that_has_the_check_in_its_signature_and_for_no_other() {
+    let platform = Platform::honest();
+    let kept = serving("icmp", &platform);
+    enter(&kept.wire.network);
+    let outside = frames::on("eth0");
+    let networks = [Check::Discovery, Check::Topology].map(|check| vec![check]);
+    let both = vec![Check::Ports, Check::Discovery];
+    let without = Vec::from(Checks::of_endpoints());
+    for (checks, leaves) in networks
+        .map(|checks| (checks, true))
+        .into_iter()
+        .chain([(both, true), (without, false)])
+    {
+        let asked = Job {
+            checks: checks.clone().try_into().unwrap(),
+            ..job(600)
+        };
+        let worker = ask(&kept, platform.job(&asked));
+        let [(adapter, socket)] = worker.lent.as_slice() else {
+            panic!("{:?}", worker.lent);
+        };
+        packet::bind(socket, adapter.interface, frames::EVERYTHING).unwrap();
+        let echo = |host: &str| {
+            let ends = Ends::between(adapter.address.into(), host.parse().unwrap()).unwrap();
+            let echo = Icmp::Echo {
+                id: adapter.ports,
+                sequence: 1,
+                data: b"",
+            };
+            let packet = ends.packet(ip::ICMP, 64, &echo.bytes().unwrap());
+            Ethernet::new(Mac(adapter.mac.0), Mac([0xff; 6]), ethernet::IPV4).frame(&packet)
+        };
+        let comes_out = |host: &str| {
+            frames::as_worker(|| drop(frames::send(socket, &echo(host))));
+            thread::sleep(Duration::from_millis(50));
+            frames::drain(&outside).contains(&echo(host))
+        };
+        assert_eq!(comes_out(HOST), leaves, "{checks:?}");
+        assert!(!comes_out("198.51.100.11"), "excluded, with {checks:?}");
+        worker.close.send(()).unwrap();
+        wait_until_unreachable(&kept, Duration::from_secs(3));
+        assert!(!comes_out(HOST), "whoever still holds it, with {checks:?}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod boot;
 mod copy;
+mod discovery;
 mod filter;
 mod frames;
 mod grant;

@@ -194,7 +194,7 @@ fn no_worker_is_granted_anything_before_the_appliance_serves() {
         targets: vec!["198.51.100.10".parse().unwrap()].try_into().unwrap(),
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         login: None,
         expires: Timestamp(2_000_000),
     };

@@ -5,7 +5,7 @@ use vedette_protocol::{
     CredentialId, Fingerprint, OrgId, Ports, ScanId, Timestamp,
     api::{NewScan, Page, Scan},
     credential::Header,
-    job::{Check, Checks},
+    job::{Check, Checks, Subject},
 };
 
 use super::{
@@ -133,11 +133,13 @@ pub(crate) async fn prepare(
     org: OrgId,
     asked: &NewScan,
 ) -> Result<Prepared, ApiError> {
-    let ports = asked.ports.clone().unwrap_or_else(split::usual_ports);
     let checks = checks(asked)?;
-    let mut parts = match checks.unaided() {
-        Some(checks) => split::split(&asked.targets, &asked.exclude, &ports, &checks)?,
-        None => Vec::new(),
+    let usual = || split::usual_ports(&checks);
+    let ports = asked.ports.clone().unwrap_or_else(usual);
+    let unaided = checks.iter().any(|check| check.subject() != Subject::Account);
+    let mut parts = match unaided {
+        true => split::split(&asked.targets, &asked.exclude, &ports, &checks)?,
+        false => Vec::new(),
     };
     let appliance = appliances::in_org(writing, org, asked.appliance)
         .await?
@@ -201,9 +203,11 @@ fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
     let logs_in = !asked.credentials.is_empty();
     match &asked.checks {
         None if logs_in => {
-            Checks::try_from(Check::ALL.to_vec()).map_err(|error| ApiError::BadRequest(error.to_string()))
+            let mut checks = Vec::from(Checks::of_endpoints());
+            checks.push(Check::Inventory);
+            Checks::try_from(checks).map_err(|error| ApiError::BadRequest(error.to_string()))
         }
-        None => Ok(Checks::without_login()),
+        None => Ok(Checks::of_endpoints()),
         Some(checks) if checks.contains(Check::Inventory) == logs_in => Ok(checks.clone()),
         Some(_) if logs_in => Err(ApiError::BadRequest(
             "`credentials` are for jobs that log in, which is the check `inventory`: add it to `checks`"

@@ -10,7 +10,7 @@ use vedette_protocol::{
 };
 
 use super::{LOGINS_LIMIT, Run, SplitError, names, only_names, runs};
-use crate::store::jobs::{LoginAt, Part};
+use crate::store::jobs::Part;
 
 /// The parts that log in with a credential, each for those of the scan's checks that its kind is for. A place's port need
 /// not be one that is scanned.
@@ -65,10 +65,8 @@ pub fn logins(
             exclude,
             hosts: 1,
             checks: checks.clone(),
-            login: Some(LoginAt {
-                credential: *credential,
-                ports: Ports::one(kind.transport(), port)?,
-            }),
+            ports: Some(Ports::one(kind.transport(), port)?),
+            login: Some(*credential),
         })
     };
     Ok(at.into_iter().filter_map(part).collect())
@@ -128,7 +126,8 @@ mod tests {
                 let [target] = part.targets.as_slice() else {
                     panic!("{part:?}")
                 };
-                let ports = &part.login.as_ref().unwrap().ports;
+                assert_eq!(part.login, Some(CREDENTIAL));
+                let ports = part.ports.as_ref().unwrap();
                 (target.to_string(), ports.to_string())
             })
             .collect())

@@ -51,17 +51,10 @@ pub struct Part {
     pub hosts: u64,
     /// What is checked.
     pub checks: Checks,
-    /// Where it logs in, and looks from there alone.
-    pub login: Option<LoginAt>,
-}
-
-/// A login at the one target of a part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoginAt {
-    /// With which credential.
-    pub credential: CredentialId,
-    /// On which port: the only one of these.
-    pub ports: Ports,
+    /// On which ports; none: those of the scan.
+    pub ports: Option<Ports>,
+    /// The credential with which it logs in at its one target and port, and looks from there alone.
+    pub login: Option<CredentialId>,
 }
 
 /// Permission to report on a job.
@@ -135,8 +128,8 @@ pub async fn insert(
         .bind(json(&part.exclude))
         .bind(integer(part.hosts))
         .bind(json(&part.checks))
-        .bind(part.login.as_ref().map(|login| login.ports.to_string()))
-        .bind(part.login.as_ref().map(|login| &login.credential.0[..]))
+        .bind(part.ports.as_ref().map(ToString::to_string))
+        .bind(part.login.as_ref().map(|credential| &credential.0[..]))
         .execute(&mut *db)
         .await?;
     }

@@ -5,7 +5,7 @@ use vedette_protocol::{
     ApplianceId, CredentialId, OrgId, Ports, Report, ScanId, Target, Timestamp,
     api::{Scan, ScanState},
     finding::{Coverage, Effort, Outcome},
-    job::{Check, Checks},
+    job::{Check, Checks, Subject},
     target::Targets,
     worker::Progress,
 };
@@ -127,7 +127,7 @@ pub async fn end_with_last_job(
     now: Timestamp,
 ) -> Result<Ended, sqlx::Error> {
     let rows = query(
-        "SELECT jobs.ended, jobs.reason, jobs.report, jobs.hosts,
+        "SELECT jobs.ended, jobs.reason, jobs.report, jobs.hosts, jobs.checks,
                 COALESCE(jobs.ports, scans.ports) AS ports
          FROM jobs JOIN scans ON scans.org_id = jobs.org_id AND scans.id = jobs.scan
          WHERE jobs.org_id = ?1 AND jobs.scan = ?2 ORDER BY jobs.number",
@@ -145,7 +145,11 @@ pub async fn end_with_last_job(
             Some(report) => JobEnd::Reported(report),
             None => JobEnd::Failed {
                 reason: row.try_get::<Option<String>, _>("reason")?.unwrap_or_default(),
-                ports: row.count("hosts")? * row.parsed::<Ports>("ports")?.count() as u64,
+                // Who asks hosts whether they are there knows nothing of their ports.
+                ports: match row.json::<Checks>("checks")?.of(Subject::Network) {
+                    Some(_) => 0,
+                    None => row.count("hosts")? * row.parsed::<Ports>("ports")?.count() as u64,
+                },
                 hosts: row.count("hosts")?,
             },
         });
@@ -199,7 +203,7 @@ fn merge(jobs: Vec<JobEnd>) -> ScanEnd {
                     ports,
                     ..Coverage::default()
                 };
-                Report::close(Effort::default(), coverage, ports, Vec::new())
+                Report::close(Effort::default(), coverage, ports.max(hosts), Vec::new())
             }
         };
         report = Some(match report {

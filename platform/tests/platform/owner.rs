@@ -115,7 +115,7 @@ impl Owner {
             targets: vec![target.span().unwrap()],
             exclude: vec![],
             ports: "1-65535".parse().unwrap(),
-            checks: Checks::without_login(),
+            checks: Checks::of_endpoints(),
             rate: None,
             windows: vec![],
             from: now,

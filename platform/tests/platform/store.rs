@@ -58,14 +58,15 @@ async fn fixture(job_count: usize) -> Fixture {
         exclude: &[],
         ports: &"80".parse().unwrap(),
         credentials: &[],
-        checks: &Checks::without_login(),
+        checks: &Checks::of_endpoints(),
     };
     scans::insert(&mut writing, &scan, NOW).await.unwrap();
     let part = Part {
         targets: targets.clone(),
         exclude: vec![],
         hosts: 1,
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
+        ports: None,
         login: None,
     };
     let parts = vec![part; job_count];

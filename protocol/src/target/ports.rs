@@ -145,6 +145,23 @@ impl Ports {
         }
     }
 
+    /// Those that tell who a host is: what discovery asks, of what a job names.
+    pub fn of_discovery() -> Self {
+        Self {
+            tcp: PortSet::from_ports(DISCOVERY_TCP),
+            udp: PortSet::from_ports(DISCOVERY_UDP),
+        }
+    }
+
+    /// Those that are among these as well, if there are any.
+    pub fn common(&self, other: &Self) -> Option<Self> {
+        let both = |over| {
+            let (ours, theirs) = (self.over(over)?, other.over(over)?);
+            PortSet::from_ports(ours.iter().filter(|port| theirs.contains(*port)))
+        };
+        Self::new(both(Transport::Tcp), both(Transport::Udp))
+    }
+
     /// Those of one transport, if there are any.
     pub fn over(&self, transport: Transport) -> Option<&PortSet> {
         match transport {
@@ -184,6 +201,11 @@ impl Ports {
         })
     }
 }
+
+/// Where a host is likely to answer, open or closed: SSH, web, Windows.
+const DISCOVERY_TCP: [u16; 4] = [22, 80, 443, 445];
+/// Where hosts tell their names: DNS, NetBIOS, SNMP, multicast DNS, LLMNR.
+const DISCOVERY_UDP: [u16; 5] = [53, 137, 161, 5353, 5355];
 
 impl From<PortSet> for Ports {
     /// Of TCP.
@@ -288,6 +310,20 @@ mod tests {
         }
         for text in ["", "U:", "U:0", "S:80", "80,U", "U:53:54", "T:80,,U:53"] {
             assert!(text.parse::<Ports>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_common_is_in_both() {
+        let ports = |text: &str| text.parse::<Ports>().unwrap();
+        for (ours, common) in [
+            ("1-65535,U:1-65535", Some("22,80,443,445,U:53,137,161,5353,5355")),
+            ("20-100", Some("22,80")),
+            ("161,U:22,161", Some("U:161")),
+            ("8080", None),
+        ] {
+            let found = ports(ours).common(&Ports::of_discovery());
+            assert_eq!(found.map(|ports| ports.to_string()).as_deref(), common, "{ours}");
         }
     }
 

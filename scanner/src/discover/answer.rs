@@ -23,12 +23,13 @@ pub(crate) fn icmp_answer(
     host: IpAddr,
     hops: u8,
     message: &Icmp<'_>,
+    own: Own,
     cookie: &Cookie,
 ) -> Option<(Question, Vec<Fact>)> {
     match *message {
-        Icmp::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), cookie),
+        Icmp::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), own, cookie),
         Icmp::TimestampReply { id, sequence, .. } => {
-            let ours = joined(id, sequence) == cookie.of(host, &Question::Timestamp);
+            let ours = joined(id, sequence) == own.number(host, &Question::Timestamp, cookie);
             let seen = Evidence::Seen {
                 by: Source::IcmpTimestamp,
                 port: None,
@@ -48,21 +49,29 @@ pub(crate) fn icmpv6_answer(
     host: IpAddr,
     hops: u8,
     message: &Icmpv6<'_>,
+    own: Own,
     cookie: &Cookie,
 ) -> Option<(Question, Vec<Fact>)> {
     match *message {
-        Icmpv6::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), cookie),
+        Icmpv6::EchoReply { id, sequence, .. } => echo_answer(host, hops, joined(id, sequence), own, cookie),
         _ => None,
     }
 }
 
-fn echo_answer(host: IpAddr, hops: u8, number: u32, cookie: &Cookie) -> Option<(Question, Vec<Fact>)> {
-    if number == cookie.of(host, &Question::Echo) {
+fn echo_answer(
+    host: IpAddr,
+    hops: u8,
+    number: u32,
+    own: Own,
+    cookie: &Cookie,
+) -> Option<(Question, Vec<Fact>)> {
+    if number == own.number(host, &Question::Echo, cookie) {
         let mut facts = vec![Fact::Answered(Source::IcmpEcho, None)];
         facts.extend(by_hops(hops));
         return Some((Question::Echo, facts));
     }
-    let allowed = (1..=trace::MOST).find(|allowed| number == cookie.of(host, &Question::Hop(*allowed)))?;
+    let hop = |allowed: &u8| number == own.number(host, &Question::Hop(*allowed), cookie);
+    let allowed = (1..=trace::MOST).find(hop)?;
     Some((
         Question::Hop(allowed),
         vec![Fact::Arrived(allowed, Source::IcmpEcho)],
@@ -70,7 +79,12 @@ fn echo_answer(host: IpAddr, hops: u8, number: u32, cookie: &Cookie) -> Option<(
 }
 
 /// Which question a router says that it ended with it, to which host, and what that tells of the way there.
-pub(crate) fn expiry(router: IpAddr, quote: &Quote, cookie: &Cookie) -> Option<(IpAddr, Question, Fact)> {
+pub(crate) fn expiry(
+    router: IpAddr,
+    quote: &Quote,
+    own: Own,
+    cookie: &Cookie,
+) -> Option<(IpAddr, Question, Fact)> {
     let host = quote.ip.ends.destination();
     let number = trace::number(quote)?;
     let (question, by): (fn(u8, u16) -> Question, _) = match quote.ports() {
@@ -78,7 +92,15 @@ pub(crate) fn expiry(router: IpAddr, quote: &Quote, cookie: &Cookie) -> Option<(
         None => (|allowed, _| Question::Hop(allowed), Source::IcmpEcho),
     };
     let port = quote.ports().map_or(0, |(_, port)| port);
-    let allowed = (1..=trace::MOST).find(|allowed| number == cookie.of(host, &question(*allowed, port)))?;
+    let ours = |allowed: &u8| {
+        let question = question(*allowed, port);
+        number
+            == match by {
+                Source::Tcp => cookie.of(host, &question),
+                _ => own.number(host, &question, cookie),
+            }
+    };
+    let allowed = (1..=trace::MOST).find(ours)?;
     Some((host, question(allowed, port), Fact::Router(allowed, router, by)))
 }
 

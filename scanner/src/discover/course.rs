@@ -17,7 +17,7 @@ use std::{
 };
 
 use vedette_protocol::{
-    Report, Scope,
+    JobScope, Report,
     finding::{Coverage, Effort, Unanswered},
 };
 
@@ -28,7 +28,7 @@ use super::{
     heard::{Announced, Ear},
     local::Local,
     method::{Method, Methods},
-    question::{Cookie, Own, Parcel, Question},
+    question::{Cookie, Own, Parcel, Question, Resets},
 };
 use crate::{
     message::snmp::Walk,
@@ -99,7 +99,7 @@ pub enum Depth {
 /// A discovery under way.
 #[derive(Debug)]
 pub(crate) struct Course {
-    scope: Arc<Scope>,
+    scope: Arc<JobScope>,
     local: Local,
     methods: Methods,
     cookie: Cookie,
@@ -134,10 +134,16 @@ struct Pending {
 }
 
 impl Course {
-    pub(crate) fn new(scope: Arc<Scope>, local: Local, methods: Methods, own: Own, time: Duration) -> Self {
+    pub(crate) fn new(
+        scope: Arc<JobScope>,
+        local: Local,
+        methods: Methods,
+        own: Own,
+        time: Duration,
+    ) -> Self {
         let mut course = Self {
             devices: Devices::new(scope.clone()),
-            sweep: Sweep::over(&scope, &local),
+            sweep: Sweep::over(&scope.area, &local),
             scope,
             local,
             methods,
@@ -269,6 +275,13 @@ impl Course {
                 self.walk(host, now);
             }
         }
+        if self.own.resets == Resets::Ours
+            && let Some((host, question)) = heard.accepted
+        {
+            let source = self.local.source(host);
+            let reset = source.and_then(|source| question.reset(host, source, self.own, &self.cookie));
+            self.urgent.extend(reset);
+        }
         if let Some((host, question, reach)) = heard.trace {
             self.trace(host, &question, reach, now);
         }
@@ -332,7 +345,7 @@ impl Course {
             let by_address = announced.addresses.iter().copied();
             let host = by_address
                 .chain(self.devices.with_adapter(announced.adapter))
-                .find(|address| self.scope.permits_host(*address) && !self.local.is_own(*address));
+                .find(|address| self.scope.area.permits(*address) && !self.local.is_own(*address));
             for fact in host.map(|_| announced.facts).unwrap_or_default() {
                 self.devices
                     .learn(host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), fact);
@@ -379,7 +392,7 @@ impl Course {
 
     /// Somebody on our link said that the address is theirs.
     fn reached(&mut self, address: IpAddr) {
-        if !self.scope.permits_host(address) {
+        if !self.scope.area.permits(address) {
             return;
         }
         if self.loss.controls.remove(&address) {
@@ -398,7 +411,7 @@ impl Course {
 
     /// A host is there: it is asked the rest.
     fn there(&mut self, address: IpAddr) {
-        if !self.scope.permits_host(address) || self.local.is_own(address) {
+        if !self.scope.area.permits(address) || self.local.is_own(address) {
             return;
         }
         self.sweep.reached.insert(address);
@@ -427,9 +440,9 @@ impl Course {
 
     /// Whether this may be asked, and is wanted.
     fn wants(&self, host: IpAddr, question: &Question) -> bool {
-        let permitted = match question.port() {
-            Some(port) => self.scope.permits(host, port),
-            None => self.scope.permits_host(host),
+        let permitted = match question.endpoint() {
+            Some((over, port)) => self.scope.permits(host, over, port),
+            None => self.scope.area.permits(host),
         };
         permitted && self.methods.contains(Method::of(question))
     }

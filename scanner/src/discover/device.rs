@@ -10,7 +10,7 @@ use std::{
 };
 
 use vedette_protocol::{
-    Finding, Scope,
+    Finding, JobScope,
     finding::{Confidence, DeviceKind, Evidence, FindingPlace, FindingType, Label, MacAddress, Source},
 };
 
@@ -88,7 +88,7 @@ impl Fact {
 /// The hosts of one scope.
 #[derive(Debug)]
 pub(crate) struct Devices {
-    scope: Arc<Scope>,
+    scope: Arc<JobScope>,
     devices: BTreeMap<IpAddr, Device>,
     full: bool,
 }
@@ -115,7 +115,7 @@ enum Claim {
 
 impl Devices {
     /// None yet.
-    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+    pub(crate) fn new(scope: Arc<JobScope>) -> Self {
         Self {
             scope,
             devices: BTreeMap::new(),
@@ -125,7 +125,7 @@ impl Devices {
 
     /// Takes a fact; of an address that is not in scope, none is kept.
     pub(crate) fn learn(&mut self, address: IpAddr, fact: Fact) {
-        if !self.scope.permits_host(address) {
+        if !self.scope.area.permits(address) {
             return;
         }
         if self.devices.len() >= DEVICES && !self.devices.contains_key(&address) {
@@ -296,11 +296,12 @@ const EDGES: usize = 128;
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vedette_protocol::target::PortSet;
+    use vedette_protocol::{scope::Area, target::Ports};
 
     fn devices(target: &str) -> Devices {
-        let scope = Scope::new(&[target.parse().unwrap()], &[], &[], PortSet::all());
-        Devices::new(Arc::new(scope))
+        let area = Area::new(&[target.parse().unwrap()], &[], &[]);
+        let ports = Ports::of_discovery();
+        Devices::new(Arc::new(JobScope { area, ports }))
     }
 
     fn found(devices: &Devices, type_: FindingType) -> Vec<Finding> {

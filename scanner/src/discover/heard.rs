@@ -17,7 +17,9 @@ use crate::{
         dhcp::{self, Kind},
         dns, lldp, snmp,
     },
-    packet::{self, Arp, Body, Ends, Icmp, Icmpv6, Mac, Packet, Payload, Tcp, Udp, arp::Operation},
+    packet::{
+        self, Arp, Body, Ends, Icmp, Icmpv6, Mac, Packet, Payload, Tcp, Udp, arp::Operation, tcp::Flags,
+    },
     topology::trace,
 };
 
@@ -39,6 +41,8 @@ pub(crate) struct Heard {
     pub(crate) reached: Vec<IpAddr>,
     /// Questions that were answered.
     pub(crate) answered: Vec<(IpAddr, Question)>,
+    /// Those of them by which a host accepted a connection.
+    pub(crate) accepted: Option<(IpAddr, Question)>,
     /// Questions that an answer raises.
     pub(crate) next: Vec<(IpAddr, Question)>,
     /// A host behind routers, what it answered, and how far to look for the way there.
@@ -161,7 +165,7 @@ impl Ear<'_> {
     fn answer(&self, host: IpAddr, hops: u8, payload: &Payload<'_>, heard: &mut Heard) {
         let told = match payload {
             Payload::Icmp(Icmp::TimeExceeded { quote }) | Payload::Icmpv6(Icmpv6::TimeExceeded { quote }) => {
-                if let Some((about, question, fact)) = answer::expiry(host, quote, self.cookie) {
+                if let Some((about, question, fact)) = answer::expiry(host, quote, self.own, self.cookie) {
                     heard.answered.push((about, question));
                     heard.facts.push((about, fact));
                 }
@@ -171,15 +175,20 @@ impl Ear<'_> {
                 if let Some(facts) = answer::icmp_refusal(host, message) {
                     heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
                 }
-                answer::icmp_answer(host, hops, message, self.cookie)
+                answer::icmp_answer(host, hops, message, self.own, self.cookie)
             }
             Payload::Icmpv6(message) => {
                 if let Some(facts) = answer::icmpv6_refusal(host, message) {
                     heard.facts.extend(facts.into_iter().map(|fact| (host, fact)));
                 }
-                answer::icmpv6_answer(host, hops, message, self.cookie)
+                answer::icmpv6_answer(host, hops, message, self.own, self.cookie)
             }
-            Payload::Tcp(segment, _) => self.segment(host, segment),
+            Payload::Tcp(segment, _) => {
+                let told = self.segment(host, segment);
+                let accepted = told.as_ref().filter(|_| segment.flags.has(Flags::SYN));
+                heard.accepted = accepted.map(|(question, _)| (host, question.clone()));
+                told
+            }
             Payload::Udp(udp, bytes) => {
                 if udp.destination == self.own.udp
                     && let Some(answer) = answer::udp_answer(host, udp.source, bytes, self.cookie)
@@ -360,7 +369,10 @@ const SHORTEST_TYPE: u16 = 0x0600;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::{Ethernet, ethernet, ip};
+    use crate::{
+        discover::question::{Identifiers, Resets},
+        packet::{Ethernet, ethernet, ip},
+    };
     use proptest::prelude::*;
 
     const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
@@ -386,6 +398,8 @@ mod tests {
             own: Own {
                 tcp: 40_000,
                 udp: 40_001,
+                icmp: Identifiers::Any,
+                resets: Resets::Kernel,
             },
             cookie,
         };

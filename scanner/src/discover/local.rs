@@ -4,7 +4,9 @@ use std::{fs, io, net::IpAddr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
-use vedette_protocol::finding::MacAddress;
+use vedette_protocol::{finding::MacAddress, worker::Adapter};
+
+use crate::wire::Lent;
 
 /// Links and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,6 +73,49 @@ impl Local {
             links: links()?,
             routes,
         })
+    }
+
+    /// What adapters that were lent lead to; nothing is asked of the kernel.
+    pub(crate) fn of(lent: &[Lent]) -> Self {
+        let adapters = lent.iter().map(|lent| &lent.adapter);
+        let link = |adapter: &Adapter| {
+            let near = adapter.routes.iter().filter(|route| route.gateway.is_none());
+            let near = near.map(|route| route.network);
+            let near = near.filter(|network| network.contains(&adapter.address));
+            let length = near.map(|network| network.prefix_len()).max().unwrap_or(32);
+            Link {
+                index: adapter.interface,
+                name: adapter.name.clone(),
+                mac: Some(adapter.mac),
+                addresses: IpNet::new(adapter.address.into(), length).into_iter().collect(),
+            }
+        };
+        let routes = adapters.clone().flat_map(|adapter| {
+            adapter.routes.iter().map(|route| Route {
+                network: IpNet::V4(route.network),
+                via: route.gateway.map(IpAddr::V4),
+                interface: adapter.name.clone(),
+                metric: route.metric,
+            })
+        });
+        Self {
+            routes: routes.collect(),
+            links: adapters.map(link).collect(),
+        }
+    }
+
+    /// By which link an address of an Ethernet is sent to, from which address of ours, and to whom there.
+    pub(crate) fn next(&self, address: IpAddr) -> Option<(&Link, IpAddr, IpAddr)> {
+        match self.road(address) {
+            Road::OnLink(link, source) => Some((link, source, address)),
+            Road::Routed => {
+                let route = self.best_route(address)?;
+                let link = self.links.iter().find(|link| link.name == route.interface)?;
+                let via = route.via?;
+                Some((link, link.source_for(via)?, via))
+            }
+            Road::Own(_) | Road::Nowhere => None,
+        }
     }
 
     /// Our own address towards another, as the routes have it.

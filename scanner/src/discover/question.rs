@@ -8,6 +8,8 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+use vedette_protocol::{finding::Transport, worker::LENT_PORTS};
+
 use crate::{
     message::{
         dns::{self, Asked},
@@ -92,6 +94,42 @@ pub(crate) struct Own {
     pub(crate) tcp: u16,
     /// The port that our datagrams come from.
     pub(crate) udp: u16,
+    /// The identifiers that our questions by ICMP have.
+    pub(crate) icmp: Identifiers,
+    /// Who resets the connections that hosts accept.
+    pub(crate) resets: Resets,
+}
+
+/// The identifiers of questions by ICMP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identifiers {
+    /// Any: they are a part of the number that nobody can guess.
+    Any,
+    /// [`LENT_PORTS`] from this one on: others are let neither out nor in.
+    From(u16),
+}
+
+/// Who resets a connection that a host accepts, and that nobody wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resets {
+    /// This machine's kernel, which knows of no such connection.
+    Kernel,
+    /// We: what comes in never reaches the kernel's TCP.
+    Ours,
+}
+
+impl Own {
+    /// The number of a question by ICMP, as identification and sequence.
+    pub(crate) fn number(self, host: IpAddr, question: &Question, cookie: &Cookie) -> u32 {
+        let number = cookie.of(host, question);
+        match self.icmp {
+            Identifiers::Any => number,
+            Identifiers::From(first) => {
+                let id = u32::from(first) + (number >> 16) % u32::from(LENT_PORTS);
+                id << 16 | number & 0xffff
+            }
+        }
+    }
 }
 
 /// Numbers that nobody can guess, the same for the same question in one run.
@@ -117,17 +155,23 @@ impl Cookie {
 }
 
 impl Question {
-    /// The port that it goes to.
+    /// The port that it goes to, and over what.
+    pub(crate) fn endpoint(&self) -> Option<(Transport, u16)> {
+        let udp = |port| Some((Transport::Udp, port));
+        match self {
+            Self::Echo | Self::Timestamp | Self::Hop(_) => None,
+            Self::Syn(port) | Self::Ack(port) | Self::TcpHop(_, port) => Some((Transport::Tcp, *port)),
+            Self::MdnsName | Self::MdnsServices | Self::MdnsHost(_) => udp(MDNS),
+            Self::Llmnr => udp(LLMNR),
+            Self::Netbios => udp(NETBIOS),
+            Self::Snmp | Self::Walk(..) => udp(SNMP),
+            Self::ReverseDns(_) => udp(DNS),
+        }
+    }
+
+    /// The number of that port.
     pub(crate) fn port(&self) -> Option<u16> {
-        Some(match self {
-            Self::Echo | Self::Timestamp | Self::Hop(_) => return None,
-            Self::Syn(port) | Self::Ack(port) | Self::TcpHop(_, port) => *port,
-            Self::MdnsName | Self::MdnsServices | Self::MdnsHost(_) => MDNS,
-            Self::Llmnr => LLMNR,
-            Self::Netbios => NETBIOS,
-            Self::Snmp | Self::Walk(..) => SNMP,
-            Self::ReverseDns(_) => DNS,
-        })
+        self.endpoint().map(|(_, port)| port)
     }
 
     /// Over how many routers it may go; none: as usual.
@@ -141,7 +185,7 @@ impl Question {
     /// What to send; `source` is our own address towards the host, which TCP's checksum needs.
     pub(crate) fn parcel(&self, host: IpAddr, source: IpAddr, own: Own, cookie: &Cookie) -> Option<Parcel> {
         let bytes = match self {
-            Self::Echo | Self::Timestamp | Self::Hop(_) => return self.icmp(host, source, cookie),
+            Self::Echo | Self::Timestamp | Self::Hop(_) => return self.icmp(host, source, own, cookie),
             Self::Syn(_) | Self::Ack(_) | Self::TcpHop(..) => return self.tcp(host, source, own, cookie),
             Self::Netbios => netbios::status_question(cookie.short(host, self)),
             Self::Snmp => snmp::question(Ask::Get, PUBLIC, cookie.positive(host, self), &system_objects()),
@@ -170,8 +214,8 @@ impl Question {
         dns::question(cookie.short(host, self), asked, question)
     }
 
-    fn icmp(&self, host: IpAddr, source: IpAddr, cookie: &Cookie) -> Option<Parcel> {
-        let number = cookie.of(host, self).to_be_bytes();
+    fn icmp(&self, host: IpAddr, source: IpAddr, own: Own, cookie: &Cookie) -> Option<Parcel> {
+        let number = own.number(host, self, cookie).to_be_bytes();
         let [a, b, c, d] = number;
         let (id, sequence) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
         let ends = Ends::between(source, host)?;
@@ -201,6 +245,26 @@ impl Question {
             protocol,
             hops: self.hops(),
             bytes,
+        })
+    }
+
+    /// What ends the connection that a host accepted.
+    pub(crate) fn reset(&self, host: IpAddr, source: IpAddr, own: Own, cookie: &Cookie) -> Option<Parcel> {
+        let port = self.port()?;
+        let segment = Tcp {
+            // As it acknowledged it: within the window (RFC 9293, section 3.10.7).
+            sequence: cookie.of(host, self).wrapping_add(1),
+            flags: Flags::RST,
+            window: 0,
+            mss: None,
+            ..Tcp::syn(own.tcp, port, 0)
+        };
+        Some(Parcel::Packet {
+            destination: host,
+            port: Some(port),
+            protocol: ip::TCP,
+            hops: None,
+            bytes: segment.segment(Ends::between(source, host)?, &[]),
         })
     }
 

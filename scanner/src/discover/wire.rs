@@ -1,33 +1,36 @@
 //! The I/O of a discovery: sends parcels, brings frames, decides nothing.
 //!
 //! What must stay true: nothing leaves here that the scope does not permit, asked again for each parcel; frames
-//! leave on the link that they were made for, and everything else by the kernel's own routes.
+//! leave on the link that they were made for. Everything else leaves by the kernel's own routes ([`kernel`]), or, where
+//! nothing but packet sockets was lent to this process, as frames as well ([`frames`]).
+
+mod frames;
+mod kernel;
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    net::IpAddr,
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fd::{AsFd, OwnedFd},
+    fd::OwnedFd,
     io::Errno,
-    net::{
-        AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, bind, getsockname, ipproto, send,
-        sendto, socket_with, sockopt,
-    },
+    net::{SendFlags, send, sockopt},
 };
-use vedette_protocol::Scope;
+use vedette_protocol::{JobScope, finding::Transport};
 use vedette_sys::packet::{self, Membership, ring::Ring};
 
+use self::{frames::Frames, kernel::Kernel};
 use super::{
     course::Hindrance,
     local::Local,
     question::{Own, Parcel},
 };
-use crate::packet::ip;
+use crate::{packet::ip, wire::Lent};
 
 /// The network cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +44,16 @@ pub struct WireError {
 /// Sockets to send with, and taps on the links to listen with.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    scope: Arc<Scope>,
+    scope: Arc<JobScope>,
     taps: Vec<Tap>,
-    raw: Vec<(u8, AddressFamily, OwnedFd)>,
-    datagrams: Vec<(AddressFamily, OwnedFd)>,
-    /// Holds the port that our segments come from: what answers them, the kernel resets.
-    _port: OwnedFd,
-    own: Own,
+    by: By,
+}
+
+/// By what everything leaves that is no frame yet.
+#[derive(Debug)]
+enum By {
+    Kernel(Kernel),
+    Frames(Frames),
 }
 
 #[derive(Debug)]
@@ -71,64 +77,58 @@ pub(crate) enum Sent {
 
 impl Wire {
     /// Opens everything that is sent with and listened with.
-    pub(crate) fn open(scope: Arc<Scope>, local: &Local) -> Result<Self, WireError> {
-        let failed = |what| move |source: io::Error| WireError { what, source };
-        let mut taps = Vec::new();
-        for link in &local.links {
-            taps.push(Tap::on(link.index).map_err(failed("a packet socket"))?);
-        }
-        let (four, six) = (AddressFamily::INET, AddressFamily::INET6);
-        let has_six = local
-            .links
-            .iter()
-            .any(|link| link.addresses.iter().any(|own| own.addr().is_ipv6()));
-        let mut raw = Vec::new();
-        for (protocol, family, kernel) in [
-            (ip::ICMP, four, ipproto::ICMP),
-            (ip::TCP, four, ipproto::TCP),
-            (ip::ICMPV6, six, ipproto::ICMPV6),
-            (ip::TCP, six, ipproto::TCP),
-        ] {
-            if family == four || has_six {
-                let socket = raw_socket(family, kernel).map_err(failed("a raw socket"))?;
-                raw.push((protocol, family, socket));
-            }
-        }
-        let (port, tcp) = reserved_port().map_err(failed("a TCP port"))?;
-        let first = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).map_err(failed("a UDP port"))?;
-        let udp = first.local_addr().map_err(failed("a UDP port"))?.port();
-        let mut datagrams = vec![(four, OwnedFd::from(first))];
-        if has_six {
-            let second = socket_with(six, SocketType::DGRAM, FLAGS, None).and_then(|socket| {
-                sockopt::set_ipv6_v6only(&socket, true)?;
-                bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, udp)))?;
-                Ok(socket)
-            });
-            datagrams.push((
-                six,
-                second.map_err(io::Error::from).map_err(failed("a UDP port"))?,
-            ));
-        }
-        for (_, socket) in &datagrams {
-            // What comes back is read from the taps; here it would only pile up.
-            let _as_large_as_it_was = sockopt::set_socket_recv_buffer_size(socket, 0);
-            sockopt::set_socket_broadcast(socket, false)
-                .map_err(io::Error::from)
-                .map_err(failed("a UDP port"))?;
-        }
+    pub(crate) fn open(scope: Arc<JobScope>, local: &Local) -> Result<Self, WireError> {
+        let taps = local.links.iter().map(|link| Tap::on(link.index));
+        let taps: Result<_, io::Error> = taps.collect();
         Ok(Self {
             scope,
-            taps,
-            raw,
-            datagrams,
-            _port: port,
-            own: Own { tcp, udp },
+            taps: taps.map_err(failed("a packet socket"))?,
+            by: By::Kernel(Kernel::open(local)?),
         })
+    }
+
+    /// Takes what was lent, and asks for the adapters of the routers that lead to the scope.
+    pub(crate) fn lent(scope: Arc<JobScope>, lent: &[Lent], local: &Local) -> Result<Self, WireError> {
+        let taps = lent.iter().map(Tap::lent).collect::<Result<_, io::Error>>();
+        let mut wire = Self {
+            taps: taps.map_err(failed("the packet sockets that were lent"))?,
+            by: By::Frames(Frames::new(lent, local.clone())),
+            scope,
+        };
+        wire.meet_routers();
+        Ok(wire)
+    }
+
+    /// Waits a moment for the routers' answers. Who does not answer leads nowhere.
+    fn meet_routers(&mut self) {
+        for _ in 0..ROUNDS {
+            let By::Frames(frames) = &self.by else { return };
+            let questions = frames.for_routers(&self.scope.area);
+            if questions.is_empty() {
+                return;
+            }
+            for (link, question) in questions {
+                // What does not leave is asked once more.
+                let _sent = on(&mut self.taps, link, &question);
+            }
+            let end = Instant::now() + ROUND;
+            while let rest = end.saturating_duration_since(Instant::now())
+                && !rest.is_zero()
+            {
+                if self.wait(rest).is_err() {
+                    thread::sleep(rest);
+                }
+                self.frames(|_, _, _| ());
+            }
+        }
     }
 
     /// Where answers come back to.
     pub(crate) fn own(&self) -> Own {
-        self.own
+        match &self.by {
+            By::Kernel(kernel) => kernel.own(),
+            By::Frames(frames) => frames.own(),
+        }
     }
 
     /// Sends a parcel, if the scope permits it.
@@ -136,34 +136,13 @@ impl Wire {
         if !self.permits(parcel) {
             return Sent::Refused(Hindrance::OutOfScope);
         }
-        let (sent, length) = match parcel {
-            Parcel::Frame { link, bytes, .. } => {
-                let Some(tap) = self.taps.iter_mut().find(|tap| tap.link == *link) else {
-                    return Sent::Refused(Hindrance::LinkGone);
-                };
-                let sent = send(&tap.socket, bytes, SendFlags::DONTWAIT);
-                tap.gone |= matches!(sent, Err(Errno::NETDOWN | Errno::NXIO | Errno::NODEV));
-                (sent, bytes.len())
-            }
-            Parcel::Packet {
-                destination,
-                protocol,
-                hops,
-                bytes,
-                ..
-            } => (
-                self.send_raw(*destination, *protocol, *hops, bytes),
-                bytes.len() + HEADERS,
-            ),
-            Parcel::Datagram { destination, bytes } => {
-                let family = family(destination.ip());
-                let socket = self.datagrams.iter().find(|(of, _)| *of == family);
-                let sent = match socket {
-                    Some((_, socket)) => sendto(socket, bytes, SendFlags::DONTWAIT, destination),
-                    None => Err(Errno::AFNOSUPPORT),
-                };
-                (sent, bytes.len() + 8 + HEADERS)
-            }
+        let (sent, length) = match (&self.by, parcel) {
+            (_, Parcel::Frame { link, bytes, .. }) => (on(&mut self.taps, *link, bytes), bytes.len()),
+            (By::Kernel(kernel), parcel) => kernel.send(parcel),
+            (By::Frames(frames), parcel) => match frames.frame(parcel) {
+                Some((link, bytes)) => (on(&mut self.taps, link, &bytes), bytes.len()),
+                None => return Sent::Refused(Hindrance::NoRoute),
+            },
         };
         match sent {
             Ok(_) => Sent::Left(length),
@@ -206,6 +185,9 @@ impl Wire {
             for _ in 0..BLOCKS {
                 let Some(block) = tap.ring.block() else { break };
                 for frame in block.frames() {
+                    if let By::Frames(frames) = &mut self.by {
+                        frames.hear(tap.link, frame.bytes);
+                    }
                     each(tap.link, frame.bytes, frame.tag);
                 }
             }
@@ -225,48 +207,30 @@ impl Wire {
         self.taps.iter().map(dropped).sum()
     }
 
-    fn send_raw(
-        &self,
-        destination: IpAddr,
-        protocol: u8,
-        hops: Option<u8>,
-        bytes: &[u8],
-    ) -> Result<usize, Errno> {
-        let family = family(destination);
-        let found = self
-            .raw
-            .iter()
-            .find(|(of, kin, _)| *of == protocol && *kin == family);
-        let (_, _, socket) = found.ok_or(Errno::AFNOSUPPORT)?;
-        let hops = hops.map_or(USUAL_HOPS, u32::from);
-        match destination {
-            IpAddr::V4(_) => sockopt::set_ip_ttl(socket, hops)?,
-            IpAddr::V6(_) => sockopt::set_ipv6_unicast_hops(socket, u8::try_from(hops).ok())?,
-        }
-        sendto(
-            socket,
-            bytes,
-            SendFlags::DONTWAIT,
-            &SocketAddr::new(destination, 0),
-        )
-    }
-
     fn permits(&self, parcel: &Parcel) -> bool {
-        match parcel {
-            Parcel::Frame { about, .. } => self.scope.permits_host(*about) && means_itself(*about),
+        let scope = &self.scope;
+        let (to, permitted) = match parcel {
+            Parcel::Frame { about, .. } => (*about, scope.area.permits(*about)),
             Parcel::Packet {
-                destination, port, ..
+                destination,
+                port: None,
+                ..
+            } => (*destination, scope.area.permits(*destination)),
+            Parcel::Packet {
+                destination,
+                port: Some(port),
+                protocol,
+                ..
             } => {
-                let permitted = match port {
-                    Some(port) => self.scope.permits(*destination, *port),
-                    None => self.scope.permits_host(*destination),
-                };
-                permitted && means_itself(*destination)
+                let permitted = *protocol == ip::TCP && scope.permits(*destination, Transport::Tcp, *port);
+                (*destination, permitted)
             }
             Parcel::Datagram { destination, .. } => {
-                self.scope.permits(destination.ip(), destination.port()) && means_itself(destination.ip())
+                let (host, port) = (destination.ip(), destination.port());
+                (host, scope.permits(host, Transport::Udp, port))
             }
-        }
+        };
+        permitted && means_itself(to)
     }
 }
 
@@ -285,6 +249,32 @@ impl Tap {
             gone: false,
         })
     }
+
+    /// On a socket that nobody else uses meanwhile; it hears what its lender lets in.
+    fn lent(lent: &Lent) -> io::Result<Self> {
+        let socket = lent.socket.try_clone()?;
+        Ring::release(&socket)?;
+        let ring = Ring::new(&socket, BLOCKS, READY)?;
+        packet::bind(&socket, lent.adapter.interface, ALL_TYPES)?;
+        Ok(Self {
+            link: lent.adapter.interface,
+            socket,
+            ring,
+            gone: false,
+        })
+    }
+}
+
+/// Sends a frame on a link.
+fn on(taps: &mut [Tap], link: u32, bytes: &[u8]) -> Result<usize, Errno> {
+    let tap = taps.iter_mut().find(|tap| tap.link == link).ok_or(Errno::NODEV)?;
+    let sent = send(&tap.socket, bytes, SendFlags::DONTWAIT);
+    tap.gone |= matches!(sent, Err(Errno::NETDOWN | Errno::NXIO | Errno::NODEV));
+    sent
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> WireError {
+    move |source| WireError { what, source }
 }
 
 /// Linux takes 0.0.0.0 and :: for this machine, and ::ffff:a.b.c.d for a.b.c.d: there the scope would say one
@@ -296,34 +286,12 @@ fn means_itself(address: IpAddr) -> bool {
     }
 }
 
-fn family(address: IpAddr) -> AddressFamily {
-    match address {
-        IpAddr::V4(_) => AddressFamily::INET,
-        IpAddr::V6(_) => AddressFamily::INET6,
-    }
-}
-
-fn raw_socket(family: AddressFamily, protocol: Protocol) -> io::Result<OwnedFd> {
-    let socket = socket_with(family, SocketType::RAW, FLAGS, Some(protocol))?;
-    // What comes back is read from the taps; here it would only pile up.
-    let _as_large_as_it_was = sockopt::set_socket_recv_buffer_size(socket.as_fd(), 0);
-    Ok(socket)
-}
-
-/// A TCP port that nobody else gets, and on which nobody listens.
-fn reserved_port() -> io::Result<(OwnedFd, u16)> {
-    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, FLAGS, None)?;
-    bind(&socket, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
-    let own = SocketAddr::try_from(getsockname(&socket)?)?;
-    Ok((socket, own.port()))
-}
-
-const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 /// `ETH_P_ALL`.
 const ALL_TYPES: u16 = 3;
 /// Of 64 KiB each, for every link: room for what comes in while we are not looked after for 50 ms.
 const BLOCKS: u16 = 16;
 const READY: Duration = Duration::from_millis(1);
-const USUAL_HOPS: u32 = 64;
-/// Ethernet and IPv4.
-const HEADERS: usize = 34;
+const USUAL_HOPS: u8 = 64;
+/// How often routers are asked for their adapters, and how long they may take.
+const ROUNDS: u8 = 3;
+const ROUND: Duration = Duration::from_millis(200);

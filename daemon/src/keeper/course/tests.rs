@@ -91,7 +91,7 @@ impl Platform {
             targets: vec!["192.0.2.7".parse().unwrap()].try_into().unwrap(),
             exclude: vec![],
             ports: "80".parse().unwrap(),
-            checks: vedette_protocol::job::Checks::without_login(),
+            checks: vedette_protocol::job::Checks::of_endpoints(),
             login: None,
             expires: Timestamp(expires),
         };

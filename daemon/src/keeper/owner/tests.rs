@@ -3,7 +3,7 @@ use vedette_protocol::{
     JobId, ScanId, Signed,
     grant::{Envelopes, Grant},
     id::GrantId,
-    job::Checks,
+    job::{Check, Checks},
     owner::{NewEpoch, Pin, Release, Rotation},
     target::{Span, Target},
 };
@@ -155,7 +155,7 @@ fn job(target: &str) -> (Job, JobScope) {
         targets: targets.try_into().unwrap(),
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         login: None,
         expires: Timestamp(2_000),
     };
@@ -172,7 +172,7 @@ fn grant(by: &SigningKey, epoch: u64) -> Signed<Grant> {
         targets: vec![Span::one("192.0.2.7".parse().unwrap())],
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         rate: None,
         windows: vec![],
         from: Timestamp(500),
@@ -219,6 +219,19 @@ fn with_an_owner_nothing_runs_without_its_grant() {
     assert_eq!(
         why(Some(grant(&ours, 2)), "192.0.2.7"),
         (named, GrantRefusal::Revoked)
+    );
+    // A job that asks who is there, under a grant for ports alone.
+    let (mut job, scope) = job("192.0.2.7");
+    job.checks = Checks::try_from(vec![Check::Ports, Check::Discovery]).unwrap();
+    let assignment = Assignment {
+        grant: Some(grant(&ours, 3)),
+        ..Assignment::from(signed(&job, &SigningKey::generate()))
+    };
+    let refused = known.allows(NAME, &assignment, &job, scope, Timestamp(1_000));
+    let why_not = GrantRefusal::Check;
+    assert!(
+        matches!(refused, Err(ScopeRefusal::NotGranted { why, .. }) if why == why_not),
+        "{refused:?}"
     );
     let permission = allowed(known, Some(grant(&ours, 5)), "192.0.2.7").unwrap();
     assert_eq!(permission.allowed.life.as_secs(), 500);

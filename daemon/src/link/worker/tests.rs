@@ -18,7 +18,7 @@ fn job(expires: Timestamp) -> Job {
         targets: vec!["192.0.2.7".parse().unwrap()].try_into().unwrap(),
         exclude: vec![],
         ports: "80".parse().unwrap(),
-        checks: Checks::without_login(),
+        checks: Checks::of_endpoints(),
         login: None,
         expires,
     }

@@ -17,7 +17,7 @@ fn job(target: &str, login: Option<u32>) -> Job {
     let target: vedette_protocol::Target = target.parse().unwrap();
     let checks = match login {
         Some(_) => vec![Check::Inventory].try_into().unwrap(),
-        None => Checks::without_login(),
+        None => Checks::of_endpoints(),
     };
     Job {
         id: JobId([4; 16]),

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use clap::{ArgMatches, Args, Command};
-use vedette_protocol::target::{PortSet, Target};
+use vedette_protocol::target::{Ports, Target};
 use vedette_scanner::{Bounds, Means};
 
 use crate::subcommand::{SUBCOMMANDS, Subcommand};
@@ -17,9 +17,9 @@ pub(crate) struct What {
     /// What not to touch, although the targets span it; always wins
     #[arg(long, value_name = "TARGETS", value_delimiter = ',', num_args = 1..)]
     pub(crate) exclude: Vec<Target>,
-    /// Ports and ranges of ports, as in 22,80,8000-8100
+    /// Ports and ranges of ports, as in 22,80,8000-8100,U:53,161 (those after U: are UDP's)
     #[arg(long, value_name = "PORTS")]
-    pub(crate) ports: Option<PortSet>,
+    pub(crate) ports: Option<Ports>,
     /// Print one JSON object a line, the report as the last line
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,6 +5,7 @@ use std::{io, sync::Arc};
 use tokio::sync::mpsc;
 use vedette_protocol::{
     JobScope, Timestamp,
+    finding::Transport,
     job::{Check, Checks},
     scope::Area,
     target::{PortSet, Ports},
@@ -50,6 +51,14 @@ impl Asked {
         Self { udp, ..self }
     }
 
+    /// The ports to look at, when these are named. Who names UDP ports alone means them alone.
+    fn ports(&self, named: Option<&Ports>) -> Ports {
+        let of = |over| named.and_then(|ports| ports.over(over)).cloned();
+        let udp = [of(Transport::Udp), self.udp.clone()];
+        let udp = PortSet::from_ports(udp.iter().flatten().flat_map(PortSet::iter));
+        Ports::new(of(Transport::Tcp), udp).unwrap_or_else(|| self.ports.clone().into())
+    }
+
     /// With the ports as a list in text.
     pub(crate) fn on(checks: &[Check], ports: &'static str) -> Self {
         Self::of(checks, ports.parse().expect("a literal list of ports"))
@@ -63,15 +72,9 @@ pub(crate) fn scan(what: &What, asked: &Asked) -> Ended {
         .build()?;
     let ended = runtime.block_on(async {
         let names = resolve::names(what.targets.iter().chain(&what.exclude)).await?;
-        let tcp = match (&what.ports, &asked.udp) {
-            (Some(ports), _) => Some(ports.clone()),
-            (None, None) => Some(asked.ports.clone()),
-            // Who names UDP ports alone means them alone.
-            (None, Some(_)) => None,
-        };
         let scope = JobScope {
             area: Area::new(&what.targets, &what.exclude, &names),
-            ports: Ports::new(tcp, asked.udp.clone()).unwrap_or_else(|| asked.ports.clone().into()),
+            ports: asked.ports(what.ports.as_ref()),
         };
         let hosts = scope.area.addresses().take(FEW + 1).count();
         let few = hosts.saturating_mul(scope.ports.count()) <= FEW;
@@ -154,5 +157,21 @@ mod tests {
         let asked = Asked::on(&[Check::Ports, Check::Tls], "443,8443");
         assert!(asked.checks.contains(Check::Ports));
         assert_eq!(asked.ports.len(), 2);
+    }
+
+    #[test]
+    fn ports_of_both_transports_are_named_in_one_list_or_two() {
+        let ports = |named: Option<&str>, udp: Option<&str>| {
+            let udp = udp.map(|udp| udp.parse().unwrap());
+            let asked = Asked::on(&[Check::Ports], "1-1024").over_udp(udp);
+            let named = named.map(|named| named.parse().unwrap());
+            asked.ports(named.as_ref()).to_string()
+        };
+        assert_eq!(ports(None, None), "1-1024");
+        assert_eq!(ports(Some("22"), None), "22");
+        assert_eq!(ports(Some("22,U:53"), None), "22,U:53");
+        assert_eq!(ports(Some("U:53"), None), "U:53");
+        assert_eq!(ports(Some("22,U:53"), Some("161")), "22,U:53,161");
+        assert_eq!(ports(None, Some("161")), "U:161");
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use vedette_protocol::finding::MacAddress;
+use vedette_protocol::finding::{MacAddress, Transport};
 
 use super::Course;
 use crate::{
@@ -36,7 +36,7 @@ impl Course {
 
     fn echo_to_all(&self, link: &Link, mac: MacAddress, own: IpAddr) -> Option<Parcel> {
         let all = IpAddr::V6(ALL_NODES);
-        if !self.scope.permits_host(all) || !self.methods.contains(Method::Icmp) {
+        if !self.scope.area.permits(all) || !self.methods.contains(Method::Icmp) {
             return None;
         }
         let ends = Ends::between(own, all)?;
@@ -56,7 +56,7 @@ impl Course {
 
     fn services_of_all(&self, link: &Link, mac: MacAddress) -> Option<Parcel> {
         let group = IpAddr::V4(MDNS_GROUP);
-        if !self.scope.permits(group, MDNS) || !self.methods.contains(Method::Udp) {
+        if !self.scope.permits(group, Transport::Udp, MDNS) || !self.methods.contains(Method::Udp) {
             return None;
         }
         let ends = Ends::between(link.source_for(group)?, group)?;

@@ -74,7 +74,7 @@ impl Course {
         for told in table.facts(walk.rows()) {
             match told {
                 Told::Itself(fact) => self.devices.learn(host, fact),
-                Told::About(address, fact) if self.scope.permits_host(address) => {
+                Told::About(address, fact) if self.scope.area.permits(address) => {
                     self.devices.learn(host, fact);
                 }
                 Told::About(..) => {}

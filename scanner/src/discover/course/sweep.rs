@@ -7,8 +7,8 @@ use std::{
 };
 
 use vedette_protocol::{
-    Scope,
     finding::Source,
+    scope::Area,
     target::{SPAN_LIMIT, Span},
 };
 
@@ -61,8 +61,8 @@ impl std::fmt::Debug for Sweep {
 
 impl Sweep {
     /// The first pass through a scope.
-    pub(super) fn over(scope: &Scope, local: &Local) -> Self {
-        let spans = merged(scope);
+    pub(super) fn over(area: &Area, local: &Local) -> Self {
+        let spans = merged(area);
         let routed = spans
             .iter()
             .any(|span| matches!(local.road(span.bounds().0), Road::Routed));
@@ -132,7 +132,7 @@ impl Course {
                 return None;
             };
             let first = self.sweep.pass == 1;
-            if !self.scope.permits_host(address) {
+            if !self.scope.area.permits(address) {
                 self.sweep.total -= u64::from(first);
                 continue;
             }
@@ -229,13 +229,8 @@ impl Course {
 }
 
 /// The runs of the scope, in order, none of them overlapping another; groups are not swept.
-fn merged(scope: &Scope) -> Vec<Span> {
-    let mut spans: Vec<(IpAddr, IpAddr)> = scope
-        .area()
-        .hosts()
-        .iter()
-        .map(|host| host.span.bounds())
-        .collect();
+fn merged(area: &Area) -> Vec<Span> {
+    let mut spans: Vec<(IpAddr, IpAddr)> = area.hosts().iter().map(|host| host.span.bounds()).collect();
     spans.retain(|(first, _)| !first.is_multicast());
     spans.sort_unstable();
     let mut merged: Vec<(IpAddr, IpAddr)> = Vec::new();

@@ -3,20 +3,35 @@ use super::{
     *,
 };
 use proptest::prelude::*;
+use std::collections::HashMap;
 use vedette_protocol::{
-    finding::{FindingType, MacAddress, Outcome},
-    target::{PortSet, Target},
+    finding::{FindingType, MacAddress, Outcome, Transport},
+    scope::Area,
+    target::Target,
 };
 
 use crate::{
-    discover::local::{Link, Route},
-    packet::{self, Arp, Body, Mac, arp::Operation},
+    discover::{
+        local::{Link, Route},
+        question::Identifiers,
+    },
+    packet::{self, Arp, Body, Ends, Ethernet, Mac, Tcp, arp::Operation, ethernet, ip, tcp::Flags},
 };
 
 const OURS: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 const OWN: Own = Own {
     tcp: 40_000,
     udp: 40_001,
+    icmp: Identifiers::Any,
+    resets: Resets::Kernel,
+};
+
+/// As a worker of the appliance has it.
+const LENT: Own = Own {
+    tcp: 20_000,
+    udp: 20_001,
+    icmp: Identifiers::From(20_000),
+    resets: Resets::Ours,
 };
 
 fn local() -> Local {
@@ -41,8 +56,15 @@ fn local() -> Local {
     }
 }
 
-fn scope(targets: &[Target], exclude: &[Target]) -> Arc<Scope> {
-    Arc::new(Scope::new(targets, exclude, &[], PortSet::all()))
+fn scope_on(targets: &[Target], exclude: &[Target], ports: &str) -> Arc<JobScope> {
+    Arc::new(JobScope {
+        area: Area::new(targets, exclude, &[]),
+        ports: ports.parse().unwrap(),
+    })
+}
+
+fn scope(targets: &[Target], exclude: &[Target]) -> Arc<JobScope> {
+    scope_on(targets, exclude, "1-65535,U:1-65535")
 }
 
 fn course(targets: &[&str], methods: &[Method]) -> Course {
@@ -190,18 +212,84 @@ proptest! {
     fn nothing_is_planned_outside_the_scope(
         targets in proptest::collection::vec(target(), 1..4),
         exclude in proptest::collection::vec(target(), 0..3),
-        ports in proptest::collection::vec(prop_oneof![Just(22u16), Just(53), Just(137), Just(161), Just(443), Just(5353)], 1..4),
+        ports in prop_oneof![Just("22"), Just("443,U:161"), Just("80,137,161,U:443"), Just("U:53,137,5353"), Just("445,U:5355")],
+        own in prop_oneof![Just(OWN), Just(LENT)],
     ) {
-        let scope = Arc::new(Scope::new(&targets, &exclude, &[], PortSet::from_ports(ports).unwrap()));
-        let mut course = Course::new(scope.clone(), local(), Methods::of(&[]), OWN, Duration::from_secs(60));
+        let scope = scope_on(&targets, &exclude, ports);
+        let mut course = Course::new(scope.clone(), local(), Methods::of(&[]), own, Duration::from_secs(60));
         for parcel in run(&mut course, reply) {
             let permitted = match &parcel {
-                Parcel::Frame { about, .. } => scope.permits_host(*about),
-                Parcel::Packet { destination, port: Some(port), .. } => scope.permits(*destination, *port),
-                Parcel::Packet { destination, port: None, .. } => scope.permits_host(*destination),
-                Parcel::Datagram { destination, .. } => scope.permits(destination.ip(), destination.port()),
+                Parcel::Frame { about, .. } => scope.area.permits(*about),
+                Parcel::Packet { destination, port: Some(port), .. } => scope.permits(*destination, Transport::Tcp, *port),
+                Parcel::Packet { destination, port: None, .. } => scope.area.permits(*destination),
+                Parcel::Datagram { destination, .. } => scope.permits(destination.ip(), Transport::Udp, destination.port()),
             };
             prop_assert!(permitted, "{parcel:?}");
+        }
+    }
+}
+
+/// A host with every address, which accepts connections at port 80 and refuses them elsewhere.
+fn accepts(parcel: &Parcel) -> Option<Vec<u8>> {
+    let Parcel::Packet {
+        destination,
+        protocol: ip::TCP,
+        bytes,
+        ..
+    } = parcel
+    else {
+        return reply(parcel);
+    };
+    let (asked, _) = Tcp::parse(bytes)?;
+    let answers = asked.flags == Flags::SYN;
+    let flags = match asked.destination {
+        80 => Flags::SYN.and(Flags::ACK),
+        _ => Flags::RST.and(Flags::ACK),
+    };
+    let answer = Tcp {
+        source: asked.destination,
+        destination: asked.source,
+        sequence: 77,
+        acknowledgement: asked.sequence.wrapping_add(1),
+        flags,
+        window: 0,
+        mss: None,
+    };
+    let back = Ends::between(*destination, "192.0.2.1".parse().unwrap())?;
+    let packet = back.packet(ip::TCP, 64, &answer.segment(back, b""));
+    answers.then(|| Ethernet::new(Mac([2, 0, 0, 1, 0, 0]), Mac(OURS.0), ethernet::IPV4).frame(&packet))
+}
+
+#[test]
+fn who_accepts_is_reset_where_no_kernel_does_it() {
+    for (own, resets) in [(OWN, 0), (LENT, 1)] {
+        let targets = ["192.0.2.7".parse().unwrap()];
+        let scope = scope_on(&targets, &[], "22,80");
+        let time = Duration::from_secs(60);
+        let mut course = Course::new(scope, local(), Methods::of(&[]), own, time);
+        let mut asked = HashMap::new();
+        let sent = run(&mut course, accepts);
+        let segments = sent.iter().filter_map(|parcel| match parcel {
+            Parcel::Packet {
+                protocol: ip::TCP,
+                bytes,
+                ..
+            } => Tcp::parse(bytes),
+            _ => None,
+        });
+        let mut reset = Vec::new();
+        for (segment, _) in segments {
+            match segment.flags {
+                Flags::SYN => drop(asked.insert(segment.destination, segment.sequence)),
+                Flags::RST => reset.push(segment),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(asked.len(), 2, "{sent:?}");
+        assert_eq!(reset.len(), resets, "{reset:?}");
+        for segment in reset {
+            assert_eq!((segment.source, segment.destination), (own.tcp, 80));
+            assert_eq!(segment.sequence, asked[&80].wrapping_add(1));
         }
     }
 }

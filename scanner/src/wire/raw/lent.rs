@@ -74,6 +74,7 @@ mod tests {
         Lent {
             adapter: Adapter {
                 interface,
+                name: format!("eth{interface}"),
                 mac: MacAddress([2, 0, 0, 0, 0, 1]),
                 address: address.parse().unwrap(),
                 ports: 20_000,

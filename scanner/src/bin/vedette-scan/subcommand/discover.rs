@@ -3,8 +3,8 @@
 use std::{error::Error, io, num::NonZeroU32, time::Duration};
 
 use clap::{ArgMatches, Args, FromArgMatches};
-use vedette_protocol::{Finding, Scope, target::PortSet};
-use vedette_scanner::discover::{Depth, Discovery, Going, Method, Methods, Rate, discover};
+use vedette_protocol::{Finding, JobScope, scope::Area, target::Ports};
+use vedette_scanner::discover::{Depth, Discovery, Going, Method, Methods, Rate, Sockets, discover};
 
 use super::{Ended, Subcommand};
 use crate::{flags::What, output::Output, progress::Meter, resolve};
@@ -44,6 +44,7 @@ pub(super) fn run_to(
 ) -> Ended {
     let discovery = Discovery {
         scope: scope(what)?,
+        sockets: Sockets::Own,
         methods: Methods::of(by),
         rate: Rate {
             packets: what.rate.map(NonZeroU32::get),
@@ -74,21 +75,17 @@ pub(super) fn run_to(
 }
 
 /// The scope of the flags; names are resolved by this machine's resolver.
-fn scope(what: &What) -> Result<Scope, Box<dyn Error>> {
+fn scope(what: &What) -> Result<JobScope, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let names = runtime.block_on(resolve::names(what.targets.iter().chain(&what.exclude)));
     runtime.shutdown_background();
-    let ports = what
-        .ports
-        .clone()
-        .unwrap_or_else(|| PORTS.parse::<PortSet>().expect("a literal list of ports"));
-    Ok(Scope::new(&what.targets, &what.exclude, &names?, ports))
+    Ok(JobScope {
+        area: Area::new(&what.targets, &what.exclude, &names?),
+        ports: what.ports.clone().unwrap_or_else(Ports::of_discovery),
+    })
 }
-
-/// What hosts answer at, open or closed, and where they tell of themselves.
-const PORTS: &str = "22,53,80,137,161,443,445,5353,5355";
 
 const GROUPS: &str = "\
 Whoever is to be asked by multicast is in scope by the group's own address:
