@@ -415,7 +415,7 @@ mod tests {
             )
             .unwrap()
         };
-        let parts = split(&["192.0.2.0/24"], &["192.0.2.7"], "22,8080,U:161,162");
+        let parts = split(&["192.0.2.0/24"], &["192.0.2.0"], "22,8080,U:161,162");
         let [network, endpoints @ ..] = parts.as_slice() else {
             panic!("{parts:?}")
         };

@@ -144,7 +144,7 @@ impl Scene {
             targets: vec!["198.51.100.10".parse().unwrap()].try_into().unwrap(),
             exclude: vec![],
             ports: "80".parse().unwrap(),
-            checks: Checks::without_login(),
+            checks: Checks::of_endpoints(),
             login: None,
             expires: Timestamp::now().after(Duration::from_secs(600)),
         };
