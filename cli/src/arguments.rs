@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vedette_protocol::api::TokenKind;
-use vedette_protocol::finding::{Host, Severity};
+use vedette_protocol::finding::{FindingType, Host, Severity};
 use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
 use vedette_protocol::target::{Ports, Target};
@@ -244,9 +244,9 @@ pub(crate) struct ScanWish {
     /// given
     #[arg(long)]
     pub(crate) ports: Option<Ports>,
-    /// Which check (ports, services, tls, http, inventory); may be repeated; unless given, all but inventory, and with
-    /// credentials that too
-    #[arg(long = "check")]
+    /// Which check (discovery, topology, ports, services, tls, http, inventory); may be repeated; unless given, those of
+    /// ports up to http, and with credentials inventory too. Discovery and topology ask by ARP and ICMP as well
+    #[arg(long = "check", visible_alias = "checks", value_delimiter = ',')]
     pub(crate) checks: Vec<Check>,
     /// A sealed credential to log in with at those of its places that are targets: its id, or the beginning of it, or
     /// its label; may be repeated
@@ -270,6 +270,9 @@ pub(crate) enum Finding {
         /// Only those of this host: its address, or the name that it was scanned by
         #[arg(long)]
         target: Option<Host>,
+        /// Only those of this type, as `device` for hosts that are there
+        #[arg(long = "type", value_name = "TYPE")]
+        type_: Option<FindingType>,
     },
 }
 

@@ -11,6 +11,7 @@ WHERE org_id = ?1
   AND (?3 IS NULL OR appliance = ?3)
   AND (?4 IS NULL OR rank = ?4)
   AND (?5 IS NULL OR target = ?5)
+  AND (?12 IS NULL OR type = ?12)
   AND (?6 IS NULL OR (rank, target, port, id, appliance) > (?6, ?7, ?8, ?9, ?10))
 ORDER BY rank, target, port, id, appliance
 LIMIT ?11

@@ -10,6 +10,7 @@ mod credentials;
 mod findings;
 mod grants;
 mod login;
+mod network;
 mod page;
 mod scans;
 mod sealing;
@@ -43,6 +44,7 @@ pub fn routes(platform: Shared) -> Router {
         .route("/scans/{id}", get(scans::show))
         .route("/findings", get(findings::list))
         .route("/findings/{appliance}/{id}", get(findings::show))
+        .route("/network", get(network::show))
         .route("/grants", get(grants::list))
         .route("/grants/{id}", get(grants::show))
         .route("/credentials", get(credentials::list).post(sealing::keep))

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use vedette_protocol::api::StoredFinding;
+use vedette_protocol::finding::Portrait;
 
 use super::{Outcome, Show, appliance, scan};
 use crate::arguments;
@@ -14,6 +15,7 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Finding, show: Sh
         appliance,
         severity,
         target,
+        type_,
     } = asked;
     let mut query = Query::new("/findings");
     if let Some(scan) = scan {
@@ -30,6 +32,9 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Finding, show: Sh
     }
     if let Some(target) = target {
         query.with("target", target.as_str());
+    }
+    if let Some(type_) = type_ {
+        query.with("type", type_.name());
     }
     let mut findings: Vec<StoredFinding> = platform.list(query.as_str()).await?;
     // Pages come in an order that pages well; people want the worst first.
@@ -60,6 +65,9 @@ fn table(findings: &[StoredFinding]) -> Table {
 /// The title, with what it is about where that says more.
 fn what(stored: &StoredFinding) -> String {
     let finding = &stored.finding;
+    if let Some(portrait) = Portrait::of(finding) {
+        return format!("{}: {portrait}", stored.title);
+    }
     let about: Vec<&str> = [&finding.product, &finding.version, &finding.parameter]
         .into_iter()
         .flatten()

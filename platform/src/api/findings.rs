@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use vedette_protocol::{
     ApplianceId, Digest, ScanId,
     api::{Page, StoredFinding},
-    finding::Severity,
+    finding::{FindingType, Severity},
 };
 
 use super::{
@@ -32,6 +32,9 @@ pub(crate) struct FindingQuery {
     pub(crate) severity: Option<Severity>,
     /// Those of this host.
     pub(crate) target: Option<String>,
+    /// Those of this type, as `device`.
+    #[serde(rename = "type")]
+    pub(crate) type_: Option<FindingType>,
     /// `next` of the page before.
     pub(crate) cursor: Option<String>,
     /// 1 to 1000; 100 unless given.
@@ -67,6 +70,7 @@ pub(crate) async fn page(
         appliance: asked.appliance,
         severity: asked.severity,
         target: asked.target,
+        type_: asked.type_,
     };
     let mut reading = platform.store.read().await?;
     let mut found = findings::list(&mut reading, caller.org(), &filter, behind.as_ref(), limit + 1).await?;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use vedette_protocol::{
     ApplianceId, Digest,
     api::StoredFinding,
-    finding::{Evidence, Finding, Severity},
+    finding::{Evidence, Finding, Portrait, Severity},
 };
 
 use super::{
@@ -89,6 +89,7 @@ pub(super) async fn list(
         appliance: chosen("appliance", &asked.appliance)?,
         severity: chosen("severity", &asked.severity)?,
         target: Some(asked.target.trim().to_owned()).filter(|target| !target.is_empty()),
+        type_: None,
         cursor: Some(asked.cursor.clone()).filter(|cursor| !cursor.is_empty()),
         limit: None,
     };
@@ -183,6 +184,9 @@ fn bracketed(finding: &Finding) -> String {
 
 /// What tells this finding from others of its type.
 fn detail(finding: &Finding) -> String {
+    if let Some(portrait) = Portrait::of(finding) {
+        return portrait.to_string();
+    }
     let label = |label: &Option<_>| label.as_ref().map(ToString::to_string);
     let parts = [
         finding.state.map(|state| state.to_string()),

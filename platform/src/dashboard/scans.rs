@@ -10,6 +10,7 @@ use serde::Deserialize;
 use vedette_protocol::{
     ApplianceId, CredentialId, Ports, ScanId, Target, Timestamp,
     api::{ApplianceState, NewScan, Scan, ScanState},
+    job::{Check, Checks},
     target::Targets,
 };
 
@@ -37,6 +38,8 @@ struct ListPage {
     problem: Option<String>,
     targets: String,
     ports: String,
+    network: bool,
+    endpoints: bool,
     live: bool,
 }
 
@@ -99,6 +102,9 @@ pub(super) struct StartForm {
     ports: String,
     #[serde(default)]
     credential: String,
+    /// Checkboxes: there if they are ticked.
+    network: Option<String>,
+    endpoints: Option<String>,
 }
 
 pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
@@ -107,6 +113,8 @@ pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Re
         targets: String::new(),
         ports: String::new(),
         credential: String::new(),
+        network: None,
+        endpoints: Some(String::new()),
     };
     Ok(shown(&list_page(&platform, &visitor, empty, None).await?))
 }
@@ -254,6 +262,8 @@ async fn list_page(
         problem,
         targets: form.targets,
         ports: form.ports,
+        network: form.network.is_some(),
+        endpoints: form.endpoints.is_some(),
     })
 }
 
@@ -286,8 +296,23 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
         exclude: Vec::new(),
         ports,
-        checks: None,
+        checks: checks(form),
     })
+}
+
+/// The checks that were ticked; who logs in looks behind the login too. None was ticked: the usual ones.
+fn checks(form: &StartForm) -> Option<Checks> {
+    let mut checks = Vec::new();
+    if form.network.is_some() {
+        checks.extend([Check::Discovery, Check::Topology]);
+    }
+    if form.endpoints.is_some() {
+        checks.extend(Checks::of_endpoints().iter());
+    }
+    if !checks.is_empty() && !form.credential.is_empty() {
+        checks.push(Check::Inventory);
+    }
+    checks.try_into().ok()
 }
 
 fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {

@@ -2,7 +2,9 @@
 
 use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, Digest, Finding, OrgId, ScanId, Timestamp, api::StoredFinding, finding::Severity,
+    ApplianceId, Digest, Finding, OrgId, ScanId, Timestamp,
+    api::StoredFinding,
+    finding::{FindingType, Severity},
 };
 
 use super::{
@@ -22,6 +24,8 @@ pub struct Filter {
     pub severity: Option<Severity>,
     /// Those of this host.
     pub target: Option<String>,
+    /// Those of this type.
+    pub type_: Option<FindingType>,
 }
 
 /// The place of a finding in the order of lists: worst first, then by host and port.
@@ -110,9 +114,35 @@ pub async fn list(
         .bind(behind.map(|position| &position.id.0[..]))
         .bind(behind.map(|position| &position.appliance.0[..]))
         .bind(limit)
+        .bind(filter.type_.map(FindingType::name))
         .fetch_all(db)
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// An appliance's findings of these types, by host, `limit` at most.
+///
+/// # Errors
+/// The database's.
+pub async fn of_types(
+    db: &mut Db,
+    org: OrgId,
+    appliance: ApplianceId,
+    types: &[FindingType],
+    limit: u32,
+) -> Result<Vec<StoredFinding>, sqlx::Error> {
+    let rows = query(
+        "SELECT * FROM findings
+         WHERE org_id = ?1 AND appliance = ?2 AND type IN (SELECT value FROM json_each(?3))
+         ORDER BY type, target LIMIT ?4",
+    )
+    .bind(&org.0[..])
+    .bind(&appliance.0[..])
+    .bind(json(&types))
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| Ok(read(row)?.finding)).collect()
 }
 
 /// One finding.

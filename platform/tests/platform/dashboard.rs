@@ -1,5 +1,7 @@
 //! The dashboard as a browser without scripts sees it.
 
+mod network;
+
 use hyper::{
     Method, Request, StatusCode,
     header::{CONTENT_TYPE, COOKIE, LOCATION, ORIGIN, SET_COOKIE},
