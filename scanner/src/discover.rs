@@ -29,6 +29,7 @@ use vedette_protocol::{Finding, JobScope, Report, worker::Progress};
 
 use crate::wire::Lent;
 
+pub(crate) use self::device::asked_for;
 use self::{
     course::Course,
     local::Local,

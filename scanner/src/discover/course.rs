@@ -24,7 +24,7 @@ use vedette_protocol::{
 use sweep::{Loss, State, Sweep};
 
 use super::{
-    device::{Devices, Fact},
+    device::{Devices, Fact, asked_for},
     heard::{Announced, Ear},
     local::Local,
     method::{Method, Methods},
@@ -383,10 +383,9 @@ impl Course {
     fn hinder(&mut self, address: IpAddr, why: Hindrance) {
         *self.hindrances.entry(why).or_default() += 1;
         if self.unanswered.len() < EXAMPLES {
-            self.unanswered.push(Unanswered {
-                target: address.into(),
-                port: None,
-            });
+            let hosts = asked_for(&self.scope.area, address).into_iter();
+            self.unanswered
+                .extend(hosts.map(|target| Unanswered { target, port: None }));
         }
     }
 

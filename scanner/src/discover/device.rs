@@ -11,7 +11,8 @@ use std::{
 
 use vedette_protocol::{
     Finding, JobScope,
-    finding::{Confidence, DeviceKind, Evidence, FindingPlace, FindingType, Label, MacAddress, Source},
+    finding::{Confidence, DeviceKind, Evidence, FindingPlace, FindingType, Host, Label, MacAddress, Source},
+    scope::Area,
 };
 
 use super::signs;
@@ -157,7 +158,10 @@ impl Devices {
     pub(crate) fn findings(&self) -> Vec<Finding> {
         self.devices
             .iter()
-            .flat_map(|(address, device)| device.findings(*address))
+            .flat_map(|(address, device)| {
+                let hosts = asked_for(&self.scope.area, *address);
+                hosts.into_iter().flat_map(|host| device.findings(&host))
+            })
             .collect()
     }
 }
@@ -214,8 +218,8 @@ impl Device {
         }
     }
 
-    fn findings(&self, address: IpAddr) -> Vec<Finding> {
-        let place = || FindingPlace::host(address.into());
+    fn findings(&self, host: &Host) -> Vec<Finding> {
+        let place = || FindingPlace::host(host.clone());
         let sure = match self.answered {
             true => Confidence::Certain,
             false => Confidence::Tentative,
@@ -224,19 +228,20 @@ impl Device {
             mac: *mac,
             vendor: vendor(*mac),
         };
-        let mut host = Finding::new(FindingType::Device, place(), sure);
-        host.product.clone_from(&self.model);
-        host.evidence = self.evidence.clone();
-        host.evidence.extend(self.adapters.keys().map(interface));
+        let mut device = Finding::new(FindingType::Device, place(), sure);
+        device.product.clone_from(&self.model);
+        device.evidence = self.evidence.clone();
+        device.evidence.extend(self.adapters.keys().map(interface));
         for mac in self.adapters.keys() {
             let kinds = signs::kind_by_adapter(*mac).map(|device| Evidence::Device {
                 device,
                 by: Source::Vendor,
             });
-            host.evidence
+            device
+                .evidence
                 .extend(kinds.filter(|evidence| !self.evidence.contains(evidence)));
         }
-        let mut findings = vec![host];
+        let mut findings = vec![device];
         let firm = |type_, evidence| {
             let mut finding = Finding::new(type_, place(), Confidence::Firm);
             finding.evidence = evidence;
@@ -244,7 +249,7 @@ impl Device {
         };
         for ((type_, port), evidence) in &self.weaknesses {
             let place = match port {
-                Some(port) => FindingPlace::udp(address.into(), *port),
+                Some(port) => FindingPlace::udp(host.clone(), *port),
                 None => place(),
             };
             let mut finding = Finding::new(*type_, place, Confidence::Certain);
@@ -279,6 +284,18 @@ impl Device {
     }
 }
 
+/// A host as findings name it: by each name that it was asked for by, or else by its address.
+pub(crate) fn asked_for(area: &Area, address: IpAddr) -> Vec<Host> {
+    let of_it = area.hosts().iter().filter(|host| host.span.contains(address));
+    let names: Vec<Host> = of_it
+        .filter_map(|host| host.name.as_ref().map(Host::from))
+        .collect();
+    match names.is_empty() {
+        true => vec![address.into()],
+        false => names,
+    }
+}
+
 fn edge(edges: &mut Vec<Evidence>, edge: Evidence) {
     if edges.len() < EDGES && !edges.contains(&edge) {
         edges.push(edge);
@@ -296,7 +313,7 @@ const EDGES: usize = 128;
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use vedette_protocol::{scope::Area, target::Ports};
+    use vedette_protocol::{scope::Resolved, target::Ports};
 
     fn devices(target: &str) -> Devices {
         let area = Area::new(&[target.parse().unwrap()], &[], &[]);
@@ -312,6 +329,26 @@ mod tests {
 
     const ONE: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
     const OTHER: MacAddress = MacAddress([2, 0, 0, 0, 0, 2]);
+
+    #[test]
+    fn who_was_asked_for_by_name_is_told_by_name() {
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let names = ["web.lan", "www.lan"].map(|name| Resolved {
+            name: name.parse().unwrap(),
+            addresses: vec![address],
+        });
+        let targets = ["web.lan", "www.lan", "192.0.2.8"].map(|target| target.parse().unwrap());
+        let area = Area::new(&targets, &[], &names);
+        let ports = Ports::of_discovery();
+        let mut devices = Devices::new(Arc::new(JobScope { area, ports }));
+        for host in [address, "192.0.2.8".parse().unwrap()] {
+            devices.learn(host, Fact::Answered(Source::Arp, None));
+        }
+        let found = devices.findings();
+        let told: Vec<&str> = found.iter().map(|finding| finding.target.as_str()).collect();
+        assert_eq!(told, ["web.lan", "www.lan", "192.0.2.8"]);
+        assert!(found.iter().all(Finding::id_is_right));
+    }
 
     #[test]
     fn what_is_not_in_scope_is_not_told() {

@@ -20,7 +20,7 @@ use vedette_protocol::{
 use super::{EVENTS, Failure, pass_on, time};
 use crate::{
     Event, Lent,
-    discover::{Depth, DiscoverError, Discovery, Going, Methods, Rate, Sockets, discover},
+    discover::{Depth, DiscoverError, Discovery, Going, Methods, Rate, Sockets, asked_for, discover},
 };
 
 /// What a job's checks of the network come to.
@@ -90,15 +90,14 @@ fn nobody_asked(area: &Area) -> Report {
         checks: hosts,
         ..Coverage::default()
     };
-    let first = area.runs().first().map(|(first, _)| Unanswered {
-        target: (*first).into(),
-        port: None,
-    });
+    let first = area.addresses().next().map(|(address, _)| address);
+    let examples = first.into_iter().flat_map(|first| asked_for(area, first));
+    let examples = examples.map(|target| Unanswered { target, port: None });
     let effort = Effort {
         miss_probability: 1.0,
         ..Effort::default()
     };
-    Report::close(effort, coverage, hosts, first.into_iter().collect())
+    Report::close(effort, coverage, hosts, examples.collect())
 }
 
 fn length((first, last): &Run) -> u64 {
