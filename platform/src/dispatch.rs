@@ -124,7 +124,7 @@ pub async fn lacking(
     for part in parts {
         let login = match &part.login {
             Some(at) => {
-                shelf.credential = credentials::with_id(writing, appliance.org, at.credential).await?;
+                shelf.credential = credentials::with_id(writing, appliance.org, *at).await?;
                 shelf.credential.as_ref().map(|kept| CredentialUse {
                     id: kept.id,
                     version: kept.version,
@@ -140,7 +140,7 @@ pub async fn lacking(
             fence: 0,
             targets: part.targets.clone(),
             exclude: part.exclude.clone(),
-            ports: part.login.as_ref().map_or(ports, |at| &at.ports).clone(),
+            ports: part.ports.as_ref().unwrap_or(ports).clone(),
             checks: part.checks.clone(),
             login,
             expires: now,
