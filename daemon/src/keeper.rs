@@ -46,7 +46,7 @@ use vedette_protocol::{
     keeper::{Copying, Exchange, KeeperAnswer, KeeperRequest, Organ, REACH_LIMIT, Refusal},
     owner::OwnerWord,
     scope::Resolved,
-    vault::{FileKind, VaultRefusal},
+    vault::{FileKind, Opening, VaultRefusal},
     worker::{Adapter, ScopeRefusal, ScopeRequest},
 };
 
@@ -161,6 +161,7 @@ impl Keeper {
                 .map(|()| KeeperAnswer::Done.into())
                 .map_err(|TooManyAddresses| Refusal::TooMuch),
             KeeperRequest::Openings => self.openings(),
+            KeeperRequest::Told(opening) => self.told(opening),
             KeeperRequest::FileKey { job, kind } => self.file_key(job, kind),
             KeeperRequest::ForgetFileKey { job, kind } => self.forget_file_key(job, kind),
             KeeperRequest::Copying => Ok(KeeperAnswer::Copying(self.course.copy().copying()).into()),
@@ -243,15 +244,14 @@ impl Keeper {
 
     /// What the vault has opened; a vault that is not there has opened nothing.
     fn openings(&mut self) -> Result<Reply, Refusal> {
-        let openings = match self.vault.as_mut().map(Vault::openings) {
-            None => Vec::new(),
-            Some(Ok(openings)) => openings,
-            Some(Err(failure)) => {
-                self.vault = None;
-                return Err(broken(Organ::Vault, &failure));
-            }
-        };
+        let openings = self.ask_vault(Vault::openings)?.unwrap_or_default();
         Ok(KeeperAnswer::Openings(openings).into())
+    }
+
+    /// An opening was told of; a vault that is not there any more has forgotten it.
+    fn told(&mut self, opening: Opening) -> Result<Reply, Refusal> {
+        self.ask_vault(|vault| vault.told(opening))?;
+        Ok(KeeperAnswer::Done.into())
     }
 
     /// Hands a file key of the vault's on, for a file of the open workspace.
@@ -273,8 +273,16 @@ impl Keeper {
         ask: impl FnOnce(&mut Vault) -> Result<T, VaultError>,
     ) -> Result<T, Refusal> {
         self.workspace.as_ref().ok_or(Refusal::Order)?;
-        let vault = self.vault.as_mut().ok_or(Refusal::Appliance(Organ::Vault))?;
-        ask(vault).map_err(|failure| {
+        self.ask_vault(ask)?.ok_or(Refusal::Appliance(Organ::Vault))
+    }
+
+    /// Asks the vault, if it is there; one that does not answer is there no more.
+    fn ask_vault<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Vault) -> Result<T, VaultError>,
+    ) -> Result<Option<T>, Refusal> {
+        let answer = self.vault.as_mut().map(ask).transpose();
+        answer.map_err(|failure| {
             if !matches!(failure, VaultError::Refused(_)) {
                 self.vault = None;
             }

@@ -16,6 +16,7 @@ pub mod keyring;
 pub mod line;
 pub mod names;
 pub mod network;
+pub mod openings;
 pub mod refusal;
 pub mod serving;
 pub mod spool;
@@ -43,6 +44,7 @@ use self::{
     keeper::{AskError, Keeper},
     keyring::Lender,
     network::Network,
+    openings::Openings,
 };
 
 /// What vedetted has around it: the same for its whole life.
@@ -58,6 +60,8 @@ pub struct House {
     pub board: Board,
     /// Where a connection starts a worker.
     pub workers: PathBuf,
+    /// What the vault has opened, on its way to the spool.
+    pub openings: Openings,
     /// What the platform's name stood for, the latest first.
     pub platform: Mutex<Vec<IpAddr>>,
     /// The operator's copy.
@@ -73,6 +77,7 @@ impl House {
             network: Network::of_networkd(),
             board: Board::at(STATUS_PATH.into()),
             workers: WORKER_SOCKET.into(),
+            openings: Openings::default(),
             platform: Mutex::default(),
             copier: Copier::default(),
         })

@@ -124,7 +124,11 @@ impl Vault {
                 self.begin(case, worker)?;
                 VaultAnswer::Done
             }
-            VaultRequest::Openings => VaultAnswer::Openings(self.ledger.take()),
+            VaultRequest::Openings => VaultAnswer::Openings(self.ledger.all()),
+            VaultRequest::Told(opening) => {
+                self.ledger.told(&opening);
+                VaultAnswer::Done
+            }
             VaultRequest::FileKey { job, kind } => return self.file_key(job, kind),
             VaultRequest::ForgetFileKey { job, kind } => {
                 self.cabinet.forget(job, kind);

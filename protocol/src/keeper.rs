@@ -61,8 +61,10 @@ pub enum KeeperRequest {
         /// Its names.
         names: Vec<Resolved>,
     },
-    /// Which credentials were opened since this was asked last? Answered by [`KeeperAnswer::Openings`].
+    /// Which credentials were opened, of all that is not known to be told of? Answered by [`KeeperAnswer::Openings`].
     Openings,
+    /// This opening is where it will not be lost: the vault may forget it. Answered by [`KeeperAnswer::Done`].
+    Told(Opening),
     /// The vault's key of a job's files of this kind. Answered by [`KeeperAnswer::FileKey`], whose frame carries the
     /// vault's descriptor: the keeper does not look into it.
     FileKey {

@@ -46,8 +46,10 @@ pub enum VaultRequest {
         /// The time by which to judge: never earlier than any that the keeper was sure of.
         now: Timestamp,
     },
-    /// What was opened since this was asked last? Answered by [`VaultAnswer::Openings`].
+    /// What was opened, of all that is not known to be told of? Answered by [`VaultAnswer::Openings`].
     Openings,
+    /// This opening is where it will not be lost: forget it. Answered by [`VaultAnswer::Done`].
+    Told(Opening),
     /// The key of a job's files of this kind, made if there is none. Answered by [`VaultAnswer::FileKey`].
     FileKey {
         /// The job.

@@ -92,7 +92,12 @@ impl Vault {
         self.done(&VaultRequest::Owner(owner), None)
     }
 
-    /// What it has opened since it was asked last.
+    /// An opening is where it will not be lost.
+    pub fn told(&mut self, opening: Opening) -> Result<(), VaultError> {
+        self.done(&VaultRequest::Told(opening), None)
+    }
+
+    /// What it has opened, of all that is not known to be told of.
     pub fn openings(&mut self) -> Result<Vec<Opening>, VaultError> {
         match self.ask(&VaultRequest::Openings, None)? {
             VaultAnswer::Openings(openings) => Ok(openings),

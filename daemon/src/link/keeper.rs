@@ -102,10 +102,18 @@ impl Keeper {
         }
     }
 
-    /// Which credentials were opened since it was asked last.
+    /// Which credentials were opened, of all that is not known to be told of.
     pub fn openings(&self) -> Result<Vec<Opening>, AskError> {
         match self.ask(&KeeperRequest::Openings)? {
             KeeperAnswer::Openings(openings) => Ok(openings),
+            _ => Err(AskError::Unexpected),
+        }
+    }
+
+    /// An opening is where it will not be lost.
+    pub fn told(&self, opening: Opening) -> Result<(), AskError> {
+        match self.ask(&KeeperRequest::Told(opening))? {
+            KeeperAnswer::Done => Ok(()),
             _ => Err(AskError::Unexpected),
         }
     }

@@ -141,7 +141,7 @@ impl Bench {
         loop {
             self.clear();
             // What was opened for workers that came to no end, too.
-            tell_openings(&house, &self.tell).await;
+            house.openings.tell(&house.keeper, &self.tell).await;
             let free = WORKERS.saturating_sub(self.running.len());
             let wait = if free == 0 { WAIT_FULL } else { WAIT };
             let (copy, missed) = house.copier.standing();
@@ -249,7 +249,7 @@ impl Bench {
                 error!(job = %job.id, error = chain(&error), "the keeper did not take a job's names");
             }
             worker::work(&house.workers, &job, Order { assignment, names }, &tell).await;
-            tell_openings(&house, &tell).await;
+            house.openings.tell(&house.keeper, &tell).await;
             info!(job = %job.id, "job over");
             job.id
         });
@@ -272,24 +272,6 @@ impl Bench {
                 let _ = self.tell.send(event).await;
             }
         }
-    }
-}
-
-/// Tells which credentials were opened. What the keeper does not say now it says when it is asked again.
-async fn tell_openings(house: &House, tell: &Sender<Event>) {
-    let openings = house.keeper.openings().unwrap_or_else(|error| {
-        error!(error = chain(&error), "the keeper did not say what was opened");
-        Vec::new()
-    });
-    for opening in openings {
-        let event = Event {
-            job: opening.job,
-            // It counts under any lease.
-            fence: 0,
-            what: What::Opened(opening),
-        };
-        // Nobody listens any more only when everything ends.
-        let _ = tell.send(event).await;
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::{sync::mpsc::Receiver, time::sleep};
 use tracing::{error, warn};
 use vedette_protocol::{
     keeper::{Compose, KeeperAnswer},
-    link::Event,
+    link::{Event, What},
 };
 
 use super::{
@@ -35,7 +35,7 @@ pub async fn upload(
         batch.truncate(house.copier.batch(&batch));
         if batch.is_empty() {
             match events.recv().await {
-                Some(event) => keep(&mut spool, &event)?,
+                Some(event) => keep(&house, &mut spool, &event)?,
                 // The other end is dropped only together with this one.
                 None => std::future::pending().await,
             }
@@ -47,7 +47,7 @@ pub async fn upload(
         let kept = loop {
             tokio::select! {
                 kept = &mut sending => break kept?,
-                Some(event) = events.recv(), if spool.has_room() => keep(&mut spool, &event)?,
+                Some(event) = events.recv(), if spool.has_room() => keep(&house, &mut spool, &event)?,
             }
         };
         if let Some(kept) = kept {
@@ -88,13 +88,19 @@ async fn send(
     }
 }
 
-fn keep(spool: &mut Spool, event: &Event) -> Result<(), Stopped> {
+fn keep(house: &House, spool: &mut Spool, event: &Event) -> Result<(), Stopped> {
     match spool.push(event) {
+        Ok(()) => {
+            if let What::Opened(opening) = &event.what {
+                house.openings.arrived(&house.keeper, opening);
+            }
+            Ok(())
+        }
         Err(SpoolError::TooLong(length)) => {
             warn!(job = %event.job, length, "an event too long to be sent is dropped");
             Ok(())
         }
-        kept => kept.map_err(lost),
+        Err(failure) => Err(lost(failure)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the vault has opened and has not told of yet.
+//! What the vault has opened and is not known to be told of.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,9 +22,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes all entries out.
-    pub fn take(&self) -> Vec<Opening> {
-        std::mem::take(&mut *self.entries())
+    /// All entries.
+    pub fn all(&self) -> Vec<Opening> {
+        self.entries().clone()
+    }
+
+    /// Takes one out that was told of.
+    pub fn told(&self, opening: &Opening) {
+        let mut entries = self.entries();
+        if let Some(at) = entries.iter().position(|entry| entry == opening) {
+            entries.remove(at);
+        }
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Opening>> {

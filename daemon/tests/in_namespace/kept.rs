@@ -22,7 +22,9 @@ use vedette_daemon::{
         start::{adopt_filter, with_parts},
         store::Store,
     },
-    link::{House, board::Board, boot::boot, copy::Copier, keeper::Keeper, network::Network},
+    link::{
+        House, board::Board, boot::boot, copy::Copier, keeper::Keeper, network::Network, openings::Openings,
+    },
 };
 use vedette_protocol::{
     BootId, ImageConfig, ImageId, Timestamp,
@@ -133,6 +135,7 @@ impl Kept {
             network: Network::at(links),
             board: Board::at(self.status_path()),
             workers: self.worker_socket(),
+            openings: Openings::default(),
             platform: Mutex::default(),
             copier: Copier::default(),
         });

@@ -197,6 +197,7 @@ fn run_worker(mut vault: Vault, job: Job, assignment: Assignment) -> (Vec<Worker
         // Open until the worker leaves.
         line.wait(Some(Duration::from_secs(120))).unwrap();
         let openings = vault.openings().unwrap();
+        openings.iter().for_each(|opening| vault.told(*opening).unwrap());
         assert_eq!(vault.openings().unwrap(), []);
         openings
     });

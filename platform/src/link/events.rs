@@ -35,9 +35,12 @@ pub(super) async fn events(
                 boot: request.boot,
             };
             let mut writing = platform.store.write().await?;
-            let next = events::take(&mut writing, &holder, request.first, &request.events, now).await?;
+            let taken = events::take(&mut writing, &holder, request.first, &request.events, now).await?;
             writing.commit().await?;
-            EventsOutcome::Kept { next }
+            if taken.again {
+                desk.ring();
+            }
+            EventsOutcome::Kept { next: taken.next }
         }
     };
     Ok(platform.reply::<EventsRequest>(digest, now, outcome))

@@ -20,8 +20,17 @@ use super::{
     scans,
 };
 
-/// Takes the events that are new: the number below which all are kept. With a gap before `first` none is
-/// taken, and the appliance sends them again.
+/// What came of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// All below this number are kept.
+    pub next: u64,
+    /// Whether jobs are there to be done again.
+    pub again: bool,
+}
+
+/// Takes the events that are new: the number below which all are kept. A gap before `first` is what a database that was
+/// restored has lost, and the appliance has no more: what the appliance had under way is to be done again.
 ///
 /// # Errors
 /// The database's.
@@ -31,8 +40,14 @@ pub async fn take(
     first: u64,
     events: &[Event],
     now: Timestamp,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Taken, sqlx::Error> {
     let mut next = next_event(db, holder).await?;
+    let again = first > next;
+    if again {
+        tracing::warn!(appliance = %holder.appliance, lost = first - next, "events are lost: its jobs are done again");
+        jobs::free_those_of_this_boot(db, holder).await?;
+        next = first;
+    }
     for (number, event) in (first..).zip(events) {
         if number == next {
             next += 1;
@@ -46,7 +61,7 @@ pub async fn take(
         .bind(integer(next))
         .execute(db)
         .await?;
-    Ok(next)
+    Ok(Taken { next, again })
 }
 
 async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {

@@ -366,6 +366,23 @@ impl Lease {
     }
 }
 
+/// Frees the jobs that an appliance holds: what it said of them was lost.
+///
+/// # Errors
+/// The database's.
+pub async fn free_those_of_this_boot(db: &mut Db, holder: &Holder) -> Result<(), sqlx::Error> {
+    query(
+        "UPDATE jobs SET boot = NULL, lease_until = NULL
+         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL AND boot = ?3",
+    )
+    .bind(&holder.org.0[..])
+    .bind(&holder.appliance.0[..])
+    .bind(&holder.boot.0[..])
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Frees the jobs that earlier boots of an appliance held: they lost what they had.
 ///
 /// # Errors

@@ -104,11 +104,6 @@ async fn a_scan_is_done_and_its_findings_are_kept_once() {
         appliance.report(&house, &boot, 1, again).await,
         EventsOutcome::Kept { next: 4 }
     );
-    // A gap: nothing is taken.
-    let gap = appliance
-        .report(&house, &boot, 9, vec![event(job, What::Started)])
-        .await;
-    assert_eq!(gap, EventsOutcome::Kept { next: 4 });
 
     let ended = shown(&operator, &scan).await;
     assert_eq!(
@@ -124,6 +119,31 @@ async fn a_scan_is_done_and_its_findings_are_kept_once() {
     assert_eq!(found["items"].as_array().unwrap().len(), 2);
     assert_eq!(found["items"][0]["finding"]["port"], 22);
     assert_eq!(found["items"][0]["first_seen"], found["items"][0]["last_seen"]);
+}
+
+/// As after the restoring of a database that is older than what the appliance was told to be kept.
+#[tokio::test]
+async fn what_was_said_in_a_gap_is_done_again() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let mut appliance = Appliance::activated(&house).await;
+    let boot = appliance.boot(&house).await.unwrap();
+    let scan = scan(&operator, &appliance, &["192.0.2.1"], "22,80").await;
+    let jobs = appliance.jobs(&house, &boot, 4).await;
+    let started = vec![event(&jobs[0], What::Started)];
+    let kept = appliance.report(&house, &boot, 0, started).await;
+    assert_eq!(kept, EventsOutcome::Kept { next: 1 });
+    // Its findings are lost: an end alone would show a scan that found nothing.
+    let ended = vec![event(&jobs[0], What::Ended(whole(2)))];
+    let kept = appliance.report(&house, &boot, 5, ended).await;
+    assert_eq!(kept, EventsOutcome::Kept { next: 6 });
+    assert_ne!(shown(&operator, &scan).await["state"], "complete");
+    let again = appliance.jobs(&house, &boot, 4).await;
+    assert_eq!((again[0].id, again[0].fence), (jobs[0].id, 2));
+    let ended = vec![event(&again[0], What::Ended(whole(2)))];
+    let kept = appliance.report(&house, &boot, 6, ended).await;
+    assert_eq!(kept, EventsOutcome::Kept { next: 7 });
+    assert_eq!(shown(&operator, &scan).await["state"], "complete");
 }
 
 #[tokio::test]
