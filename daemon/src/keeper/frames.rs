@@ -22,8 +22,8 @@ use vedette_sys::packet::{
 use super::filter::{FrameGrant, Sending};
 
 /// The most runs of addresses that a filter is made for, and for a job that asks by ICMP; beyond, no socket is lent.
-pub const RUNS_LIMIT: usize = 64;
-pub const RUNS_LIMIT_WITH_ECHOES: usize = 32;
+pub const RUNS_LIMIT: usize = 48;
+pub const RUNS_LIMIT_WITH_ECHOES: usize = 24;
 
 /// Who may be heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
