@@ -315,7 +315,7 @@ async fn a_session_that_dies_is_made_anew_and_logout_is_never_followed() {
                 left.fetch_add(1, Ordering::Relaxed);
                 page(stream, "200 OK", "", b"bye");
             }
-            _ if used.fetch_add(1, Ordering::Relaxed) >= 25 => page(stream, "302 Found", "Location: /login\r\n", b""),
+            _ if used.fetch_add(1, Ordering::Relaxed) >= 60 => page(stream, "302 Found", "Location: /login\r\n", b""),
             "/save" if rest.contains(&format!("csrf={}&", stored.load(Ordering::Relaxed))) => {
                 stored.fetch_add(1, Ordering::Relaxed);
                 page(stream, "200 OK", "", b"saved");

@@ -160,7 +160,7 @@ fn what_does_not_exist_is_said_with_what_to_do() {
         ),
         (
             &[&start[..], &["198.18.0.1", "--check", "x"]].concat(),
-            "there are ports, services",
+            "there are discovery, topology, ports",
         ),
         (&vec!["finding", "list", "--target", "no host"], "host name"),
         (&vec!["finding", "list", "--severity", "worst"], "there are info"),

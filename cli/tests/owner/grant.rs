@@ -189,7 +189,10 @@ fn what_cannot_be_meant_is_refused_with_what_to_do() {
         (&["--targets", "2001:db8::/63"], "spans more than"),
         (&["--targets", "192.0.2.1/24"], "did you mean 192.0.2.0/24"),
         (&["--exclude", "0.0.0.0/0"], "spans more than"),
-        (&["--checks", "everything"], "there are ports, services"),
+        (
+            &["--checks", "everything"],
+            "there are discovery, topology, ports",
+        ),
         (&["--window", "always"], "mon-fri 22:00-05:00"),
         (&["--until", "tomorrow"], "2026-12-31T18:00:00Z"),
         (&["--rate", "0"], "non-zero"),
