@@ -151,6 +151,11 @@ impl Lab {
         Process::start(&self.namespace, name, command, self.dir.path())
     }
 
+    /// The interface on which everything is seen that passes between its machines, servers and the platform.
+    pub fn bridge(&self) -> &'static str {
+        namespace::BRIDGE
+    }
+
     /// Starts a program in the lab, and waits until it answers at each of these.
     pub fn spawn_serving(&self, name: &str, command: Command, addresses: &[SocketAddr]) -> Result<Process> {
         let mut process = Process::start(&self.namespace, name, command, self.dir.path())?;

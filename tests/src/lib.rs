@@ -9,12 +9,16 @@
 
 pub mod appliance;
 pub mod bench;
+pub mod captured;
 pub mod collector;
+pub mod doors;
+pub mod gate;
 pub mod image;
 pub mod lab;
-pub mod login_host;
+pub mod logins;
 pub mod memory;
 pub mod operator;
+pub mod owner;
 pub mod partition;
 pub mod platform;
 pub mod probes;
@@ -24,5 +28,6 @@ pub mod scan;
 pub mod segment;
 pub mod servers;
 pub mod stranger;
+pub mod tap;
 pub mod web;
 pub mod wire;

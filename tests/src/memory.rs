@@ -10,6 +10,7 @@ mod volume;
 
 use std::fs;
 use std::io::BufRead;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -21,30 +22,48 @@ pub use self::forms::forms;
 pub use self::volume::{Ciphertext, VolumeKey};
 
 /// All of a machine's memory at one moment.
-pub struct Memory(Vec<u8>);
+pub struct Memory {
+    bytes: Vec<u8>,
+    /// The parts that are not all zero, which most of a machine's memory is. Each goes on a little into the zeros, in
+    /// case that what is looked for ends in one.
+    written: Vec<Range<usize>>,
+}
 
 impl Memory {
+    /// Other bytes to be searched like it.
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        let mut pages = bytes.chunks(PAGE).enumerate();
+        let mut written = Vec::new();
+        while let Some((first, _)) = pages.find(|(_, page)| !is_zero(page)) {
+            let end = pages
+                .find(|(_, page)| is_zero(page))
+                .map_or(bytes.len(), |(end, _)| end * PAGE + PAGE);
+            written.push(first * PAGE..end.min(bytes.len()));
+        }
+        Self { bytes, written }
+    }
+
     /// Reads what `Qmp::save_memory` wrote.
     pub fn read(dump: &Path) -> Result<Self> {
         let bytes = fs::read(dump).with_context(|| format!("reading {}", dump.display()))?;
-        Ok(Self(bytes))
+        Ok(Self::of_bytes(bytes))
     }
 
-    /// All of a machine's memory now, and what is read of it elsewhere while it stands still.
+    /// All of a machine's memory now, and what is made of it while the machine stands still.
     pub fn of_machine<T>(
         machine: &Machine,
         dir: &Path,
-        meanwhile: impl FnOnce() -> Result<T>,
+        meanwhile: impl FnOnce(&Self) -> Result<T>,
     ) -> Result<(Self, T)> {
         let dump = dir.join("memory");
         let mut qmp = machine.qmp()?;
         qmp.stop()?;
         qmp.save_memory(&dump)?;
-        let read = meanwhile();
-        qmp.cont()?;
         let memory = Self::read(&dump)?;
         fs::remove_file(&dump).with_context(|| format!("removing {}", dump.display()))?;
-        Ok((memory, read?))
+        let made = meanwhile(&memory);
+        qmp.cont()?;
+        Ok((memory, made?))
     }
 
     /// What a process of this machine can write to, from outside (proc_pid_mem(5)).
@@ -67,25 +86,36 @@ impl Memory {
                 bytes.append(&mut part);
             }
         }
-        Ok(Self(bytes))
+        Ok(Self::of_bytes(bytes))
     }
 
     /// How many times a secret is in it, in any of its [`forms`].
     pub fn count_forms(&self, secret: &str) -> usize {
-        forms(secret).iter().map(|form| self.count(form)).sum()
+        self.count_any(&forms(secret))
+    }
+
+    /// How many times any of these is in it.
+    pub fn count_any(&self, all: &[Vec<u8>]) -> usize {
+        all.iter().map(|bytes| self.count(bytes)).sum()
     }
 
     /// How many times these bytes are in it.
     pub fn count(&self, bytes: &[u8]) -> usize {
-        let Some((&first, _)) = bytes.split_first() else {
+        // Most bytes of a memory are zero: what is skipped to is another one.
+        let Some(at) = bytes.iter().position(|&byte| byte != 0) else {
             return 0;
         };
+        let (before, first, after) = (&bytes[..at], bytes[at], &bytes[at + 1..]);
         self.written()
-            .map(|mut rest| {
-                let mut found = 0;
+            .map(|written| {
+                let (mut found, mut rest) = (0, written);
                 // Of the ways to look for a byte this is the fastest, even in a build that is not optimised.
                 while rest.skip_until(first).is_ok_and(|skipped| skipped > 0) {
-                    found += usize::from(rest.starts_with(&bytes[1..]));
+                    let (seen, next) = written.split_at(written.len() - rest.len());
+                    let is_it = seen.last() == Some(&first)
+                        && seen[..seen.len() - 1].ends_with(before)
+                        && next.starts_with(after);
+                    found += usize::from(is_it);
                 }
                 found
             })
@@ -106,17 +136,10 @@ impl Memory {
         volume.key_among(&self.aes_keys())
     }
 
-    /// The parts that are not all zero, which most of a machine's memory is. Each goes on a little into the zeros, in
-    /// case that what is looked for ends in one.
     fn written(&self) -> impl Iterator<Item = &[u8]> {
-        let mut pages = self.0.chunks(PAGE).enumerate();
-        std::iter::from_fn(move || {
-            let (first, _) = pages.find(|(_, page)| !is_zero(page))?;
-            let end = pages
-                .find(|(_, page)| is_zero(page))
-                .map_or(self.0.len(), |(end, _)| end * PAGE + PAGE);
-            self.0.get(first * PAGE..end)
-        })
+        self.written
+            .iter()
+            .filter_map(|range| self.bytes.get(range.clone()))
     }
 }
 
@@ -133,14 +156,16 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_wherever_they_are() {
-        let mut memory = Memory(vec![0; 5 * PAGE]);
-        assert_eq!(memory.count(b"ab"), 0);
+        let mut bytes = vec![0; 5 * PAGE];
+        assert_eq!(Memory::of_bytes(bytes.clone()).count(b"ab"), 0);
         // At the ends, across pages, twice in one page.
         for at in [0, PAGE - 1, 3 * PAGE + 7, 3 * PAGE + 9, 5 * PAGE - 2] {
-            memory.0[at..at + 2].copy_from_slice(b"ab");
+            bytes[at..at + 2].copy_from_slice(b"ab");
         }
+        let memory = Memory::of_bytes(bytes);
         assert_eq!(memory.count(b"ab"), 5);
         assert_eq!(memory.count(b"aba"), 1);
         assert_eq!(memory.count(b"b\0\0"), 3);
+        assert_eq!(memory.count(b"\0\0a"), 3);
     }
 }

@@ -5,9 +5,12 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::de::DeserializeOwned;
+use vedette_protocol::api::{Scan, ScanState, StoredFinding};
 
 use crate::lab::{Lab, PLATFORM_NAME};
 use crate::platform::{PlatformData, url};
@@ -82,6 +85,32 @@ impl Operator {
             .with_context(|| format!("vedette {} printed no such JSON", arguments.join(" ")))
     }
 
+    /// A scan as it is now.
+    pub fn seen(&self, scan: &Scan) -> Result<Scan> {
+        self.ask(&["scan", "show", &scan.id.to_string()])
+    }
+
+    /// Waits until a scan has ended.
+    pub fn ended(&self, scan: &Scan, deadline: Duration) -> Result<Scan> {
+        let end = Instant::now() + deadline;
+        loop {
+            let now = self.seen(scan)?;
+            if !matches!(now.state, ScanState::Queued | ScanState::Running) {
+                return Ok(now);
+            }
+            ensure!(
+                Instant::now() < end,
+                "the scan has not ended in {deadline:?}: {now:#?}"
+            );
+            thread::sleep(POLL);
+        }
+    }
+
+    /// What a scan saw.
+    pub fn findings(&self, scan: &Scan) -> Result<Vec<StoredFinding>> {
+        self.ask(&["finding", "list", "--scan", &scan.id.to_string()])
+    }
+
     /// The script that runs the tool with this login.
     pub fn wrapper(&self) -> &Path {
         &self.wrapper
@@ -149,3 +178,5 @@ fn new_password(path: &Path) -> Result<()> {
     writeln!(file, "{:032x}", u128::from_ne_bytes(random))
         .with_context(|| format!("writing {}", path.display()))
 }
+
+const POLL: Duration = Duration::from_millis(200);

@@ -92,14 +92,20 @@ impl Platform {
         lab: &Lab,
         test_images: TestImages,
     ) -> Result<Self> {
-        let address = address(lab);
         let mut serve: Command = programs.command("vedette-platform");
-        serve
-            .args(["serve", "--listen", &address.to_string(), "--data"])
-            .arg(&data.dir);
+        serve.arg("serve");
         if test_images == TestImages::Accepted {
             serve.arg("--danger-accept-test-images");
         }
+        Self::serve_by(serve, data, lab)
+    }
+
+    /// The same, by a program that takes the same arguments.
+    pub fn serve_by(mut serve: Command, data: &PlatformData, lab: &Lab) -> Result<Self> {
+        let address = address(lab);
+        serve
+            .args(["--listen", &address.to_string(), "--data"])
+            .arg(&data.dir);
         let process = lab
             .spawn_on_host("platform", serve, address)
             .context("starting the platform")?;

@@ -39,6 +39,13 @@ pub fn section(dir: &Path) -> Result<String> {
     ))
 }
 
+/// The `[probe]` section of an image with this probe alone, which `tests/probe` has a unit for.
+pub fn section_of(name: &str) -> String {
+    let unit = workspace().join(format!("tests/probe/{name}.service"));
+    let unit: toml::Value = unit.to_string_lossy().into_owned().into();
+    format!("[probe]\nprograms = [\"vedette-probe\"]\nunits = [{unit}]\n")
+}
+
 fn unit(dir: &Path, name: &str, service: &str) -> Result<String> {
     let path = dir.join(format!("probe-{}.service", name.trim_end_matches('@')));
     // One after the other, and after what they look at.

@@ -1,6 +1,7 @@
 //! The whole road of a test: lab, platform, operator, image. What is missing is an appliance, which the test boots.
 
 use std::fs::{self, File};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -160,18 +161,10 @@ impl Road {
         Ok(())
     }
 
-    /// Waits until the platform logs these words.
-    pub fn wait_until_platform_says(&self, words: &str, deadline: Duration) -> Result<()> {
-        let end = Instant::now() + deadline;
-        while !self.platform_said().contains(words) {
-            if Instant::now() > end {
-                bail!(
-                    "the platform did not log {words:?} within {deadline:?}:\n{}",
-                    self.platform_said()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// Starts it again, by another program that takes the same arguments.
+    pub fn serve_platform_by(&mut self, program: Command) -> Result<()> {
+        self.kill_platform();
+        self.platform = Some(Platform::serve_by(program, &self.data, &self.lab)?);
         Ok(())
     }
 

@@ -21,7 +21,10 @@ fn a_job_survives_the_sudden_death_of_platform_and_appliance() {
     let id = appliance.id.to_string();
 
     let undisturbed = start(&road, &id);
-    assert_eq!(wait_for_end(&road, &undisturbed).state, ScanState::Complete);
+    assert_eq!(
+        road.operator.ended(&undisturbed, DEADLINE).unwrap().state,
+        ScanState::Complete
+    );
     let expected = findings(&road, &undisturbed);
     assert!(!expected.is_empty());
 
@@ -29,7 +32,7 @@ fn a_job_survives_the_sudden_death_of_platform_and_appliance() {
     wait_until_in_the_middle(&road, &scan);
     road.kill_platform();
     road.serve_platform().unwrap();
-    let ended = wait_for_end(&road, &scan);
+    let ended = road.operator.ended(&scan, DEADLINE).unwrap();
     assert_eq!(ended.state, ScanState::Complete, "{ended:#?}");
     assert_eq!(findings(&road, &scan), expected);
 
@@ -38,7 +41,7 @@ fn a_job_survives_the_sudden_death_of_platform_and_appliance() {
     machine.qmp().unwrap().quit().unwrap();
     drop(machine);
     let (_machine, _) = road.boot_to_serving(&disk).unwrap();
-    let ended = wait_for_end(&road, &scan);
+    let ended = road.operator.ended(&scan, DEADLINE).unwrap();
     assert_eq!(ended.state, ScanState::Complete, "{ended:#?}");
     assert_eq!(findings(&road, &scan), expected);
 
@@ -82,28 +85,9 @@ fn wait_until_in_the_middle(road: &Road, scan: &Scan) {
     }
 }
 
-fn wait_for_end(road: &Road, scan: &Scan) -> Scan {
-    let end = Instant::now() + DEADLINE;
-    loop {
-        let now = show(road, scan);
-        if !matches!(now.state, ScanState::Queued | ScanState::Running) {
-            return now;
-        }
-        assert!(
-            Instant::now() < end,
-            "no end: {now:#?}\nthe platform said:\n{}",
-            road.platform_said()
-        );
-        std::thread::sleep(POLL);
-    }
-}
-
 /// The ids of what a scan saw, none of them twice.
 fn findings(road: &Road, scan: &Scan) -> BTreeSet<String> {
-    let list: Vec<StoredFinding> = road
-        .operator
-        .ask(&["finding", "list", "--scan", &scan.id.to_string()])
-        .unwrap();
+    let list = road.operator.findings(scan).unwrap();
     let ids: BTreeSet<String> = list.iter().map(|stored| stored.finding.id.to_string()).collect();
     assert_eq!(ids.len(), list.len(), "a finding stands there twice: {list:#?}");
     ids

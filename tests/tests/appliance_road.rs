@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use vedette_protocol::api::{Scan, ScanState, StoredFinding};
-use vedette_protocol::finding::{FindingType, Kind, PortState, Transport};
+use vedette_protocol::finding::{Evidence, FindingType, Kind, PortState, Portrait, Source, Transport};
 use vedette_tests::lab::Target;
 use vedette_tests::road::Road;
 
@@ -15,7 +15,7 @@ fn a_scan_of_the_lab_finds_what_is_wrong_with_it() {
     let serving = road.appliance("scanner").unwrap();
     let first = scan(&road, &serving.appliance.id.to_string());
     assert_eq!(first.state, ScanState::Complete, "{first:?}");
-    let findings = findings(&road, &first);
+    let findings = road.operator.findings(&first).unwrap();
 
     for target in Target::ALL {
         let host = road.lab.address(target).to_string();
@@ -62,9 +62,55 @@ fn a_scan_of_the_lab_finds_what_is_wrong_with_it() {
             .map(|stored| (stored.finding.id, stored.first_seen))
             .collect()
     };
-    assert_eq!(by_id(&self::findings(&road, &again)), by_id(&findings));
+    assert_eq!(by_id(&road.operator.findings(&again).unwrap()), by_id(&findings));
 
     asks_over_udp(&road, &serving.appliance.id.to_string());
+    asks_who_is_there(&road, &serving.appliance.id.to_string());
+}
+
+/// Of a whole network those are found who are in it, each with its adapter and by all that it answers to; but for whoever
+/// is left out, and for the platform and the DNS server, which are asked nothing.
+fn asks_who_is_there(road: &Road, appliance: &str) {
+    let network = road.lab.subnet().to_string();
+    let left_out = road.lab.address(Target::Smtp).to_string();
+    let start = ["scan", "start", "--wait", "--appliance", appliance];
+    let what = ["--target", &network, "--exclude", &left_out];
+    let checks = ["--checks", "discovery,topology"];
+    let scan: Scan = road.operator.ask(&[&start[..], &what, &checks].concat()).unwrap();
+    assert_eq!(scan.state, ScanState::Complete, "{scan:?}");
+    assert_eq!(scan.jobs, 1, "{scan:?}");
+    let findings = road.operator.findings(&scan).unwrap();
+    let devices = || {
+        findings
+            .iter()
+            .map(|stored| &stored.finding)
+            .filter(|finding| finding.type_ == FindingType::Device)
+    };
+    let hosts: BTreeSet<String> = devices().map(|device| device.target.to_string()).collect();
+    let others = Target::ALL.iter().filter(|target| **target != Target::Smtp);
+    let expected: BTreeSet<String> = others
+        .map(|target| road.lab.address(*target).to_string())
+        .collect();
+    assert_eq!(hosts, expected);
+    for device in devices() {
+        let portrait = Portrait::of(device).unwrap();
+        assert!(portrait.on_link && !portrait.adapters.is_empty(), "{device:?}");
+        let echo = |evidence: &Evidence| {
+            matches!(
+                evidence,
+                Evidence::Seen {
+                    by: Source::IcmpEcho,
+                    ..
+                }
+            )
+        };
+        assert!(device.evidence.iter().any(echo), "{device:?}");
+    }
+    let agent = road.lab.address(Target::Snmp).to_string();
+    let open = |stored: &StoredFinding| {
+        stored.finding.type_ == FindingType::SnmpDefaultCommunity && stored.finding.target.as_str() == agent
+    };
+    assert!(findings.iter().any(open), "{findings:?}");
 }
 
 /// Of three ports of UDP one answers: what does is known, and what does not is refused by the host.
@@ -78,7 +124,7 @@ fn asks_over_udp(road: &Road, appliance: &str) {
     assert_eq!(scan.ports.to_string(), "U:53,69,161");
     let coverage = scan.report.as_ref().unwrap().coverage();
     assert_eq!((coverage.ports, coverage.ports_known), (3, 3), "{scan:?}");
-    let findings = findings(road, &scan);
+    let findings = road.operator.findings(&scan).unwrap();
     let open: Vec<_> = findings
         .iter()
         .map(|stored| &stored.finding)
@@ -105,12 +151,6 @@ fn scan(road: &Road, appliance: &str) -> Scan {
         arguments.extend(["--target", address]);
     }
     road.operator.ask(&arguments).unwrap()
-}
-
-fn findings(road: &Road, scan: &Scan) -> Vec<StoredFinding> {
-    road.operator
-        .ask(&["finding", "list", "--scan", &scan.id.to_string()])
-        .unwrap()
 }
 
 fn weaknesses(target: Target) -> BTreeSet<FindingType> {

@@ -10,8 +10,12 @@ use vedette_protocol::{
     finding::{FindingType, LoginOutcome, Outcome},
     job::Check,
 };
+use vedette_tests::logins::{Nginx, clients_of};
 
-use super::{outcome, secret, visit, visit_and, web::Nginx};
+use super::{
+    outcome, secret, visit, visit_and,
+    web::{pinned, start_with},
+};
 
 /// Somebody who certifies clients.
 struct Authority {
@@ -44,9 +48,7 @@ impl Authority {
     }
 
     fn asked_for(&self, more: &str) -> Nginx {
-        let server =
-            format!("ssl_client_certificate {{dir}}/clients.pem; ssl_verify_client on; autoindex on; {more}");
-        Nginx::start_with(&[("clients.pem", &self.certificate)], &server)
+        start_with(&[("clients.pem", &self.certificate)], &clients_of(more))
     }
 }
 
@@ -71,7 +73,7 @@ fn certificates_of_each_type_let_in_by_one_signature() {
     for version in ["TLSv1.3", "TLSv1.2"] {
         let nginx = authority.asked_for(&format!("ssl_protocols {version};"));
         for (count, key) in (1..).zip(&keys) {
-            let (findings, ended) = visit(nginx.port, &authority.certifies(key), nginx.pinned());
+            let (findings, ended) = visit(nginx.port, &authority.certifies(key), pinned(&nginx));
             let log = nginx.log();
             assert_eq!(
                 outcome(&findings),
@@ -91,7 +93,7 @@ fn the_checks_see_what_a_certificate_opens() {
     let nginx = authority.asked_for("");
     let login = authority.certifies(&key(&PKCS_ED25519));
     let checks = [Check::Http, Check::Inventory];
-    let (findings, _) = visit_and(&checks, nginx.port, &login, nginx.pinned());
+    let (findings, _) = visit_and(&checks, nginx.port, &login, pinned(&nginx));
     let listed = |finding: &vedette_protocol::Finding| finding.type_ == FindingType::HttpDirectoryListing;
     assert!(findings.iter().any(listed), "{findings:?}\n{}", nginx.log());
 }
@@ -100,7 +102,7 @@ fn the_checks_see_what_a_certificate_opens() {
 fn a_certificate_that_the_server_does_not_know_is_presented_once() {
     let nginx = Authority::new("Clients").asked_for("");
     let stranger = Authority::new("Somebody else").certifies(&key(&PKCS_ED25519));
-    let (findings, ended) = visit(nginx.port, &stranger, nginx.pinned());
+    let (findings, ended) = visit(nginx.port, &stranger, pinned(&nginx));
     assert_eq!(findings[0].type_, FindingType::LoginFailed);
     assert_eq!(outcome(&findings), LoginOutcome::WrongCredential);
     assert_eq!(ended, Outcome::Partial);
@@ -129,7 +131,7 @@ fn a_key_that_is_not_the_certificates_is_a_clear_refusal() {
         certificate,
         key: secret(&key(&PKCS_ED25519).serialize_pem()),
     };
-    let (findings, _) = visit(nginx.port, &mixed, nginx.pinned());
+    let (findings, _) = visit(nginx.port, &mixed, pinned(&nginx));
     assert_eq!(outcome(&findings), LoginOutcome::UnfitKey);
     assert!(!nginx.log().contains("certificate=SUCCESS"));
 }

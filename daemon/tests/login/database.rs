@@ -3,7 +3,7 @@
 mod mariadb;
 mod postgres;
 
-use std::{net::SocketAddr, path::Path, process::Command};
+use std::{net::SocketAddr, process::Command};
 
 use vedette_protocol::{
     Digest, Finding,
@@ -11,10 +11,10 @@ use vedette_protocol::{
     finding::{Evidence, FindingType, LoginOutcome, Outcome},
     job::Check,
 };
+use vedette_tests::logins::{USER, as_nobody, certify, give};
 
 use super::{Visited, outcome, secret, visit_at};
 
-const USER: &str = "scanner";
 const SECRET: &str = "correct-horse-battery-staple";
 
 fn login(user: &str, password: &str) -> Login {
@@ -64,31 +64,6 @@ fn assert_kept_out(visited: &Visited, why: LoginOutcome, log: &str) {
 
 /// A key that nobody has.
 const ANOTHER: Trust = Trust::TlsSpki(Digest([9; 32]));
-
-/// A program as the user nobody: neither of the servers runs as root.
-fn as_nobody(program: impl AsRef<std::ffi::OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args([
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "--no-new-privs",
-        ])
-        .arg(program)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    command
-}
-
-/// Gives a folder and what is in it to that user.
-fn give(folder: &Path) {
-    let given = Command::new("chown")
-        .args(["-R", "65534:65534"])
-        .arg(folder)
-        .status();
-    assert!(given.unwrap().success());
-}
 
 fn done(command: &mut Command) -> String {
     let output = command.output().unwrap();

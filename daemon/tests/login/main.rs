@@ -4,7 +4,6 @@
 
 mod certificate;
 mod database;
-mod server;
 mod snmp;
 mod ssh;
 mod web;

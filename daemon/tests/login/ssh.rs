@@ -7,7 +7,7 @@ use vedette_protocol::{
     credential::{Login, Trust},
     finding::{Evidence, FindingType, LoginOutcome, Outcome},
 };
-use vedette_tests::login_host::{LoginHost, USER, free_port};
+use vedette_tests::logins::{LoginHost, USER, free_port};
 
 use super::{outcome, secret, visit};
 

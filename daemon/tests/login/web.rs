@@ -1,16 +1,7 @@
 //! Over HTTP, at a real nginx.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    net::{Ipv4Addr, TcpStream},
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
-use tempfile::TempDir;
 use vedette_protocol::{
     Digest, Finding, JobScope, Ports, Timestamp,
     credential::{Login, Trust},
@@ -19,112 +10,25 @@ use vedette_protocol::{
     scope::Area,
 };
 use vedette_scanner::{Bounds, Event, Means, Scan, Tell, run};
-use vedette_tests::login_host::free_port;
+use vedette_tests::logins::{Application, BASIC, BEARER, COOKIE, Nginx, USER};
 
-use super::{
-    outcome, secret,
-    server::{Server, certify},
-    visit, visit_and,
-};
+use super::{outcome, secret, visit, visit_and};
 
-const USER: &str = "scanner";
 const SECRET: &str = "correct-horse-battery-staple";
 
-/// nginx on loopback, with a certificate of its own and a log of what it was shown.
-pub(super) struct Nginx {
-    _process: Server,
-    files: TempDir,
-    pub(super) port: u16,
-    pub(super) spki: Digest,
+/// nginx that is spoken to in TLS, with these directives.
+fn start(server: &str) -> Nginx {
+    start_with(&[], server)
 }
 
-impl Nginx {
-    /// With these directives in its one server, which is spoken to in TLS.
-    pub(super) fn start(server: &str) -> Self {
-        Self::start_with(&[], server)
-    }
-
-    /// The same, with more files in its folder, which the directives call `{dir}`.
-    pub(super) fn start_with(files: &[(&str, &str)], server: &str) -> Self {
-        Self::speaking("ssl", files, server)
-    }
-
-    fn speaking(how: &str, more: &[(&str, &str)], server: &str) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let dir = files.path();
-        let spki = certify(dir);
-        let put = |name: &str, text: &str| fs::write(dir.join(name), text).unwrap();
-        for (name, text) in more {
-            put(name, text);
-        }
-        put("users", &format!("{USER}:{{PLAIN}}{SECRET}\n"));
-        fs::create_dir_all(dir.join("site/files")).unwrap();
-        put("site/index.html", "<html><title>Inside</title><p>Hello.</html>");
-        put("site/files/report.txt", "A listing shows this file.");
-        let port = free_port(Ipv4Addr::LOCALHOST.into()).unwrap();
-        let dir = dir.display();
-        let config = format!(
-            "daemon off; user root; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
-            events {{ worker_connections 64; }}
-            http {{
-                types {{ text/html html; }}
-                log_format shown '$request_method $request_uri $status authorization=$http_authorization \
-                    cookie=$http_cookie certificate=$ssl_client_verify';
-                access_log {dir}/access.log shown;
-                client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
-                uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
-                map $http_authorization $token {{ default wrong; 'Bearer {SECRET}' right; }}
-                map $http_cookie $session {{ default wrong; 'sid={SECRET}' right; }}
-                server {{
-                    listen 127.0.0.1:{port} {how};
-                    ssl_certificate {dir}/certificate.pem; ssl_certificate_key {dir}/key.pem;
-                    root {dir}/site;
-                    {server}
-                }}
-            }}"
-        );
-        fs::write(
-            files.path().join("config"),
-            config.replace("{dir}", &dir.to_string()),
-        )
-        .unwrap();
-        let process = Command::new("nginx")
-            .arg("-c")
-            .arg(files.path().join("config"))
-            .arg("-e")
-            .arg(files.path().join("error.log"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut process = Server(process);
-        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        let read = |name: &str| fs::read_to_string(files.path().join(name)).unwrap_or_default();
-        process.wait(listens, || read("error.log"));
-        Self {
-            _process: process,
-            files,
-            port,
-            spki,
-        }
-    }
-
-    /// A line for each request.
-    pub(super) fn log(&self) -> String {
-        // nginx writes a line once the answer is sent, which the worker may have heard before.
-        thread::sleep(Duration::from_millis(50));
-        fs::read_to_string(self.files.path().join("access.log")).unwrap_or_default()
-    }
-
-    pub(super) fn pinned(&self) -> Trust {
-        Trust::TlsSpki(self.spki)
-    }
+/// The same, with more files in its folder.
+pub(super) fn start_with(files: &[(&str, &str)], server: &str) -> Nginx {
+    Nginx::start(SECRET, "ssl", files, server).unwrap()
 }
 
-const BASIC: &str = "auth_basic inside; auth_basic_user_file {dir}/users; autoindex on;";
-const BEARER: &str =
-    "location / { return 404; } location /api/ { if ($token = wrong) { return 401; } alias {dir}/site/; }";
-const COOKIE: &str = "location / { if ($session = wrong) { return 302 /enter; } }
-    location = /enter { default_type text/html; return 200 '<form><input type=password name=p></form>'; }";
+pub(super) fn pinned(nginx: &Nginx) -> Trust {
+    Trust::TlsSpki(nginx.spki)
+}
 
 fn basic(password: &str) -> Login {
     Login::HttpBasic {
@@ -135,13 +39,13 @@ fn basic(password: &str) -> Login {
 
 #[test]
 fn basic_authentication_lets_in_and_the_checks_see_what_is_inside() {
-    let nginx = Nginx::start(BASIC);
-    let (findings, ended) = visit(nginx.port, &basic(SECRET), nginx.pinned());
+    let nginx = start(BASIC);
+    let (findings, ended) = visit(nginx.port, &basic(SECRET), pinned(&nginx));
     assert_eq!(outcome(&findings), LoginOutcome::Accepted, "{}", nginx.log());
     assert_eq!(findings[0].type_, FindingType::LoggedIn);
     assert_eq!(ended, Outcome::Complete);
     let checks = [Check::Http, Check::Inventory];
-    let (findings, ended) = visit_and(&checks, nginx.port, &basic(SECRET), nginx.pinned());
+    let (findings, ended) = visit_and(&checks, nginx.port, &basic(SECRET), pinned(&nginx));
     let found = |type_| findings.iter().any(|finding| finding.type_ == type_);
     assert!(found(FindingType::LoggedIn) && found(FindingType::HttpHeaderMissing));
     assert!(
@@ -151,7 +55,7 @@ fn basic_authentication_lets_in_and_the_checks_see_what_is_inside() {
     );
     assert_eq!(ended, Outcome::Complete);
     // The same server keeps a stranger's questions out, and so nothing is found there.
-    let (findings, _) = visit_and(&checks, nginx.port, &basic("wrong"), nginx.pinned());
+    let (findings, _) = visit_and(&checks, nginx.port, &basic("wrong"), pinned(&nginx));
     assert_eq!(findings.len(), 1, "{findings:?}");
 }
 
@@ -203,9 +107,9 @@ fn a_weakness_behind_the_login_is_found_by_who_logs_in_alone() {
     let exposed = "location = /.env { default_type text/plain; alias {dir}/environment; }";
     let files = [("environment", "APP_KEY=0123456789\nDB_HOST=db.example\n")];
     for (more, expected) in [(exposed, Some(FindingType::HttpExposedEnv)), ("", None)] {
-        let nginx = Nginx::start_with(&files, &format!("{SOUND} {more}"));
+        let nginx = start_with(&files, &format!("{SOUND} {more}"));
         let checks = [Check::Http, Check::Inventory];
-        let (findings, ended) = visit_and(&checks, nginx.port, &basic(SECRET), nginx.pinned());
+        let (findings, ended) = visit_and(&checks, nginx.port, &basic(SECRET), pinned(&nginx));
         assert_eq!(findings[0].type_, FindingType::LoggedIn, "{}", nginx.log());
         assert_eq!(ended, Outcome::Complete);
         let found = weaknesses(&findings);
@@ -221,10 +125,10 @@ fn a_weakness_behind_the_login_is_found_by_who_logs_in_alone() {
 #[test]
 fn what_a_stranger_sees_too_is_the_same_finding_behind_the_login() {
     let inside = "location /admin/ { auth_basic inside; auth_basic_user_file {dir}/users; }";
-    let nginx = Nginx::start(inside);
+    let nginx = start(inside);
     let outside = as_stranger(nginx.port);
     let checks = [Check::Http, Check::Inventory];
-    let (inside, _) = visit_and(&checks, nginx.port, &basic(SECRET), nginx.pinned());
+    let (inside, _) = visit_and(&checks, nginx.port, &basic(SECRET), pinned(&nginx));
     let (outside, inside) = (weaknesses(&outside), weaknesses(&inside));
     assert!(!outside.is_empty());
     for seen in outside {
@@ -253,8 +157,8 @@ fn each_wrong_credential_is_shown_once_and_said() {
             "cookie=sid",
         ),
     ] {
-        let nginx = Nginx::start(server);
-        let (findings, ended) = visit(nginx.port, &wrong, nginx.pinned());
+        let nginx = start(server);
+        let (findings, ended) = visit(nginx.port, &wrong, pinned(&nginx));
         assert_eq!(findings[0].type_, FindingType::LoginFailed);
         assert_eq!(outcome(&findings), LoginOutcome::WrongCredential);
         assert_eq!(ended, Outcome::Partial);
@@ -272,8 +176,8 @@ fn a_token_and_a_cookie_let_in() {
         cookie: secret(&format!("sid={SECRET}")),
     };
     for (server, login) in [(BEARER, token), (COOKIE, cookie)] {
-        let nginx = Nginx::start(server);
-        for trust in [nginx.pinned(), Trust::FirstSeen] {
+        let nginx = start(server);
+        for trust in [pinned(&nginx), Trust::FirstSeen] {
             let (findings, ended) = visit(nginx.port, &login, trust);
             assert_eq!(outcome(&findings), LoginOutcome::Accepted, "{}", nginx.log());
             assert_eq!(ended, Outcome::Complete);
@@ -284,7 +188,7 @@ fn a_token_and_a_cookie_let_in() {
 #[test]
 fn a_server_with_another_key_is_asked_and_told_nothing() {
     for server in [BASIC, BEARER, COOKIE] {
-        let nginx = Nginx::start(server);
+        let nginx = start(server);
         let login = match server {
             BASIC => basic(SECRET),
             BEARER => Login::Bearer {
@@ -303,8 +207,8 @@ fn a_server_with_another_key_is_asked_and_told_nothing() {
 
 #[test]
 fn a_server_that_shuts_nobody_out_is_shown_nothing() {
-    let nginx = Nginx::start("");
-    let (findings, _) = visit(nginx.port, &basic(SECRET), nginx.pinned());
+    let nginx = start("");
+    let (findings, _) = visit(nginx.port, &basic(SECRET), pinned(&nginx));
     assert_eq!(outcome(&findings), LoginOutcome::MethodNotOffered);
     let log = nginx.log();
     assert!(!log.is_empty() && !log.contains("authorization=B"), "{log}");
@@ -312,8 +216,8 @@ fn a_server_that_shuts_nobody_out_is_shown_nothing() {
 
 #[test]
 fn in_clear_only_where_the_operator_said_so() {
-    let nginx = Nginx::speaking("", &[], BASIC);
-    for trust in [nginx.pinned(), Trust::FirstSeen] {
+    let nginx = Nginx::start(SECRET, "", &[], BASIC).unwrap();
+    for trust in [pinned(&nginx), Trust::FirstSeen] {
         let (findings, _) = visit(nginx.port, &basic(SECRET), trust);
         assert_eq!(outcome(&findings), LoginOutcome::NoAnswer);
         assert!(!nginx.log().contains("authorization=B"));
@@ -322,61 +226,20 @@ fn in_clear_only_where_the_operator_said_so() {
     assert_eq!(outcome(&findings), LoginOutcome::Accepted);
 }
 
-/// An application behind nginx.
-struct Application {
-    process: Child,
-    output: BufReader<std::process::ChildStdout>,
-    port: u16,
-}
-
-impl Application {
-    fn start() -> Self {
-        let port = free_port(Ipv4Addr::LOCALHOST.into()).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/login/backend.py");
-        let mut process = Command::new("python3")
-            .arg(script)
-            .args([&port.to_string(), USER, SECRET])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let mut line = String::new();
-        output.read_line(&mut line).unwrap();
-        assert_eq!(line, "ready\n");
-        Self {
-            process,
-            output,
-            port,
-        }
-    }
-
-    /// Ends it; what it has printed.
-    fn end(mut self) -> String {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-        let mut rest = String::new();
-        std::io::Read::read_to_string(&mut self.output, &mut rest).unwrap();
-        rest
-    }
-}
-
 #[test]
 fn a_form_is_filled_in_once_and_lets_in_who_is_known() {
-    let application = Application::start();
-    let proxy = format!(
-        "location / {{ proxy_pass http://127.0.0.1:{}; }}",
-        application.port
-    );
-    let nginx = Nginx::start(&proxy);
+    let application = Application::start(SECRET).unwrap();
+    let proxy = application.proxied();
+    let nginx = start(&proxy);
     let form = |password: &str| Login::Form {
         user: USER.to_owned(),
         password: secret(password),
     };
-    let (findings, ended) = visit(nginx.port, &form(SECRET), nginx.pinned());
+    let (findings, ended) = visit(nginx.port, &form(SECRET), pinned(&nginx));
     assert_eq!(outcome(&findings), LoginOutcome::Accepted, "{}", nginx.log());
     assert_eq!(ended, Outcome::Complete);
     let checks = [Check::Http, Check::Inventory];
-    let (findings, _) = visit_and(&checks, nginx.port, &form(SECRET), nginx.pinned());
+    let (findings, _) = visit_and(&checks, nginx.port, &form(SECRET), pinned(&nginx));
     let root = |finding: &Finding| {
         finding.type_ == FindingType::HttpHeaderMissing
             && finding.url.as_ref().is_some_and(|url| url.to_string() == "/")
@@ -385,11 +248,11 @@ fn a_form_is_filled_in_once_and_lets_in_who_is_known() {
         findings.iter().any(root),
         "a stranger is sent to /login: {findings:?}"
     );
-    let (findings, ended) = visit(nginx.port, &form("wrong"), nginx.pinned());
+    let (findings, ended) = visit(nginx.port, &form("wrong"), pinned(&nginx));
     assert_eq!(outcome(&findings), LoginOutcome::WrongCredential);
     assert_eq!(ended, Outcome::Partial);
     let (findings, _) = visit(nginx.port, &form(SECRET), Trust::TlsSpki(Digest([9; 32])));
     assert_eq!(outcome(&findings), LoginOutcome::WrongHostKey);
-    let tries = application.end();
+    let tries = application.end().unwrap();
     assert_eq!(tries, "try scanner right\ntry scanner right\ntry scanner wrong\n");
 }

@@ -4,10 +4,11 @@
 //! forbid. `vedette-probe liar` stands in a worker's place: it takes its order and its grant like a
 //! worker and then sends to targets that the job does not name. Each attempt is one line on standard
 //! output: `probe WHO WHAT allowed` or `probe WHO WHAT denied ERROR`. `vedette-probe memory` tells what our
-//! processes hold in memory. It judges nothing; the tests do.
+//! processes hold in memory, `vedette-probe crash` has workers crash. It judges nothing; the tests do.
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod crash;
 mod frames;
 mod liar;
 mod memory;
@@ -34,11 +35,12 @@ fn main() -> ExitCode {
         .as_slice()
     {
         ["memory"] => memory::probe(),
+        ["crash"] => crash::probe(),
         ["sandbox", unit] => sandbox::probe(unit),
         // A worker is started without arguments.
         ["liar"] | [] => liar::probe(),
         _ => {
-            eprintln!("usage: vedette-probe sandbox UNIT | liar | memory");
+            eprintln!("usage: vedette-probe sandbox UNIT | liar | memory | crash");
             return ExitCode::from(2);
         }
     }

@@ -10,12 +10,12 @@ use super::figure::Figure;
 use super::progress::Progress;
 use crate::lab::Line;
 use crate::platform::TestImages;
-use crate::programs::workspace;
+use crate::probes::section_of;
 use crate::road::Road;
 
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building the programs and an image with a probe");
-    let mut road = Road::open_with(&[], "memory", &probe())?;
+    let mut road = Road::open_with(&[], "memory", &section_of("memory"))?;
     road.serve_platform_with(TestImages::Accepted)?;
     progress.step("first boot, which activates the appliance");
     let mut machine = road.appliance("bench")?.machine;
@@ -46,14 +46,6 @@ pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
             ))
         })
         .collect()
-}
-
-fn probe() -> String {
-    let unit = workspace().join("tests/probe/memory.service");
-    format!(
-        "[probe]\nprograms = [\"vedette-probe\"]\nunits = [{}]\n",
-        toml::Value::from(unit.to_string_lossy().as_ref())
-    )
 }
 
 /// The last that the probe said of each process: `probe memory NAME kB`.

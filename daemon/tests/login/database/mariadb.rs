@@ -7,12 +7,9 @@ use std::{
 };
 
 use tempfile::TempDir;
-use vedette_tests::login_host::free_port;
+use vedette_tests::logins::{Server, free_port};
 
-use super::{
-    super::server::{Server, certify},
-    *,
-};
+use super::*;
 
 struct Mariadb {
     _process: Server,
@@ -27,7 +24,7 @@ impl Mariadb {
     fn start(tls: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
         let dir = files.path();
-        let spki = certify(dir);
+        let spki = certify(dir).unwrap();
         let port = free_port(Ipv4Addr::LOCALHOST.into()).unwrap();
         let users = format!(
             "CREATE USER '{USER}'@'%' IDENTIFIED BY '{SECRET}';\n\
@@ -45,7 +42,7 @@ impl Mariadb {
             tls.replace("{dir}", &dir.to_string())
         );
         fs::write(files.path().join("settings"), settings).unwrap();
-        give(files.path());
+        give(files.path()).unwrap();
         let defaults = format!("--defaults-file={dir}/settings");
         done(
             as_nobody("mariadb-install-db")
@@ -62,10 +59,12 @@ impl Mariadb {
             .spawn()
             .unwrap();
         let mut process = Server(process);
-        process.wait(
-            || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
-            || fs::read_to_string(files.path().join("log")).unwrap(),
-        );
+        process
+            .wait(
+                || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok(),
+                || fs::read_to_string(files.path().join("log")).unwrap(),
+            )
+            .unwrap();
         // `mariadbd  Ver 10.11.19-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64`
         let printed = done(as_nobody("mariadbd").arg("--version"));
         let version = printed.split("Ver ").nth(1).unwrap().split('-').next().unwrap();

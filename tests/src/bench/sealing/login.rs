@@ -15,7 +15,7 @@ use crate::bench::amount::Amount;
 use crate::bench::figure::Figure;
 use crate::bench::median::median;
 use crate::bench::progress::Progress;
-use crate::login_host::{LoginHost, USER, free_port};
+use crate::logins::{LoginHost, USER, free_port};
 use crate::programs::Programs;
 
 pub(super) fn measure(programs: &Programs, progress: &Progress) -> Result<Figure> {

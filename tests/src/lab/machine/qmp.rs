@@ -58,6 +58,12 @@ impl Qmp {
         self.execute("quit", json!({})).map(drop)
     }
 
+    /// Pulls the network cable, or plugs it in.
+    pub fn set_link(&mut self, is_up: bool) -> Result<()> {
+        self.execute("set_link", json!({ "name": "net", "up": is_up }))
+            .map(drop)
+    }
+
     /// Writes the machine's memory to a file, all of it.
     pub fn save_memory(&mut self, to: &Path) -> Result<()> {
         let summary = self.execute("query-memory-size-summary", json!({}))?;

@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{Place, run};
+use crate::logins::postgres_programs;
 
 pub(super) fn command(place: &Place) -> Result<Command> {
-    let programs = programs()?;
+    let programs = postgres_programs()?;
     let data = place.dir.join("data");
     let mut initdb = place.unprivileged(programs.join("initdb"));
     initdb.args([
@@ -46,16 +46,3 @@ pub(super) fn command(place: &Place) -> Result<Command> {
         ]);
     Ok(command)
 }
-
-/// Debian keeps each version in a directory of its own: the newest will do.
-fn programs() -> Result<PathBuf> {
-    std::fs::read_dir(VERSIONS)
-        .with_context(|| format!("listing {VERSIONS}; see tests/packages"))?
-        .flatten()
-        .filter(|entry| entry.path().join("bin/postgres").exists())
-        .max_by_key(|entry| entry.file_name().to_string_lossy().parse::<u32>().unwrap_or(0))
-        .map(|entry| entry.path().join("bin"))
-        .with_context(|| format!("no PostgreSQL server in {VERSIONS}; see tests/packages"))
-}
-
-const VERSIONS: &str = "/usr/lib/postgresql";

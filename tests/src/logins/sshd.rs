@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -12,10 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use super::USER;
 use crate::programs::output_of;
-
-/// The account.
-pub const USER: &str = "scanner";
 
 /// OpenSSH, until it is dropped.
 #[derive(Debug)]
@@ -28,11 +26,6 @@ pub struct LoginHost {
 impl LoginHost {
     /// Starts it at an endpoint, where this thread stands; [`USER`] may log in with the password.
     pub fn start(endpoint: SocketAddr, password: &str) -> Result<Self> {
-        Self::start_with(endpoint, password, 5000)
-    }
-
-    /// The same, with so many rounds of hashing the password (crypt(5)): a million takes about a second.
-    pub fn start_with(endpoint: SocketAddr, password: &str, rounds: u32) -> Result<Self> {
         let files = tempfile::tempdir().context("making a folder for sshd")?;
         let dir = files.path();
         let key = dir.join("host_key");
@@ -44,7 +37,7 @@ impl LoginHost {
         let hash = output_of(
             Command::new("perl")
                 .args(["-e", "print crypt($ARGV[0], $ARGV[1])", password])
-                .arg(format!("$6$rounds={rounds}$vedette$")),
+                .arg("$6$vedette$"),
         )?;
         let with_line = |name: &str, line: String| {
             let text = fs::read_to_string(Path::new("/etc").join(name))?;
@@ -133,12 +126,6 @@ impl Drop for LoginHost {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A port of this address that nobody listens on.
-pub fn free_port(address: IpAddr) -> Result<u16> {
-    let listener = std::net::TcpListener::bind((address, 0)).context("looking for a free port")?;
-    Ok(listener.local_addr().context("looking for a free port")?.port())
 }
 
 fn read(path: &PathBuf) -> Result<String> {
