@@ -4,6 +4,7 @@
 //! Everything but the key is signed by it, and read only if it is. Who looks needs no passphrase ([`Owner`]); who
 //! signs does ([`Signatory`]). A change is on disk before it is sent anywhere.
 
+mod certificate;
 mod folder;
 mod record;
 mod signatory;

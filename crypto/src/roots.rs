@@ -192,22 +192,34 @@ impl PinnedRoots {
     }
 
     /// A TLS client for a server that is not ours to choose, as an operator's collector of logs (RFC 5425): it trusts
-    /// these roots, speaks TLS 1.2 where 1.3 is not offered, and shows no certificate.
+    /// these roots, and speaks TLS 1.2 where 1.3 is not offered. With an `identity` to show it speaks 1.3 alone:
+    /// what a client signs in 1.2 cannot be told from other things (RFC 5246, section 7.4.8).
     ///
     /// # Errors
     /// rustls', as when the provider lacks a version.
-    pub fn foreign_client_config(&self, clock: Arc<dyn TimeProvider>) -> Result<ClientConfig, rustls::Error> {
+    pub fn foreign_client_config(
+        &self,
+        clock: Arc<dyn TimeProvider>,
+        identity: Option<Arc<dyn ResolvesClientCert>>,
+    ) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = PinnedVerifier {
             roots: self.clone(),
             dates: Dates::Clock,
             provider: provider.clone(),
         };
-        let mut config = ClientConfig::builder_with_details(provider, clock)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        let versions: &[_] = match identity {
+            Some(_) => &[&rustls::version::TLS13],
+            None => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        };
+        let builder = ClientConfig::builder_with_details(provider, clock)
+            .with_protocol_versions(versions)?
             .dangerous() // Narrows, as above.
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match identity {
+            Some(identity) => builder.with_client_cert_resolver(identity),
+            None => builder.with_no_client_auth(),
+        };
         config.resumption = rustls::client::Resumption::disabled();
         Ok(config)
     }

@@ -366,6 +366,7 @@ fn credentials(job: &Job, signed: &Signed<Job>, key: &SigningKey) {
             name: None,
             roots: PinnedRoots::new(vec![root]).expect("a root"),
             delivery: Delivery::Required,
+            certificate: None,
         }),
     };
     encoded("copy_order", &order);

@@ -18,7 +18,7 @@ use crate::{
     id::{ApplianceId, Digest, Fingerprint, KeyId, OrgId},
     link::{Request, TimeRequest},
     owner::Epoch,
-    signed::{Message, Signed, VerifyError},
+    signed::{Message, Signed, VerifyError, base64_for_people},
     target::HostName,
 };
 
@@ -60,7 +60,15 @@ pub struct Collector {
     pub roots: PinnedRoots,
     /// What happens while it cannot be reached.
     pub delivery: Delivery,
+    /// What it is shown if it asks who sends, over TLS 1.3 alone; none: nothing.
+    pub certificate: Option<ClientCertificate>,
 }
+
+/// A certificate of an appliance's identity key, DER, that the owner key signed: by it a collector knows the appliance
+/// (RFC 5425, section 4.2.2), without believing the platform's CA.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientCertificate(#[serde(with = "base64_for_people")] pub Vec<u8>);
 
 /// Host and port, as in `logs.example.com:6514`, `192.0.2.7` or `[2001:db8::7]:6514`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -240,6 +248,9 @@ pub enum CopyTrouble {
     /// The packet filter did not open.
     #[error("the appliance's packet filter did not open for it")]
     Filter,
+    /// It wants to know who sends, and does not take the answer.
+    #[error("it does not accept the appliance's certificate, or wants one (`vedette copy set --client-ca`)")]
+    Denied,
 }
 
 /// One message that left, as a line of the copy says it.

@@ -158,11 +158,11 @@ fn to_be_signed<T: Message>(body: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes as base64 where people read them, and as they are elsewhere.
-mod base64_for_people {
+pub(crate) mod base64_for_people {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &Vec<u8>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &Vec<u8>, to: S) -> Result<S::Ok, S::Error> {
         if to.is_human_readable() {
             to.serialize_str(&STANDARD.encode(bytes))
         } else {
@@ -170,7 +170,7 @@ mod base64_for_people {
         }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         if from.is_human_readable() {
             STANDARD
                 .decode(String::deserialize(from)?)

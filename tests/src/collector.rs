@@ -10,9 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ED25519, PublicKeyData, SignatureAlgorithm,
+};
 use serde_json::Value;
 use tempfile::TempDir;
+use vedette_crypto::VerifyingKey;
 
 /// A CA of the operator's own.
 pub struct Authority {
@@ -46,21 +50,49 @@ impl Authority {
     pub fn pem(&self) -> &str {
         &self.pem
     }
+
+    /// A TLS client's certificate for somebody else's key, DER.
+    pub fn name_client(&self, name: &str, key: &VerifyingKey) -> Result<Vec<u8>> {
+        let mut params = CertificateParams::new([name.to_owned()])?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        Ok(params.signed_by(&Public(key), &self.issuer)?.der().to_vec())
+    }
 }
 
 impl Collector {
-    /// Starts it where this thread stands, with a certificate for these names and addresses.
+    /// Starts it where this thread stands, with a certificate for these names and addresses. It takes lines of anybody.
     pub fn start(authority: &Authority, names: &[&str], endpoint: SocketAddr) -> Result<Self> {
+        Self::with(authority.pem(), "anon", authority, names, endpoint)
+    }
+
+    /// Starts one that takes lines of those alone who show a certificate of the CA `clients`.
+    pub fn for_clients_of(
+        clients: &str,
+        authority: &Authority,
+        names: &[&str],
+        endpoint: SocketAddr,
+    ) -> Result<Self> {
+        Self::with(clients, "x509/certvalid", authority, names, endpoint)
+    }
+
+    fn with(
+        clients: &str,
+        mode: &str,
+        authority: &Authority,
+        names: &[&str],
+        endpoint: SocketAddr,
+    ) -> Result<Self> {
         let files = tempfile::tempdir().context("making a folder for rsyslog")?;
         let key = KeyPair::generate()?;
         let names: Vec<String> = names.iter().copied().map(str::to_owned).collect();
         let certificate = CertificateParams::new(names)?.signed_by(&key, &authority.issuer)?;
         let config = include_str!("../lab/rsyslog.conf")
             .replace("{dir}", &files.path().to_string_lossy())
+            .replace("{mode}", mode)
             .replace("{address}", &endpoint.ip().to_string())
             .replace("{port}", &endpoint.port().to_string());
         for (name, text) in [
-            ("ca.pem", authority.pem.as_str()),
+            ("ca.pem", clients),
             ("certificate.pem", &certificate.pem()),
             ("key.pem", &key.serialize_pem()),
             ("rsyslog.conf", &config),
@@ -126,6 +158,19 @@ impl Drop for Collector {
     fn drop(&mut self) {
         let _ended_already = self.process.kill();
         let _reaped = self.process.wait();
+    }
+}
+
+/// A public key, as rcgen takes it.
+struct Public<'a>(&'a VerifyingKey);
+
+impl PublicKeyData for Public<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
     }
 }
 

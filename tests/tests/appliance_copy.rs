@@ -24,12 +24,10 @@ fn what_leaves_an_appliance_stands_at_the_operators_collector_or_does_not_leave(
     let address = road.lab.admit_server(1).unwrap();
     let endpoint = SocketAddr::new(address.into(), COLLECTOR_PORT);
     let host = address.to_string();
-    let mut collector = road
-        .lab
-        .inside(|| Collector::start(&authority, &[&host], endpoint))
-        .unwrap()
-        .unwrap();
-    let ca = road.lab.dir().join("collector-ca.pem");
+    let (ca, client_ca) = (
+        road.lab.dir().join("collector-ca.pem"),
+        road.lab.dir().join("client-ca.pem"),
+    );
     fs::write(&ca, authority.pem()).unwrap();
     let mut serving = road.appliance("office").unwrap();
     let id = serving.appliance.id.to_string();
@@ -43,6 +41,8 @@ fn what_leaves_an_appliance_stands_at_the_operators_collector_or_does_not_leave(
         &host,
         "--ca",
         &text(&ca),
+        "--client-ca",
+        &text(&client_ca),
     ];
     let refused = owner.run(&set).unwrap_err().to_string();
     assert!(refused.contains("vedette owner init"), "{refused}");
@@ -51,6 +51,12 @@ fn what_leaves_an_appliance_stands_at_the_operators_collector_or_does_not_leave(
     let fingerprint = serving.status.fingerprint.clone().unwrap();
     owner.confirm(&mut serving, &fingerprint).unwrap();
     owner.run(&set).unwrap();
+    let clients = fs::read_to_string(&client_ca).unwrap();
+    let mut collector = road
+        .lab
+        .inside(|| Collector::for_clients_of(&clients, &authority, &[&host], endpoint))
+        .unwrap()
+        .unwrap();
     let web = road.lab.address(Target::GoodWeb).to_string();
     let checks = ["--ports", "80", "--checks", "ports,services,tls,http"];
     let sign = ["grant", "sign", "--appliance", &id, "--targets", &web];

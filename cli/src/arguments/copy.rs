@@ -53,6 +53,10 @@ pub(crate) struct CopySet {
     /// Sends findings to the platform all the same while the server cannot be reached; unless given they wait
     #[arg(long)]
     pub(crate) best_effort: bool,
+    /// Has the appliance show the server a certificate, which the owner key signs, and writes the CA by which the server
+    /// knows it into this new file, as PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_ca: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) out: Out,
 }

@@ -14,6 +14,7 @@ use vedette_protocol::{ApplianceId, Signed, Timestamp};
 
 use super::{Outcome, Show, owner, platform};
 use crate::arguments::{Copy as Asked, CopyCommand, CopySet, Out};
+use crate::file;
 use crate::owner::{Confirmed, Owner};
 use crate::platform::Platform;
 use crate::table::Table;
@@ -23,9 +24,18 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
     match asked.command {
         CopyCommand::Set(asked) => {
             let collector = collector(&asked)?;
-            order(&access, &asked.appliances, Some(collector), &asked.out, show).await?;
+            let client_ca = asked.client_ca.as_deref();
+            order(
+                &access,
+                &asked.appliances,
+                Some(collector),
+                client_ca,
+                &asked.out,
+                show,
+            )
+            .await?;
         }
-        CopyCommand::Off { appliances, out } => order(&access, &appliances, None, &out, show).await?,
+        CopyCommand::Off { appliances, out } => order(&access, &appliances, None, None, &out, show).await?,
         CopyCommand::Show { appliances } => {
             let owner = access.read()?;
             let chosen = chosen(&owner, &appliances)?;
@@ -68,16 +78,23 @@ async fn order(
     access: &crate::arguments::Access,
     appliances: &[String],
     collector: Option<Collector>,
+    client_ca: Option<&Path>,
     out: &Out,
     show: Show,
 ) -> Result<()> {
     let platform = out.platform()?;
     let held = access.hold()?;
-    let orders = chosen(&held.owner, appliances)?
+    let mut orders = chosen(&held.owner, appliances)?
         .into_iter()
         .map(|confirmed| ordered(&held.owner, confirmed, collector.clone(), Timestamp::now()))
         .collect::<Result<Vec<_>>>()?;
     let signatory = access.unlock(held)?;
+    if let Some(path) = client_ca {
+        for order in &mut orders {
+            signatory.certify(order)?;
+        }
+        file::create(path, &signatory.client_authority()?)?;
+    }
     let change = signatory.order_copies(&orders);
     let owner = owner::make(signatory, change, out, platform.as_ref()).await?;
     let copies: Vec<Known> = orders
@@ -137,10 +154,11 @@ fn collector(asked: &CopySet) -> Result<Collector> {
         } else {
             Delivery::Required
         },
+        certificate: None,
     };
-    // Room for what stands around it.
+    // Room for what stands around it, and for a certificate.
     ensure!(
-        vedette_protocol::codec::encode(&collector).len() <= COPY_ORDER_LIMIT - 512,
+        vedette_protocol::codec::encode(&collector).len() <= COPY_ORDER_LIMIT - 1024,
         "the CAs come to more than an order for a copy holds; give the one alone that the collector's certificate \
          comes from"
     );

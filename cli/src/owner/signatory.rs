@@ -15,7 +15,7 @@ use vedette_protocol::{CredentialId, Grant, GrantId, Message, Signed, Timestamp}
 use super::folder::{Folder, Held, Missing};
 use super::{
     APPLIANCES, COPIES, CREDENTIALS, Confirmed, FOLDERS, GRANTS, KEY, Kept, OUTBOX, Owner, STANDING,
-    Standing, record,
+    Standing, certificate, record,
 };
 use crate::delivery::{self, Item};
 
@@ -145,6 +145,24 @@ impl Signatory {
             ],
             items: vec![Item::Word(OwnerWord::Release(self.sign(&release)))],
         }
+    }
+
+    /// Has an order say what certificate its appliance shows.
+    pub(crate) fn certify(&self, order: &mut CopyOrder) -> Result<()> {
+        let (appliance, identity) = (order.appliance, order.identity);
+        let mut confirmed = self.owner.appliances.iter();
+        let confirmed = confirmed
+            .find(|confirmed| confirmed.appliance == appliance && confirmed.fingerprint() == identity)
+            .with_context(|| format!("the appliance {appliance} is not confirmed"))?;
+        if let Some(collector) = &mut order.collector {
+            collector.certificate = Some(certificate::of(&self.key, confirmed)?);
+        }
+        Ok(())
+    }
+
+    /// The CA of the certificates that this owner key signs, as PEM.
+    pub(crate) fn client_authority(&self) -> Result<String> {
+        certificate::authority(&self.key)
     }
 
     /// Orders for copies.

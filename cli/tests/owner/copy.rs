@@ -1,7 +1,14 @@
 //! `vedette copy`.
 
+use std::sync::Arc;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use vedette_cli::Item;
+use vedette_crypto::Signer;
 use vedette_protocol::copy::{CopyOrder, Delivery};
 use vedette_protocol::owner::{Epoch, OwnerWord};
 
@@ -104,6 +111,62 @@ fn a_new_epoch_and_a_new_key_sign_the_order_anew() {
     let rotated = orders(&desk, "rotated").pop().unwrap();
     assert_eq!((rotated.epoch, &rotated.collector), (Epoch(3), &first.collector));
     assert!(rotated.number > again.number);
+}
+
+#[test]
+fn an_appliance_is_given_a_certificate_that_the_owners_ca_signed() {
+    let (desk, appliance) = Desk::with_appliance();
+    desk.write("server-ca.pem", &ca("One"));
+    desk.write("ca.pem", &ca("One"));
+    let file = desk.path("client-ca.pem");
+    let order = set(&desk, &["--client-ca", &file], "first");
+    let certificate = CertificateDer::from(order.collector.unwrap().certificate.unwrap().0);
+    let trusting = |name: &str| {
+        let authority = CertificateDer::from_pem_file(desk.path(name)).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .unwrap()
+    };
+    let now = UnixTime::now();
+    trusting("client-ca.pem")
+        .verify_client_cert(&certificate, &[], now)
+        .unwrap();
+    assert!(
+        trusting("server-ca.pem")
+            .verify_client_cert(&certificate, &[], now)
+            .is_err()
+    );
+    let identity = appliance.identity.verifying_key();
+    assert!(
+        certificate
+            .windows(32)
+            .any(|window| window == identity.as_bytes())
+    );
+
+    // The same CA for every appliance and each order, in a file of its own.
+    let again = desk.path("again.pem");
+    set(&desk, &["--client-ca", &again], "second");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    assert_eq!(read(&file), read(&again));
+    let (server_ca, out) = (desk.path("ca.pem"), desk.path("third"));
+    let set = [
+        "copy",
+        "set",
+        "--appliance",
+        "lab",
+        "--collector",
+        "logs.example.com",
+        "--ca",
+        &server_ca,
+    ];
+    desk.refused(
+        &[&set[..], &["--client-ca", &file, "--out", &out]].concat(),
+        "exists already",
+    );
+    assert!(!std::path::Path::new(&out).exists());
 }
 
 #[test]

@@ -108,6 +108,7 @@ mod tests {
             name: None,
             roots: PinnedRoots::new(vec![PinnedRoot::named("ISRG Root X1").unwrap()]).unwrap(),
             delivery: Delivery::Required,
+            certificate: None,
         }
     }
 

@@ -44,7 +44,7 @@ const FILE_LIMIT: u64 = 64 * 1024;
 const ENROLMENT_VERSION: u8 = 1;
 const OWNER_VERSION: u8 = 1;
 const WORDS_VERSION: u8 = 1;
-const RECORDS_VERSION: u8 = 2;
+const RECORDS_VERSION: u8 = 3;
 
 /// The directory.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ mod record;
 
 use std::{
     convert::Infallible,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -161,7 +161,7 @@ impl Copier {
     }
 
     /// Sends what there is to send, for as long as the machine serves.
-    pub(super) async fn run(&self, house: &House) -> Infallible {
+    pub(super) async fn run(&self, house: &Arc<House>) -> Infallible {
         let mut orders = self.order.subscribe();
         loop {
             let copying = orders.borrow_and_update().clone();
@@ -174,7 +174,12 @@ impl Copier {
     }
 
     /// Sends by one order, until another counts.
-    async fn serve(&self, house: &House, copying: &Copying, orders: &mut watch::Receiver<Option<Copying>>) {
+    async fn serve(
+        &self,
+        house: &Arc<House>,
+        copying: &Copying,
+        orders: &mut watch::Receiver<Option<Copying>>,
+    ) {
         let mut backoff = Backoff::default();
         loop {
             let opened = tokio::select! {
@@ -217,7 +222,7 @@ impl Copier {
             let Some(line) = front else {
                 tokio::select! {
                     () = self.ring.notified() => continue,
-                    () = connection.over() => return Over::Trouble(CopyTrouble::Broken),
+                    trouble = connection.over() => return Over::Trouble(trouble),
                     _ = orders.changed() => return Over::Order,
                 }
             };

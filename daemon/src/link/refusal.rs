@@ -115,6 +115,7 @@ impl TlsRefusal {
             | AlertDescription::CertificateUnknown
             | AlertDescription::CertificateRequired
             | AlertDescription::UnknownCA
+            | AlertDescription::DecryptError
             | AlertDescription::AccessDenied => Self::OurCertificate,
             _ => Self::Ended,
         }

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, Permissions},
     io::Write,
+    net::SocketAddr,
     os::{
         fd::AsFd,
         unix::{
@@ -20,7 +21,7 @@ use rustix::fs::{Mode, OFlags, open};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vedette_crypto::{
-    Signer, SigningKey,
+    Signer, SigningKey, VerifyingKey,
     roots::{PinnedRoot, PinnedRoots},
 };
 use vedette_daemon::{
@@ -31,7 +32,7 @@ use vedette_daemon::{
 use vedette_protocol::{
     Digest, Finding, Fingerprint, Frame, Job, JobId, Message, Report, ScanId, Signed, Timestamp,
     codec::read_frame,
-    copy::{self, Copied, CopyOrder, CopyRefusal, CopyState, CopyTrouble, Delivery},
+    copy::{self, ClientCertificate, Copied, CopyOrder, CopyRefusal, CopyState, CopyTrouble, Delivery},
     finding::{Confidence, Coverage, Effort, FindingPlace, FindingType, Host},
     job::Checks,
     keeper::{KeeperAnswer, KeeperRequest},
@@ -60,6 +61,7 @@ const WHILE: Duration = Duration::from_secs(60);
 struct Scene {
     owner: SigningKey,
     identity: Fingerprint,
+    identity_key: VerifyingKey,
     authority: Authority,
     platform: Platform,
     kept: Kept,
@@ -73,15 +75,16 @@ impl Scene {
             records: Some(owner.verifying_key()),
             ..Owned::default()
         };
-        let fingerprint = Fingerprint::of(&identity.verifying_key());
-        let enrolled = platform.enrolled(identity.verifying_key());
+        let identity_key = identity.verifying_key();
+        let enrolled = platform.enrolled(identity_key);
         let kept = Kept::serving_owner(name, &platform.config(), enrolled, identity, owned);
         platform.serve(&kept.wire.network);
         give_a_workspace(&kept);
         employ(&kept);
         Self {
             owner,
-            identity: fingerprint,
+            identity: Fingerprint::of(&identity_key),
+            identity_key,
             authority: Authority::new("The operator's CA").unwrap(),
             platform,
             kept,
@@ -89,11 +92,15 @@ impl Scene {
     }
 
     fn collector(&self, authority: &Authority, names: &[&str]) -> Collector {
+        self.start(|endpoint| Collector::start(authority, names, endpoint).unwrap())
+    }
+
+    fn start(&self, start: impl FnOnce(SocketAddr) -> Collector + Send) -> Collector {
         let space = &self.kept.wire.network;
         thread::scope(|scope| {
             let started = scope.spawn(|| {
                 enter(space);
-                Collector::start(authority, names, ENDPOINT.parse().unwrap()).unwrap()
+                start(ENDPOINT.parse().unwrap())
             });
             started.join().unwrap()
         })
@@ -123,6 +130,7 @@ impl Scene {
                 name: None,
                 roots,
                 delivery,
+                certificate: None,
             }),
         }
     }
@@ -526,4 +534,43 @@ fn an_order_that_is_not_the_owners_is_refused_and_the_platform_told_why() {
         scene.say(&wrong);
         scene.wait_for_standing(|copy| copy.number == 7 && copy.refused == Some(why));
     }
+}
+
+#[test]
+fn a_collector_that_asks_who_sends_is_shown_the_owners_certificate_and_takes_no_other() {
+    let scene = Scene::set("copy-shown");
+    let owner = Authority::new("The owner").unwrap();
+    let collector =
+        scene.start(|at| Collector::for_clients_of(owner.pem(), &scene.authority, &[HOST], at).unwrap());
+    let order = |number, certificate: Option<ClientCertificate>| {
+        let mut order = scene.order(number, Delivery::Required);
+        order.collector.as_mut().unwrap().certificate = certificate;
+        order
+    };
+    scene.kept.boot();
+    scene.job(1, 5);
+    // None, and one of another CA.
+    let stranger = Authority::new("The owner")
+        .unwrap()
+        .name_client("office", &scene.identity_key);
+    for (number, certificate) in [(7, None), (8, Some(ClientCertificate(stranger.unwrap())))] {
+        scene.say(&order(number, certificate));
+        let denied = CopyState::Stuck(CopyTrouble::Denied);
+        scene.wait_for_standing(|copy| copy.number == number && copy.state == denied);
+    }
+    assert_eq!(collector.lines().unwrap(), Vec::<Value>::new());
+    assert_eq!(events(&scene.platform.bodies()), []);
+
+    let shown = owner.name_client("office", &scene.identity_key).unwrap();
+    scene.say(&order(9, Some(ClientCertificate(shown))));
+    scene.wait_for_standing(|copy| copy.number == 9 && copy.state == CopyState::Flowing);
+    let bodies = scene.wait_for_platform(|bodies| ended(bodies).contains(&1));
+    let lines = collector.wait_for(WHILE, |lines| lines.iter().any(|line| line["left"] == "events"));
+    let copied: Vec<Digest> = messages(&lines.unwrap())
+        .iter()
+        .filter(|line| line["left"] == "events")
+        .map(|line| serde_json::from_value(line["digest"].clone()).unwrap())
+        .collect();
+    let sent = bodies.iter().filter(|(path, _)| path == EventsRequest::PATH);
+    assert_eq!(copied, sent.map(|(_, body)| Digest::of(body)).collect::<Vec<_>>());
 }

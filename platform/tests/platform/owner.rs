@@ -100,6 +100,7 @@ impl Owner {
                 name: None,
                 roots: PinnedRoots::new(vec![PinnedRoot::named("ISRG Root X1").unwrap()]).unwrap(),
                 delivery: Delivery::Required,
+                certificate: None,
             }),
         };
         let Ok(signed) = Signed::seal(&order, &self.key);

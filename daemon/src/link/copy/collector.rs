@@ -5,7 +5,7 @@
 
 use std::{future::Future, io, net::IpAddr, sync::Arc, task::Poll, time::Duration};
 
-use rustls::{pki_types::ServerName, time_provider::DefaultTimeProvider};
+use rustls::{client::ResolvesClientCert, pki_types::ServerName, time_provider::DefaultTimeProvider};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,10 +18,14 @@ use vedette_protocol::{
 };
 use vedette_sys::tcp;
 
-use crate::link::{House, names::Names, refusal::TlsRefusal};
+use crate::link::{House, identity::Identity, names::Names, refusal::TlsRefusal};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const TLS_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a collector has to refuse who sends: with TLS 1.3 it says so when our part of the handshake is done, and
+/// what came with that is lost.
+const SETTLE: Duration = Duration::from_secs(2);
 
 /// How long a line may take to be written, and to be acknowledged.
 const SEND_LIMIT: Duration = Duration::from_secs(20);
@@ -36,7 +40,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Has the filter opened, connects, and makes sure whose the other end is. Nothing is sent before.
-    pub(super) async fn open(house: &House, collector: &Collector) -> Result<Self, CopyTrouble> {
+    pub(super) async fn open(house: &Arc<House>, collector: &Collector) -> Result<Self, CopyTrouble> {
         let addresses = addresses(house, &collector.at.host).await?;
         house
             .keeper
@@ -51,15 +55,22 @@ impl Connection {
             }
         }
         let socket = reached.ok_or(CopyTrouble::Unreachable)?;
+        let shown = collector.certificate.as_ref().map(|certificate| {
+            Identity::new(house.clone(), certificate.0.clone()) as Arc<dyn ResolvesClientCert>
+        });
         let config = collector
             .roots
-            .foreign_client_config(Arc::new(DefaultTimeProvider))
+            .foreign_client_config(Arc::new(DefaultTimeProvider), shown)
             .map_err(|_| CopyTrouble::NotTls)?;
         let handshake = TlsConnector::from(Arc::new(config)).connect(server_name(collector)?, socket);
-        match timeout(TLS_LIMIT, handshake).await {
-            Ok(Ok(stream)) => Ok(Self { stream }),
-            Ok(Err(error)) => Err(trouble(&error)),
-            Err(_) => Err(CopyTrouble::NotTls),
+        let mut connection = match timeout(TLS_LIMIT, handshake).await {
+            Ok(Ok(stream)) => Self { stream },
+            Ok(Err(error)) => return Err(trouble(&error)),
+            Err(_) => return Err(CopyTrouble::NotTls),
+        };
+        tokio::select! {
+            trouble = connection.over() => Err(trouble),
+            () = sleep(SETTLE) => Ok(connection),
         }
     }
 
@@ -72,7 +83,8 @@ impl Connection {
         };
         match timeout(SEND_LIMIT, write).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(CopyTrouble::Broken),
+            Ok(Err(error)) => return Err(trouble(&error)),
+            Err(_) => return Err(CopyTrouble::Broken),
         }
         let (mut pause, longest) = LOOK;
         while self.unacknowledged()? > 0 {
@@ -80,20 +92,24 @@ impl Connection {
                 return Err(CopyTrouble::Broken);
             }
             tokio::select! {
-                () = self.over() => return Err(CopyTrouble::Broken),
+                trouble = self.over() => return Err(trouble),
                 () = sleep(pause) => pause = (pause * 2).min(longest),
             }
         }
         // A connection that was reset has nothing to acknowledge either.
         let mut over = std::pin::pin!(self.over());
-        let hung_up =
-            std::future::poll_fn(|context| Poll::Ready(over.as_mut().poll(context).is_ready())).await;
-        if hung_up { Err(CopyTrouble::Broken) } else { Ok(()) }
+        std::future::poll_fn(|context| match over.as_mut().poll(context) {
+            Poll::Ready(trouble) => Poll::Ready(Err(trouble)),
+            Poll::Pending => Poll::Ready(Ok(())),
+        })
+        .await
     }
 
-    /// Comes back when the collector has hung up, or says what no collector says.
-    pub(super) async fn over(&mut self) {
-        let _: io::Result<usize> = self.stream.read(&mut [0]).await;
+    /// Comes back when the collector has hung up, or says what no collector says. In TLS 1.3 that is where it refuses
+    /// a certificate: when our part of the handshake is done (RFC 8446, section 4.4.2.4).
+    pub(super) async fn over(&mut self) -> CopyTrouble {
+        let said = self.stream.read(&mut [0]).await;
+        said.err().map_or(CopyTrouble::Broken, |error| trouble(&error))
     }
 
     /// Says that nothing more comes (RFC 5425, section 4.4).
@@ -148,11 +164,11 @@ fn trouble(error: &io::Error) -> CopyTrouble {
         Some(
             TlsRefusal::NoTls13
             | TlsRefusal::OtherProtocol
-            | TlsRefusal::OurCertificate
             | TlsRefusal::Ended
             | TlsRefusal::NotTls
             | TlsRefusal::Ours,
         ) => CopyTrouble::NotTls,
+        Some(TlsRefusal::OurCertificate) => CopyTrouble::Denied,
         None => CopyTrouble::Broken,
     }
 }
