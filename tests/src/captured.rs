@@ -81,7 +81,7 @@ fn edit_down(road: &Road, script: &str, arguments: &[&str]) -> Result<()> {
         lines.join("\n")
     );
     output_of(
-        Command::new("python3")
+        Command::new("/usr/bin/python3")
             .args(["-c", &script])
             .arg(database(road))
             .args(arguments),

@@ -23,7 +23,7 @@ impl Application {
     /// Starts it; [`USER`] may log in with the password.
     pub fn start(password: &str) -> Result<Self> {
         let port = free_port(Ipv4Addr::LOCALHOST.into())?;
-        let mut process = Command::new("python3")
+        let mut process = Command::new("/usr/bin/python3")
             .arg(workspace().join("tests/src/logins/application.py"))
             .args([&port.to_string(), USER, password])
             .stdout(Stdio::piped())
