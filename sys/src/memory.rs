@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::mm::{MapFlags, MlockAllFlags, ProtFlags, mlockall, mmap_anonymous, munmap};
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 /// A global allocator that wipes every block before it goes back to the heap.
 ///
@@ -31,7 +31,9 @@ unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller owns `layout.size()` bytes at `block` and gives them up with this call.
         let bytes = unsafe { std::slice::from_raw_parts_mut(block, layout.size()) };
-        bytes.zeroize();
+        bytes.fill(0);
+        // Nobody reads them any more: without this the compiler would leave the filling out.
+        optimization_barrier(bytes);
         // SAFETY: the caller upholds `dealloc`'s contract, which is `System`'s own.
         unsafe { System.dealloc(block, layout) }
     }
