@@ -80,47 +80,38 @@ pub fn map_writable_and_executable() -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
     use super::*;
 
     #[test]
+    #[expect(
+        unsafe_code,
+        reason = "looks at a block through the allocator's own interface"
+    )]
     fn a_freed_block_was_wiped_before() {
-        let layout = Layout::from_size_align(4096, 16).expect("a plain layout");
-        let (first, second);
-        #[expect(
-            unsafe_code,
-            reason = "looks at a block through the allocator's own interface"
-        )]
-        // SAFETY: the block is written within its size and given back with its own layout.
-        unsafe {
-            first = WipingAllocator.alloc(layout);
-        }
+        // As long as glibc keeps for the thread that freed it, which gets the last one first.
+        const SIZE: usize = 512;
+        let layout = Layout::from_size_align(SIZE, 16).expect("a plain layout");
+        // SAFETY: the layout has a size.
+        let first = unsafe { WipingAllocator.alloc(layout) };
         assert!(!first.is_null());
-        #[expect(unsafe_code, reason = "see above")]
-        // SAFETY: `first` is valid for 4096 bytes.
-        unsafe {
-            first.write_bytes(0xa5, 4096);
-        }
-        #[expect(unsafe_code, reason = "see above")]
+        // SAFETY: `first` is valid for SIZE bytes.
+        unsafe { first.write_bytes(0xa5, SIZE) };
+        // SAFETY: as above; they were just written.
+        let written = unsafe { std::slice::from_raw_parts(first, SIZE) };
+        // Or the compiler would leave out what nobody reads.
+        optimization_barrier(written);
         // SAFETY: `first` came from this allocator with this layout.
-        unsafe {
-            WipingAllocator.dealloc(first, layout);
-        }
-        #[expect(unsafe_code, reason = "see above")]
-        // SAFETY: a plain allocation, freed below with the same layout.
-        unsafe {
-            second = System.alloc(layout);
-        }
-        // glibc reuses the block that was freed last; its first bytes hold the free list's links.
-        if second == first {
-            #[expect(unsafe_code, reason = "see above")]
-            // SAFETY: `second` is valid for 4096 bytes; the bytes were written by this test.
-            let bytes = unsafe { std::slice::from_raw_parts(second, 4096) };
-            assert!(bytes[64..].iter().all(|byte| *byte == 0));
-        }
-        #[expect(unsafe_code, reason = "see above")]
+        unsafe { WipingAllocator.dealloc(first, layout) };
+        // SAFETY: the layout has a size.
+        let second = black_box(unsafe { System.alloc(layout) });
+        assert_eq!(second, first, "another block says nothing");
+        // SAFETY: `second` is valid for SIZE bytes, which were all written by this test.
+        let found = unsafe { std::slice::from_raw_parts(second, SIZE) }.to_vec();
         // SAFETY: `second` came from `System` with this layout.
-        unsafe {
-            System.dealloc(second, layout);
-        }
+        unsafe { System.dealloc(second, layout) };
+        // The first bytes hold the free list's links.
+        assert!(found[64..].iter().all(|byte| *byte == 0), "{found:x?}");
     }
 }
