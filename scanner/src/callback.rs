@@ -6,7 +6,8 @@
 //! reads the frames, [`ports`] finds the ports.
 //!
 //! What must stay true: a contact is a frame from the target itself to a port that was given out, and nothing else; a
-//! port is given out once; no socket of ours ever listens. Where no packet socket is to be had, there is no [`Watch`],
+//! port is given out once, in no order that could be guessed; some never are, so that who comes to any port is told from
+//! who was sent to one; no socket of ours ever listens. Where no packet socket is to be had, there is no [`Watch`],
 //! and whoever needs one says so.
 
 pub mod ledger;
@@ -56,6 +57,11 @@ impl Callbacks {
     /// An address of ours for one injection; none when all ports were given out.
     pub fn allot(&self) -> Option<SocketAddr> {
         self.with(Ledger::allot)
+    }
+
+    /// Whether a target comes to ports that it was not sent to: its contacts mean nothing.
+    pub fn is_swept(&self) -> bool {
+        self.with(|ledger| ledger.is_swept())
     }
 
     /// Takes in a frame that was seen.

@@ -4,7 +4,8 @@
 //! was fetched) and the classes in [`tests`] (what to put into an input next, from what came back); *wire* is
 //! [`http`], which sends bytes to one site and decides nothing; *interpret* is [`page`], [`view`] and again
 //! the classes. Plan and interpret are pure and the same function: a class returns the next thing to send or
-//! its verdict, computed anew from all replies so far (see [`trial`]). [`client`] stands around the wire with
+//! its verdict, computed anew from all replies so far (see [`trial`]); what no reply shows, the target shows by coming to an
+//! address of ours ([`call`]). [`client`] stands around the wire with
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
 //! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`]; what takes two users or objects of our own
 //! by [`access`] and [`assignment`].
@@ -19,6 +20,7 @@ mod access;
 pub mod api;
 mod assignment;
 pub mod budget;
+mod call;
 pub(crate) mod client;
 pub mod crawl;
 pub mod credential;
@@ -46,7 +48,7 @@ pub use self::{
     budget::Budget,
     credential::Credential,
     report::WebReport,
-    scan::{WebEvent, WebScan, scan},
+    scan::{Listening, WebEvent, WebScan, scan},
     site::Site,
     tests::Classes,
 };

@@ -16,7 +16,7 @@ use flate2::{Compression, write::GzEncoder};
 use tokio::sync::mpsc;
 use vedette_protocol::finding::Outcome;
 use vedette_scanner::web::{
-    ApiSource, Budget, Classes, Credential, Site, WebReport, WebScan,
+    ApiSource, Budget, Classes, Credential, Listening, Site, WebReport, WebScan,
     report::{What, Why},
     scan,
 };
@@ -102,6 +102,7 @@ async fn scanned_as_described(
             credential,
             other: None,
             api,
+            listening: Listening::Own,
             classes: Classes::default(),
             budget,
             seed: 7,

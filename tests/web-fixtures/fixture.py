@@ -159,8 +159,8 @@ class Server(http.server.ThreadingHTTPServer):
         pass
 
 
-def server(cases, pages=None):
-    """A server of these cases on a port of loopback, and of other pages by their path."""
+def server(cases, pages=None, at=("127.0.0.1", 0)):
+    """A server of these cases, on a port of loopback where nothing else is said, and of other pages by their path."""
     by_path = {"/" + case.name: case for case in cases}
     pages = pages or {}
 
@@ -228,7 +228,7 @@ def server(cases, pages=None):
         return page("Fixture", "A shop for testing scanners.<ul>" + "".join(f"<li>{link}</li>" for link in links) + "</ul>")
 
     pages.setdefault("/", index)
-    return Server(("127.0.0.1", 0), Handler)
+    return Server(at, Handler)
 
 
 def multipart(body, boundary):

@@ -2,6 +2,7 @@
 
     serve.py CLASS [--few]    prints a line of JSON: the port, and what the cases are
     serve.py crawl            the same, with the pages that there are to find
+    serve.py CLASS --at ADDRESS PORT    at an address that other hosts can reach
 
 When its input ends it prints another: how many requests there were, and which pages were shown.
 """
@@ -45,7 +46,9 @@ def main():
         cases = module.cases(backends)
         if few:
             cases = [case for case in cases if getattr(module, "in_few", lambda _: True)(case)]
-        served = server(cases, getattr(module, "pages", lambda: {})())
+        at = sys.argv.index("--at") if "--at" in sys.argv else None
+        at = (sys.argv[at + 1], int(sys.argv[at + 2])) if at else ("127.0.0.1", 0)
+        served = server(cases, getattr(module, "pages", lambda: {})(), at)
         secure = getattr(module, "TLS", False)
         if secure:
             served.socket = in_tls(served.socket, folder)

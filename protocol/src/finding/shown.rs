@@ -47,6 +47,8 @@ pub enum ShownBy {
     PrototypeError,
     /// The answer to a request of ours, given to another request.
     KeptAnswer,
+    /// A connection to an address of ours, from the target, as often as it was told one.
+    Callback,
 }
 
 impl ShownBy {
@@ -73,6 +75,7 @@ impl ShownBy {
             Self::LoadedClass => "a class that a value names and that is loaded",
             Self::PrototypeError => "an error that only prototypes raise",
             Self::KeptAnswer => "an answer to us that others are given",
+            Self::Callback => "a connection to us",
         }
     }
 }

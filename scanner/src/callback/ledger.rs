@@ -1,7 +1,7 @@
 //! Which port was given out, and who came to it. Pure.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
 };
 
@@ -18,6 +18,10 @@ pub struct Ledger {
     free: Vec<u16>,
     /// Ports that were, and who came.
     given: BTreeMap<u16, Vec<Contact>>,
+    /// Ports that are never given out: who comes to them comes to any.
+    decoys: BTreeSet<u16>,
+    /// Ports that nobody was sent to, and that a target came to.
+    strays: BTreeSet<u16>,
 }
 
 /// Somebody came to a port.
@@ -39,7 +43,21 @@ impl Ledger {
             targets,
             free,
             given: BTreeMap::new(),
+            decoys: BTreeSet::new(),
+            strays: BTreeSet::new(),
         }
+    }
+
+    /// Keeps the last so many ports back for good.
+    #[must_use]
+    pub fn with_decoys(mut self, count: usize) -> Self {
+        self.decoys = self.free.drain(..count.min(self.free.len())).collect();
+        self
+    }
+
+    /// Whether a target comes to ports that it was not sent to, as who looks for open ones does: its contacts mean nothing.
+    pub fn is_swept(&self) -> bool {
+        self.strays.len() >= SWEEP
     }
 
     /// An address for one injection; none when all ports were given out.
@@ -64,7 +82,12 @@ impl Ledger {
         if ip.ends.destination() != self.own || !self.targets.contains(&from) {
             return None;
         }
-        let contacts = self.given.get_mut(&port)?;
+        let Some(contacts) = self.given.get_mut(&port) else {
+            if self.free.contains(&port) || self.decoys.contains(&port) {
+                self.strays.insert(port);
+            }
+            return None;
+        };
         if contacts.iter().any(|contact| contact.over == over) {
             return None;
         }
@@ -82,6 +105,9 @@ impl Ledger {
 fn begins(flags: Flags) -> bool {
     flags.has(Flags::SYN) && !flags.has(Flags::ACK) && !flags.has(Flags::RST)
 }
+
+/// One or two may be left over from what an earlier scan has sent.
+const SWEEP: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +181,27 @@ mod tests {
                 .iter()
                 .all(|contact| contact.from == address(TARGET))
         );
+    }
+
+    #[test]
+    fn who_comes_to_ports_that_nobody_named_is_told_from_who_was_sent() {
+        let ports = 61_000..61_020;
+        let mut ledger = Ledger::new(address(OWN), vec![address(TARGET)], ports.clone()).with_decoys(8);
+        let given: Vec<u16> = std::iter::from_fn(|| ledger.allot())
+            .map(|place| place.port())
+            .collect();
+        assert_eq!(given, (61_000..61_012).collect::<Vec<_>>());
+        for port in given {
+            ledger.take(&segment(TARGET, OWN, port, Flags::SYN));
+        }
+        for port in ports.clone() {
+            ledger.take(&segment("192.0.2.8", OWN, port, Flags::SYN));
+        }
+        assert!(!ledger.is_swept());
+        for port in ports {
+            ledger.take(&segment(TARGET, OWN, port, Flags::SYN));
+        }
+        assert!(ledger.is_swept());
     }
 
     #[test]

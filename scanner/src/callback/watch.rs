@@ -2,6 +2,7 @@
 //! nothing else through. It sends nothing.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     os::fd::OwnedFd,
@@ -74,7 +75,10 @@ impl Watch {
         let tests = [ip::TCP, ip::UDP].map(|protocol| Test::to_ports(protocol, first, last - first + 1));
         let tests: Vec<&[Test]> = tests.iter().flatten().map(Vec::as_slice).collect();
         let socket = watching(&any_of(&tests)).map_err(WatchError::NotPermitted)?;
-        let ledger = Ledger::new(own, targets, ports.free.iter().copied());
+        let mut free = ports.free.clone();
+        let order = RandomState::new();
+        free.sort_by_key(|port| order.hash_one(port));
+        let ledger = Ledger::new(own, targets, free).with_decoys(DECOYS);
         let watch = Self {
             callbacks: Callbacks::new(ledger),
             over: Arc::default(),
@@ -136,6 +140,8 @@ fn own_address(target: IpAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip())
 }
 
+/// So few that there are ports left, so many that who asks every port meets some.
+const DECOYS: usize = 64;
 const EVERY_INTERFACE: u32 = 0;
 /// `ETH_P_ALL`.
 const EVERYTHING: u16 = 3;

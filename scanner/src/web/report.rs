@@ -21,6 +21,11 @@ pub struct WebReport {
     pub inputs: u64,
     /// Pairs of an input and a class of test.
     pub tests: Tally,
+    /// Of those that showed nothing, those in which the target was to come to an address of ours.
+    pub callbacks: Tally,
+    /// Why that could not be heard, if it could not.
+    #[serde(rename = "callbacks_not_available", skip_serializing_if = "Option::is_none")]
+    pub no_callbacks: Option<String>,
     /// HTTP requests sent.
     pub requests: u64,
     /// Duration in seconds.
@@ -67,6 +72,8 @@ pub enum What {
     Description,
     /// Comparing what two users are shown.
     Access,
+    /// Having the target come to an address of ours, by a class at an input.
+    Callback,
 }
 
 /// Why something was not done.
@@ -107,6 +114,12 @@ pub enum Why {
     Undescribed,
     /// There is no second user to compare with.
     NoSecondLogin,
+    /// Nobody hears whether the target comes.
+    NoListener,
+    /// All addresses of ours were given out.
+    NoAddressLeft,
+    /// The target comes to addresses that it was never told.
+    SweepsPorts,
 }
 
 /// The books of a scan.
@@ -116,6 +129,8 @@ pub(crate) struct WebBooks {
     pub(crate) places: Tally,
     pub(crate) tests: Tally,
     pub(crate) inputs: u64,
+    pub(crate) callbacks: Tally,
+    pub(crate) no_callbacks: Option<String>,
     not_done: BTreeMap<(What, Why), u64>,
 }
 
@@ -143,6 +158,8 @@ impl WebBooks {
             places: self.places,
             inputs: self.inputs,
             tests: self.tests,
+            callbacks: self.callbacks,
+            no_callbacks: self.no_callbacks,
             requests,
             seconds: took.as_secs_f64(),
             not_done,
@@ -153,7 +170,10 @@ impl WebBooks {
 impl Why {
     /// Whether leaving it out is what was asked for.
     fn is_as_it_should_be(self) -> bool {
-        matches!(self, Self::Elsewhere | Self::EndsSession | Self::NoSecondLogin)
+        matches!(
+            self,
+            Self::Elsewhere | Self::EndsSession | Self::NoSecondLogin | Self::NoListener
+        )
     }
 }
 
@@ -173,8 +193,8 @@ impl WebReport {
         let coverage = Coverage {
             hosts: 1,
             hosts_answering: u64::from(self.pages.done > 0),
-            checks: self.pages.planned + self.places.planned + self.tests.planned,
-            checks_done: self.pages.done + self.places.done + self.tests.done,
+            checks: self.pages.planned + self.places.planned + self.tests.planned + self.callbacks.planned,
+            checks_done: self.pages.done + self.places.done + self.tests.done + self.callbacks.done,
             ..Coverage::default()
         };
         let left_out = coverage.checks - coverage.checks_done;

@@ -6,6 +6,7 @@
 mod access;
 mod assignment;
 mod attempt;
+mod calls;
 mod look;
 mod search;
 mod target;
@@ -23,8 +24,10 @@ use vedette_protocol::{
     worker::Progress,
 };
 
+pub use self::calls::Listening;
 use self::{
     attempt::{Tried, try_all},
+    calls::{Called, Ear},
     target::{Suspect, prepare},
 };
 use super::{
@@ -41,10 +44,10 @@ use super::{
     response::{Response, Whole},
     session::Session,
     site::Site,
-    tests::{Classes, Of},
+    tests::{Classes, Of, Test},
     trial::{Company, Facts, Proof, Subject},
 };
-use crate::wire::Wire;
+use crate::{callback::Callbacks, wire::Wire};
 
 /// What a scan says while it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +73,8 @@ pub struct WebScan {
     pub other: Option<Credential>,
     /// Where its interface is described, beside what the crawl finds.
     pub api: Option<ApiSource>,
+    /// Whether it is heard when the target comes to an address of ours.
+    pub listening: Listening,
     /// What to test for.
     pub classes: Classes,
     /// How much of it.
@@ -80,6 +85,11 @@ pub struct WebScan {
 
 /// Runs a scan to its end. Who no longer listens to events ends it early.
 pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
+    let ear = scan.classes.iter().any(Test::can_call).then(|| {
+        let targets = scan.site.endpoints().map(|endpoint| endpoint.ip());
+        Ear::open(&scan.listening, targets.collect())
+    });
+    let callbacks = ear.as_ref().and_then(Ear::callbacks);
     let http = Http::new(Wire::new(Arc::new(scan.scope)), scan.site.clone());
     let own_headers = scan.headers.clone();
     let mut headers = scan.headers;
@@ -101,6 +111,8 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         tokens: HashMap::new(),
         landing: HashSet::from(["/".to_owned()]),
         told: HashSet::new(),
+        callbacks: callbacks.clone(),
+        called: Vec::new(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -116,6 +128,10 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     course.assign(&visited).await;
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
+    if let Some(callbacks) = callbacks {
+        course.hear(&callbacks).await;
+    }
+    course.books.no_callbacks = ear.as_ref().and_then(Ear::lack).map(ToOwned::to_owned);
     if course.client.lost_its_session() {
         course.books.not_done(What::Login, Why::SessionLost, 1);
     }
@@ -137,6 +153,10 @@ struct Course {
     landing: HashSet<String>,
     /// What is told of once although many pages have it.
     told: HashSet<(FindingType, String)>,
+    /// Hears targets that come to us.
+    callbacks: Option<Callbacks>,
+    /// What is to be listened for when everything was tested.
+    called: Vec<Called>,
     events: mpsc::Sender<WebEvent>,
 }
 
@@ -273,10 +293,11 @@ impl Course {
                         };
                         self.subjects.push((suspect.request, suspect.input));
                         let (client, places, classes) = (self.client.clone(), places.clone(), self.classes.clone());
-                        let token = target.token.clone();
+                        let (token, callbacks) = (target.token.clone(), self.callbacks.clone());
                         trials.spawn(async move {
                             let _place = places.acquire().await;
-                            try_all(&client, token.as_ref(), &subject, classes.put_to(suspect.of)).await
+                            let classes = classes.put_to(suspect.of);
+                            try_all(&client, callbacks.as_ref(), token.as_ref(), &subject, classes).await
                         });
                     }
                 }
@@ -286,6 +307,7 @@ impl Course {
                     for (why, count) in tried.not_done {
                         self.books.not_done(What::Test, why, count);
                     }
+                    self.note(tried.calling);
                     for (proof, requests) in tried.proofs {
                         self.accuse(tried.number, &proof, requests).await;
                     }

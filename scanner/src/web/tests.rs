@@ -27,11 +27,13 @@ mod xxe;
 use std::str::FromStr;
 
 use super::{
-    access, assignment, exposed,
+    access, assignment,
+    call::Call,
+    exposed,
     looks::{LOOKS, Look},
     request::Request,
     response::Response,
-    trial::{Facts, Proof, Stop, Trial, Verdict},
+    trial::{Facts, Proof, Stop, Subject, Trial, Verdict},
 };
 
 /// Every class.
@@ -57,6 +59,19 @@ pub(crate) const TESTS: &[Test] = &[
     jwt::TEST,
 ];
 
+/// How a class has the target come to us, where no answer shows anything.
+type Calls = fn(&Subject) -> Vec<Call>;
+
+/// The classes that can.
+const CALLS: &[(&str, Calls)] = &[
+    (command::TEST.name, command::calls),
+    (template::TEST.name, template::calls),
+    (code::TEST.name, code::calls),
+    (xxe::TEST.name, xxe::calls),
+    (ssrf::TEST.name, ssrf::calls),
+    (deserialisation::TEST.name, deserialisation::calls),
+];
+
 /// One class of test.
 #[derive(Debug)]
 pub(crate) struct Test {
@@ -71,6 +86,19 @@ pub(crate) struct Test {
     /// What it sees on a page that is fetched again when all inputs were tested: which input has left
     /// something there, and what that shows.
     pub(crate) afterwards: fn(&Facts, &Response) -> Vec<(usize, Proof)>,
+}
+
+impl Test {
+    /// How the target is had to come to us, if it can be.
+    pub(crate) fn calls(&self, subject: &Subject) -> Vec<Call> {
+        let calls = CALLS.iter().find(|(name, _)| *name == self.name);
+        calls.map(|(_, calls)| calls(subject)).unwrap_or_default()
+    }
+
+    /// Whether it can be.
+    pub(crate) fn can_call(&self) -> bool {
+        CALLS.iter().any(|(name, _)| *name == self.name)
+    }
 }
 
 /// What a class is put to.

@@ -35,6 +35,16 @@ pub struct Subject {
     pub number: usize,
 }
 
+impl Subject {
+    /// The same without the pages that the site answers with.
+    pub(crate) fn without_replies(&self) -> Self {
+        Self {
+            base: Arc::default(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What the tests need to know of the site.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::sync::mpsc;
 use vedette_protocol::finding::Finding;
-use vedette_scanner::web::{ApiSource, Budget, Site, WebEvent, WebReport, WebScan, scan};
+use vedette_scanner::web::{ApiSource, Budget, Listening, Site, WebEvent, WebReport, WebScan, scan};
 
 /// What a scan says.
 pub(crate) struct Scanned {
@@ -28,6 +28,7 @@ pub(crate) async fn scanned(url: &str, classes: &str, api: Option<&str>, logins:
             credential: login(0),
             other: login(1),
             api: api.map(|reference| ApiSource::At(reference.to_owned())),
+            listening: Listening::Own,
             classes: classes.parse().unwrap(),
             budget: Budget::default(),
             seed: 7,

@@ -1,12 +1,16 @@
 //! Testing one input: what a class asks for is sent, until it has a verdict.
 
-use crate::web::{
-    client::{Client, Unanswered},
-    input::Payload,
-    page::{Lead, Token},
-    report::Why,
-    tests::Test,
-    trial::{Exchanges, Proof, Stop, Subject, Trial},
+use super::calls::{Calling, call};
+use crate::{
+    callback::Callbacks,
+    web::{
+        client::{Client, Unanswered},
+        input::Payload,
+        page::{Lead, Token},
+        report::Why,
+        tests::Test,
+        trial::{Exchanges, Proof, Stop, Subject, Trial},
+    },
 };
 
 /// What came of testing one input.
@@ -15,11 +19,14 @@ pub(super) struct Tried {
     pub(super) done: u64,
     pub(super) not_done: Vec<(Why, u64)>,
     pub(super) proofs: Vec<(Proof, u32)>,
+    pub(super) calling: Calling,
 }
 
-/// Judges an input by classes, one after the other; `form` is the token of the form that it is sent with.
+/// Judges an input by classes, one after the other; `form` is the token of the form that it is sent with. Where a class
+/// sees nothing, it may have the target come to us.
 pub(super) async fn try_all(
     client: &Client,
+    callbacks: Option<&Callbacks>,
     form: Option<&Token>,
     subject: &Subject,
     classes: impl Iterator<Item = &'static Test>,
@@ -30,16 +37,26 @@ pub(super) async fn try_all(
         done: 0,
         not_done: Vec::new(),
         proofs: Vec::new(),
+        calling: Calling::default(),
     };
+    let mut unproven = Vec::new();
     for test in classes {
         match try_one(client, form, subject, test, &mut exchanges).await {
             Ok(proof) => {
                 tried.done += 1;
+                if proof.is_none() {
+                    unproven.push(test);
+                }
                 tried.proofs.extend(proof);
             }
-            Err(why) => tried.not_done.push((why, 1)),
+            // What came to no end by answers may still call.
+            Err(why) => {
+                tried.not_done.push((why, 1));
+                unproven.push(test);
+            }
         }
     }
+    tried.calling = call(client, callbacks, form, subject, &unproven).await;
     tried
 }
 
@@ -62,20 +79,26 @@ async fn try_one(
             return Err(Why::TestBudget);
         }
         spent += 1;
-        let request = subject.input.with(&subject.request, &shot.payload);
-        let token = match shot.payload {
-            Payload::Document(..) => None,
-            Payload::Value(_)
-            | Payload::Spelled(_)
-            | Payload::Member(..)
-            | Payload::Members(..)
-            | Payload::Apart(..) => form.cloned(),
-        };
-        let reply = match client.send(&Lead { request, token }, shot.company).await {
+        let lead = on_its_way(subject, &shot.payload, form);
+        let reply = match client.send(&lead, shot.company).await {
             Ok(response) => Ok(response),
             Err(Unanswered::Failed(failure)) => Err(failure),
             Err(Unanswered::NotSent(why)) => return Err(why),
         };
         exchanges.insert(shot, reply);
     }
+}
+
+/// The request with a payload in the input's place, and the token that its form has.
+pub(super) fn on_its_way(subject: &Subject, payload: &Payload, form: Option<&Token>) -> Lead {
+    let request = subject.input.with(&subject.request, payload);
+    let token = match payload {
+        Payload::Document(..) => None,
+        Payload::Value(_)
+        | Payload::Spelled(_)
+        | Payload::Member(..)
+        | Payload::Members(..)
+        | Payload::Apart(..) => form.cloned(),
+    };
+    Lead { request, token }
 }

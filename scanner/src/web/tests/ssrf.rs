@@ -1,7 +1,8 @@
 //! Server-side request forgery: by a page of the site itself that the site fetched, by ports that answer
 //! apart.
 //!
-//! Only the site's own host is named, so that nothing outside of the grant is touched. The page must not be
+//! Only the site's own host is named, and an address of ours where nothing else shows it, so that nothing outside of the grant
+//! is touched. The page must not be
 //! there when a path that does not exist is asked for. Ports are compared where the name or value speaks of a
 //! URL, under a spelling of the address that no list of the site's own names would hold.
 
@@ -9,8 +10,10 @@ use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use super::{Of, Test, nothing_afterwards};
 use crate::web::{
+    call::{Call, Place},
+    input::Payload,
     response::Response,
-    trial::{Beacon, Proof, Stop, Trial, Verdict},
+    trial::{Beacon, Proof, Stop, Subject, Trial, Verdict},
 };
 
 pub(crate) const TEST: Test = Test {
@@ -23,7 +26,7 @@ pub(crate) const TEST: Test = Test {
 
 fn judge(trial: &Trial<'_>) -> Verdict {
     let facts = &trial.subject.facts;
-    let hinted = speaks_of_a_url(trial);
+    let hinted = speaks_of_a_url(trial.subject);
     if let Some(beacon) = facts.beacons.iter().find(|beacon| is_apart(trial, beacon)) {
         let spellings = SPELLINGS.iter().take(if hinted { SPELLINGS.len() } else { 1 });
         for (name, host) in spellings {
@@ -44,6 +47,38 @@ fn judge(trial: &Trial<'_>) -> Verdict {
         )));
     }
     Ok(None)
+}
+
+/// For what is fetched and never shown.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    if !speaks_of_a_url(subject) {
+        return Vec::new();
+    }
+    let ending = ending(&subject.value);
+    let url = move |place: Place| format!("http://{}:{}/vedette{ending}", place.host(), place.port());
+    // Where no scheme is given the site has one of its own.
+    let host = |place: Place| format!("{}:{}", place.host(), place.port());
+    let words = |place: Place| Payload::Value(format!("{} and {}", place.address(), place.sum()));
+    let proof = |detail| proof(Confidence::Certain, ShownBy::Callback, detail);
+    vec![
+        Call::new(proof("URL"), move |place| Payload::Value(url(place)), words),
+        Call::new(proof("host"), move |place| Payload::Value(host(place)), words),
+    ]
+}
+
+/// The ending of a file's name, which a site may ask for.
+fn ending(value: &str) -> String {
+    let path = value.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().filter(|_| path.contains("://"));
+    let ending = name
+        .and_then(|name| name.rsplit_once('.'))
+        .map(|(_, ending)| ending);
+    match ending {
+        Some(ending) if ending.len() <= 5 && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            format!(".{ending}")
+        }
+        _ => String::new(),
+    }
 }
 
 fn proof(confidence: Confidence, shown_by: ShownBy, detail: &'static str) -> Proof {
@@ -89,8 +124,8 @@ fn shows(response: &Response, beacon: &Beacon) -> bool {
     response.location().is_none() && beacon.texts.iter().all(|part| text.contains(part.as_str()))
 }
 
-fn speaks_of_a_url(trial: &Trial<'_>) -> bool {
-    let name = trial.subject.input.name.to_ascii_lowercase();
+fn speaks_of_a_url(subject: &Subject) -> bool {
+    let (name, value) = (subject.input.name.to_ascii_lowercase(), &subject.value);
     let named = [
         "url", "uri", "src", "source", "image", "img", "fetch", "proxy", "callback", "webhook", "hook",
         "feed", "host", "domain", "site", "link", "dest", "target", "path", "file", "page", "load",
@@ -98,7 +133,7 @@ fn speaks_of_a_url(trial: &Trial<'_>) -> bool {
     ]
     .iter()
     .any(|part| name.contains(part));
-    named || trial.value().contains("://") || trial.value().starts_with("//")
+    named || value.contains("://") || value.starts_with("//")
 }
 
 /// This very host, as the site sees it; from the second on, as what a careless judge takes for another.

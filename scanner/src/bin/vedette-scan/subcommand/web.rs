@@ -9,7 +9,8 @@ use std::{
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
 use vedette_scanner::web::{
-    self, ApiSource, Budget, Classes, Credential, Description, Site, WebReport, WebScan, site::Reference,
+    self, ApiSource, Budget, Classes, Credential, Description, Listening, Site, WebReport, WebScan,
+    site::Reference,
 };
 
 use super::{Ended, Subcommand};
@@ -101,6 +102,7 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             credential,
             other,
             api,
+            listening: Listening::Own,
             classes: flags.classes.unwrap_or_default(),
             budget: sight.budget,
             seed: sight.seed,
@@ -136,6 +138,9 @@ fn summary(report: &WebReport) -> String {
         report.requests,
         report.seconds,
     );
+    if let Some(why) = &report.no_callbacks {
+        let _ = writeln!(text, "callbacks: not available, because of {why}");
+    }
     for gap in &report.not_done {
         let _ = writeln!(
             text,

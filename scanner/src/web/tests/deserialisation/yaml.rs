@@ -1,7 +1,7 @@
 //! YAML with the tags of PyYAML: a function of arithmetic that there is, and one that there is not. Readers of plain YAML know
 //! neither tag.
 
-use super::Twins;
+use super::{Connecting, Place, Twins};
 
 pub(super) fn twins(value: &[u8], word: &str) -> Option<Twins> {
     let text = std::str::from_utf8(value).ok()?;
@@ -15,6 +15,19 @@ pub(super) fn twins(value: &[u8], word: &str) -> Option<Twins> {
     Some(Twins {
         load: [with("neg"), with("pos")],
         fail: [with(word), with(&format!("{word}x"))],
+    })
+}
+
+/// A call of `socket.create_connection`, and its arguments by themselves.
+pub(super) fn connecting(value: &[u8], place: Place) -> Option<Connecting> {
+    let text = std::str::from_utf8(value).ok()?.trim_end();
+    let with = |tag: &str| {
+        let arguments = format!("[[\"{}\", {}], 2]", place.address(), place.port());
+        format!("{text}\nvedette: {tag}{arguments}\n").into_bytes()
+    };
+    is_mapping(text).then(|| Connecting {
+        connects: with("!!python/object/apply:socket.create_connection "),
+        names: with(""),
     })
 }
 
