@@ -54,6 +54,9 @@ pub(crate) enum Command {
     Credential(Credential),
     /// Your copy of every message that leaves an appliance, sent to a syslog server of yours
     Copy(Copy),
+    /// Pools: appliances that reach the same network and share a queue
+    #[command(subcommand)]
+    Pool(Pool),
     /// Scans
     #[command(subcommand)]
     Scan(Scan),
@@ -184,6 +187,39 @@ pub(crate) struct ApplianceConfirm {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum Pool {
+    /// Makes a pool
+    Create {
+        /// A name for it
+        name: String,
+        /// Which appliance is in it: its id, or the beginning of it, or its name; may be repeated
+        #[arg(long = "appliance", value_name = "APPLIANCE")]
+        appliances: Vec<String>,
+    },
+    /// Lists pools
+    List,
+    /// Puts an appliance in; it is given jobs under grants that name it
+    Add {
+        /// Its id, or the beginning of it, or its name
+        pool: String,
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+    },
+    /// Takes an appliance out: the others do what it had
+    TakeOut {
+        /// Its id, or the beginning of it, or its name
+        pool: String,
+        /// Its id, or the beginning of it, or its name
+        appliance: String,
+    },
+    /// Removes a pool: its appliances stay, what it has not done yet has failed
+    Remove {
+        /// Its id, or the beginning of it, or its name
+        pool: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Scan {
     /// Starts a scan
     Start(ScanStart),
@@ -191,6 +227,11 @@ pub(crate) enum Scan {
     List,
     /// Shows one
     Show {
+        /// Its id, or the beginning of it
+        scan: String,
+    },
+    /// Lists the parts of one, and which appliance does which
+    Jobs {
         /// Its id, or the beginning of it
         scan: String,
     },
@@ -212,7 +253,7 @@ pub(crate) enum Schedule {
         /// A name for it
         name: String,
         #[command(flatten)]
-        wish: ScanWish,
+        wish: Box<ScanWish>,
         /// The time from one beginning to the next, as in 24h or 7d; at least 1h
         #[arg(long, value_name = "TIME", default_value = "7d")]
         every: Validity,
@@ -232,8 +273,11 @@ pub(crate) enum Schedule {
 #[derive(Debug, Args)]
 pub(crate) struct ScanWish {
     /// Which appliance scans: its id, or the beginning of it, or its name
-    #[arg(long)]
-    pub(crate) appliance: String,
+    #[arg(long, required_unless_present = "pool")]
+    pub(crate) appliance: Option<String>,
+    /// Which pool scans, each part by whichever of its appliances takes it: its id, or the beginning of it, or its name
+    #[arg(long, conflicts_with = "appliance")]
+    pub(crate) pool: Option<String>,
     /// What to scan: an address, a network (192.0.2.0/24), a range (192.0.2.1-9) or a name; may be repeated
     #[arg(long = "target", required = true)]
     pub(crate) targets: Vec<Target>,

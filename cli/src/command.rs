@@ -7,6 +7,7 @@ mod finding;
 mod grant;
 mod login;
 mod owner;
+mod pool;
 mod scan;
 mod schedule;
 mod token;
@@ -54,6 +55,7 @@ pub async fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Grant(asked) => grant::run(asked, show).await,
         Command::Credential(asked) => credential::run(asked, show).await,
         Command::Copy(asked) => copy::run(asked, show).await,
+        Command::Pool(asked) => pool::run(&platform()?, asked, show).await,
         Command::Scan(asked) => scan::run(&platform()?, asked, show).await,
         Command::Schedule(asked) => schedule::run(&platform()?, asked, show).await,
         Command::Finding(asked) => finding::run(&platform()?, asked, show).await,

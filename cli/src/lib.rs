@@ -16,6 +16,7 @@ mod delivery;
 mod file;
 mod granting;
 mod login;
+mod membership;
 mod moment;
 mod names;
 mod owner;

@@ -18,6 +18,7 @@ pub(crate) mod grants;
 mod health;
 pub(crate) mod keys;
 mod owner_words;
+pub(crate) mod pools;
 mod problem;
 pub(crate) mod scans;
 pub(crate) mod schedules;
@@ -62,6 +63,10 @@ pub fn routes(platform: Shared) -> Router {
         .routes(routes!(settings::show, settings::change))
         .routes(routes!(scans::list, scans::start))
         .routes(routes!(scans::show))
+        .routes(routes!(scans::jobs))
+        .routes(routes!(pools::list))
+        .routes(routes!(pools::show, pools::put, pools::delete))
+        .routes(routes!(pools::enter, pools::leave))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::show, schedules::put, schedules::delete))
         .routes(routes!(findings::list))

@@ -12,6 +12,7 @@ mod grants;
 mod login;
 mod network;
 mod page;
+mod pools;
 mod scans;
 mod sealing;
 mod visitor;
@@ -42,6 +43,11 @@ pub fn routes(platform: Shared) -> Router {
         )
         .route("/scans", get(scans::list).post(scans::start))
         .route("/scans/{id}", get(scans::show))
+        .route("/pools", get(pools::list).post(pools::make))
+        .route("/pools/{id}", get(pools::show))
+        .route("/pools/{id}/add", post(pools::add))
+        .route("/pools/{id}/take-out", post(pools::take_out))
+        .route("/pools/{id}/remove", post(pools::remove))
         .route("/findings", get(findings::list))
         .route("/findings/{appliance}/{id}", get(findings::show))
         .route("/network", get(network::show))

@@ -16,7 +16,7 @@ use crate::store::{
     Writing,
     appliances::Appliance,
     credentials, grants,
-    jobs::{self, End, Holder, Kept, Part},
+    jobs::{self, Elsewhere, End, Holder, Kept, Part},
     orgs, owner, scans,
 };
 
@@ -35,6 +35,8 @@ pub struct Taken {
     pub assignments: Vec<Assignment>,
     /// Whether it is worth looking again at once.
     pub more: More,
+    /// Whether jobs were looked at that this appliance cannot do, and another of its pool may be able to.
+    pub passed: bool,
 }
 
 /// Whether there may be more.
@@ -61,7 +63,7 @@ pub async fn take(
     let free = free.min(FREE_LIMIT) as usize;
     let mut shelf: Option<Shelf> = None;
     let mut sent = Vec::new();
-    let (mut room, mut more) = (ROOM, More::Perhaps);
+    let (mut room, mut more, mut passed) = (ROOM, More::Perhaps, false);
     for _ in 0..ROUNDS {
         let wanted = u32::try_from(free - sent.len()).unwrap_or_default();
         let claimed = jobs::claim(writing, holder, wanted, now, until).await?;
@@ -83,6 +85,7 @@ pub async fn take(
                     let assignment = assign(signer, &job, entitlement);
                     let length = codec::encode(&assignment).len();
                     if length <= room {
+                        jobs::sent(writing, holder, job.id).await?;
                         room -= length;
                         sent.push(assignment);
                     } else {
@@ -93,7 +96,18 @@ pub async fn take(
                 }
                 Err(Unsent::Waits { why, patience }) => {
                     let at = now.after(patience);
-                    jobs::put_off(writing, holder, &job, at, Some(&why)).await?;
+                    let elsewhere = jobs::put_off(writing, holder, &job, at, Some(&why)).await?;
+                    passed |= elsewhere == Elsewhere::Perhaps;
+                }
+                Err(Unsent::NotHere(why)) => {
+                    let held = (job.id, job.fence);
+                    match jobs::refuse(writing, holder, held, &why, now).await? {
+                        Elsewhere::Perhaps => {
+                            scans::end_with_last_job(writing, holder.org, job.scan, now).await?;
+                            passed = true;
+                        }
+                        Elsewhere::Never => fail(writing, holder, &job, why, now).await?,
+                    }
                 }
                 Err(Unsent::Fails(why)) => fail(writing, holder, &job, why, now).await?,
             }
@@ -105,52 +119,73 @@ pub async fn take(
     Ok(Taken {
         assignments: sent,
         more,
+        passed,
     })
 }
 
-/// What a scan of these parts would wait for in vain, until somebody signs or seals: none if each part could be sent, now
-/// or once its time has come.
+/// What a scan of these parts would wait for in vain, until somebody signs or seals: none if each part could be sent to
+/// one of the appliances, now or once its time has come.
 ///
 /// # Errors
 /// The database's.
 pub async fn lacking(
     writing: &mut Writing,
-    appliance: &Appliance,
+    appliances: &[Appliance],
     ports: &Ports,
     parts: &[Part],
     now: Timestamp,
 ) -> Result<Option<String>, sqlx::Error> {
-    let mut shelf = shelf_of(writing, appliance, now).await?;
-    for part in parts {
-        let login = match &part.login {
-            Some(at) => {
-                shelf.credential = credentials::with_id(writing, appliance.org, *at).await?;
-                shelf.credential.as_ref().map(|kept| CredentialUse {
-                    id: kept.id,
-                    version: kept.version,
-                })
+    let mut lacks = None;
+    let mut left: Vec<&Part> = parts.iter().collect();
+    for appliance in appliances {
+        let mut shelf = shelf_of(writing, appliance, now).await?;
+        let mut not_here = Vec::new();
+        for part in left {
+            if let Some(why) = lacks_for(writing, &mut shelf, appliance, ports, part, now).await? {
+                lacks = Some(why);
+                not_here.push(part);
             }
-            None => None,
-        };
-        let job = Job {
-            id: JobId([0; 16]),
-            scan: ScanId([0; 16]),
-            org: appliance.org,
-            appliance: appliance.id,
-            fence: 0,
-            targets: part.targets.clone(),
-            exclude: part.exclude.clone(),
-            ports: part.ports.as_ref().unwrap_or(ports).clone(),
-            checks: part.checks.clone(),
-            login,
-            expires: now,
-        };
-        match shelf.entitle(&job) {
-            Err(unsent) if !unsent.comes_with_time() => return Ok(Some(unsent.why().to_owned())),
-            Ok(_) | Err(_) => {}
         }
+        left = not_here;
     }
-    Ok(None)
+    Ok(lacks.filter(|_| !left.is_empty()))
+}
+
+async fn lacks_for(
+    writing: &mut Writing,
+    shelf: &mut Shelf,
+    appliance: &Appliance,
+    ports: &Ports,
+    part: &Part,
+    now: Timestamp,
+) -> Result<Option<String>, sqlx::Error> {
+    let login = match &part.login {
+        Some(at) => {
+            shelf.credential = credentials::with_id(writing, appliance.org, *at).await?;
+            shelf.credential.as_ref().map(|kept| CredentialUse {
+                id: kept.id,
+                version: kept.version,
+            })
+        }
+        None => None,
+    };
+    let job = Job {
+        id: JobId([0; 16]),
+        scan: ScanId([0; 16]),
+        org: appliance.org,
+        appliance: appliance.id,
+        fence: 0,
+        targets: part.targets.clone(),
+        exclude: part.exclude.clone(),
+        ports: part.ports.as_ref().unwrap_or(ports).clone(),
+        checks: part.checks.clone(),
+        login,
+        expires: now,
+    };
+    Ok(match shelf.entitle(&job) {
+        Err(unsent) if !unsent.comes_with_time() => Some(unsent.why().to_owned()),
+        Ok(_) | Err(_) => None,
+    })
 }
 
 async fn shelf_of(

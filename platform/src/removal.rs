@@ -19,7 +19,7 @@ use crate::{
     store::{
         appliances::{self, Appliance},
         audit::{self, Actor},
-        jobs, scans,
+        jobs, pools, scans,
     },
 };
 
@@ -64,11 +64,16 @@ pub async fn remove(
         for scan in jobs::fail_those_of(&mut writing, org, id, reason, now).await? {
             scans::end_with_last_job(&mut writing, org, scan, now).await?;
         }
+        for scan in pools::leave(&mut writing, org, None, id, now).await? {
+            scans::end_with_last_job(&mut writing, org, scan, now).await?;
+        }
         audit::record(&mut writing, org, actor, "appliance.remove", &id.to_string(), now).await?;
     }
     writing.commit().await?;
     // Who polls is told at once.
     platform.desks.open(&appliance).stands(Standing::Removed);
+    // What it did for pools is for others.
+    platform.desks.ring_all_of(org);
     finish(platform, &appliance, now).await
 }
 

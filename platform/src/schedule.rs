@@ -4,7 +4,7 @@
 //! for a signature does not begin, and says so. What time alone brings (a window) is waited for by the scan itself.
 
 use vedette_protocol::{
-    OrgId, ScanId, Timestamp,
+    ApplianceId, OrgId, ScanId, Timestamp,
     api::{Due, Schedule},
 };
 
@@ -28,8 +28,12 @@ pub(crate) async fn run_due(platform: &Platform, now: Timestamp) -> Result<(), s
         let Some((org, schedule)) = schedules::due(&mut writing, now).await? else {
             return Ok(());
         };
+        let mut to_ring = Vec::new();
         let begun = match begin(&mut writing, org, &schedule, now).await {
-            Ok(scan) => Ok(scan),
+            Ok((scan, by)) => {
+                to_ring = by;
+                Ok(scan)
+            }
             Err(Skipped::Because(why)) => Err(why),
             Err(Skipped::Database(error)) => return Err(error),
         };
@@ -47,8 +51,8 @@ pub(crate) async fn run_due(platform: &Platform, now: Timestamp) -> Result<(), s
         let next = following(schedule.next, schedule.every, now);
         schedules::note(&mut writing, org, schedule.id, &came, next).await?;
         writing.commit().await?;
-        if begun.is_ok() {
-            platform.desks.ring(schedule.scan.appliance);
+        for appliance in to_ring {
+            platform.desks.ring(appliance);
         }
     }
     Ok(())
@@ -77,7 +81,7 @@ async fn begin(
     org: OrgId,
     schedule: &Schedule,
     now: Timestamp,
-) -> Result<ScanId, Skipped> {
+) -> Result<(ScanId, Vec<ApplianceId>), Skipped> {
     if let Some(before) = schedule.last.as_ref().and_then(|last| last.scan)
         && let Some(scan) = kept::with_id(writing, org, before).await?
         && scan.ended.is_none()
@@ -89,7 +93,7 @@ async fn begin(
     let prepared = scans::prepare(writing, org, &schedule.scan).await?;
     let lacking = dispatch::lacking(
         writing,
-        &prepared.appliance,
+        &prepared.appliances,
         &prepared.ports,
         &prepared.parts,
         now,
@@ -98,7 +102,7 @@ async fn begin(
         return Err(Skipped::Because(why));
     }
     let id = scans::keep(writing, org, &actor(schedule), &schedule.scan, &prepared, now).await?;
-    Ok(id)
+    Ok((id, prepared.to_ring()))
 }
 
 fn actor(schedule: &Schedule) -> Actor {

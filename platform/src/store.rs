@@ -16,6 +16,7 @@ pub mod grants;
 pub mod jobs;
 pub mod orgs;
 pub mod owner;
+pub mod pools;
 pub mod scans;
 pub mod schedules;
 pub mod sessions;

@@ -4,12 +4,14 @@
 //! `next`, the cursor to ask on with. Errors are [`Problem`]s (RFC 9457).
 
 mod owner;
+mod pool;
 mod schedule;
 
 pub use owner::{
     CredentialChange, KeptCredential, KeptGrant, KeptWord, KnownCollector, KnownCopy, KnownKeys,
     NewCredential, NewGrant, NewOwnerWord, OrgSettings, OrgSettingsChange, SealedPart, SealedParts, WordKind,
 };
+pub use pool::{By, NewPool, NotOne, Passed, Pool, ScanJob};
 pub use schedule::{Due, NewSchedule, Schedule, WEEK};
 
 use std::time::Duration;
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     finding::{Finding, Report},
-    id::{ApplianceId, CredentialId, ScanId},
+    id::{ApplianceId, CredentialId, PoolId, ScanId},
     job::{Check, Checks},
     signed::Message,
     target::{Ports, Target, Targets},
@@ -242,8 +244,12 @@ impl Message for Removal {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewScan {
-    /// Which appliance does it.
-    pub appliance: ApplianceId,
+    /// Which appliance does it; this or `pool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appliance: Option<ApplianceId>,
+    /// Which pool does it: each of its jobs is done by whichever appliance of the pool takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolId>,
     /// What is scanned.
     pub targets: Targets,
     /// What is not.
@@ -285,8 +291,11 @@ pub enum ScanState {
 pub struct Scan {
     /// Its id.
     pub id: ScanId,
-    /// The appliance.
-    pub appliance: ApplianceId,
+    /// The appliance that does it; none: a pool does.
+    pub appliance: Option<ApplianceId>,
+    /// The pool that does it; `GET /scans/ID/jobs` tells which appliance does which part.
+    #[serde(default)]
+    pub pool: Option<PoolId>,
     /// Where it stands.
     pub state: ScanState,
     /// Why it failed.

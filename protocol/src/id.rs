@@ -67,6 +67,10 @@ identifier!(
     ScheduleId, 16, "a schedule id"
 );
 identifier!(
+    /// A pool: appliances that reach the same network and share a queue.
+    PoolId, 16, "a pool id"
+);
+identifier!(
     /// A job: the part of a scan that one worker does.
     JobId, 16, "a job id"
 );
@@ -129,7 +133,7 @@ macro_rules! random {
     )*};
 }
 
-random!(ApplianceId CredentialId GrantId JobId Nonce OrgId ScanId ScheduleId);
+random!(ApplianceId CredentialId GrantId JobId Nonce OrgId PoolId ScanId ScheduleId);
 
 fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();

@@ -40,7 +40,7 @@ pub use finding::{Finding, Report};
 pub use grant::Grant;
 pub use id::{
     ApplianceId, BootId, CredentialId, Digest, Fingerprint, GrantId, ImageId, JobId, KeyId, Nonce, OrgId,
-    ScanId, ScheduleId,
+    PoolId, ScanId, ScheduleId,
 };
 pub use image::ImageConfig;
 pub use job::{Assignment, Job};

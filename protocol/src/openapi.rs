@@ -12,7 +12,10 @@ use utoipa::{
 
 use crate::{
     finding::{Cpe, FindingType, Host, Label, MacAddress, UrlPath},
-    id::{ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, ScanId, ScheduleId},
+    id::{
+        ApplianceId, CredentialId, Digest, Fingerprint, GrantId, JobId, KeyId, OrgId, PoolId, ScanId,
+        ScheduleId,
+    },
     job::{Check, Checks},
     target::{Ports, Target, Targets},
     time::Timestamp,
@@ -44,6 +47,7 @@ text! {
     GrantId, "GrantId", "A grant's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     JobId, "JobId", "A job's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     OrgId, "OrgId", "An organisation's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
+    PoolId, "PoolId", "A pool's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     ScanId, "ScanId", "A scan's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     ScheduleId, "ScheduleId", "A schedule's id: 32 hexadecimal digits.", "0123456789abcdef0123456789abcdef";
     Digest, "Digest", "A SHA-256: 64 hexadecimal digits.", "6e106fc749912268d86c3cf673792cab2c7b86d48f6f7b72163d789ed1fc7299";

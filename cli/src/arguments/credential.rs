@@ -32,6 +32,12 @@ pub(crate) enum CredentialCommand {
     Rotate {
         /// Its id, or the beginning of it, or its label
         credential: String,
+        /// Which confirmed appliances may open it from now on; those of before unless given; may be repeated
+        #[arg(long = "appliance", value_name = "APPLIANCE")]
+        appliances: Vec<String>,
+        /// The same, for each appliance that is in this pool now; may be repeated
+        #[arg(long = "pool", value_name = "POOL")]
+        pools: Vec<String>,
         #[command(flatten)]
         secret: Secret,
         #[command(flatten)]
@@ -81,8 +87,16 @@ pub(crate) struct CredentialSeal {
     #[arg(long, conflicts_with_all = ["host_keys", "spki", "accept_first_seen"])]
     pub(crate) cleartext_ok: bool,
     /// Which confirmed appliance may open it: its id, or the beginning of it, or its name; may be repeated
-    #[arg(long = "appliance", required = true, value_name = "APPLIANCE")]
+    #[arg(
+        long = "appliance",
+        required_unless_present = "pools",
+        value_name = "APPLIANCE"
+    )]
     pub(crate) appliances: Vec<String>,
+    /// Each appliance that is in this pool now, if you confirmed them all: its id, or the beginning of it, or its name; may
+    /// be repeated
+    #[arg(long = "pool", value_name = "POOL")]
+    pub(crate) pools: Vec<String>,
     /// A label, to know it by in lists
     #[arg(long)]
     pub(crate) label: Option<String>,

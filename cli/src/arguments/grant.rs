@@ -43,8 +43,16 @@ pub(crate) enum GrantCommand {
 #[derive(Debug, Args)]
 pub(crate) struct GrantSign {
     /// Which confirmed appliance: its id, or the beginning of it, or its name; may be repeated
-    #[arg(long = "appliance", required = true, value_name = "APPLIANCE")]
+    #[arg(
+        long = "appliance",
+        required_unless_present = "pools",
+        value_name = "APPLIANCE"
+    )]
     pub(crate) appliances: Vec<String>,
+    /// Each appliance that is in this pool now, if you confirmed them all: its id, or the beginning of it, or its name; may
+    /// be repeated
+    #[arg(long = "pool", value_name = "POOL")]
+    pub(crate) pools: Vec<String>,
     /// What may be scanned: addresses, networks, ranges, and names, which are resolved now; may be repeated
     #[arg(long, required = true, value_delimiter = ',', value_name = "TARGET")]
     pub(crate) targets: Vec<Target>,

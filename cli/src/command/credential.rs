@@ -7,9 +7,9 @@ use vedette_crypto::hpke::Suite;
 use vedette_protocol::credential::{HEADER_VERSION, Header, Login};
 use vedette_protocol::{CredentialId, Envelope, Fingerprint, Timestamp};
 
-use super::{Outcome, Show, owner};
+use super::{Outcome, Show, owner, pool};
 use crate::arguments::{Credential as Asked, CredentialCommand, CredentialSeal};
-use crate::owner::{Kept, Owner};
+use crate::owner::{Confirmed, Kept, Owner};
 use crate::places::{Shown, Trusting, places};
 use crate::sealing::login;
 use crate::table::Table;
@@ -19,6 +19,7 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
     match asked.command {
         CredentialCommand::Seal(asked) => {
             let platform = asked.out.platform()?;
+            let pools = pool::named(platform.as_ref(), &asked.pools).await?;
             let held = access.hold()?;
             let CredentialSeal {
                 kind,
@@ -45,7 +46,7 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
                 credential: CredentialId::random(),
                 version: 1,
                 kind,
-                appliances: recipients(&held.owner, &asked.appliances)?,
+                appliances: recipients(&pool::members(&held.owner, &asked.appliances, &pools, show)?),
                 places,
             };
             let suite = secret.suite.into();
@@ -81,13 +82,20 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
         }
         CredentialCommand::Rotate {
             credential,
+            appliances,
+            pools,
             secret,
             out,
         } => {
             let platform = out.platform()?;
+            let pools = pool::named(platform.as_ref(), &pools).await?;
             let held = access.hold()?;
             let kept = held.owner.credential(&credential)?.clone();
             let mut header = kept.header()?;
+            let meant = pool::members(&held.owner, &appliances, &pools, show)?;
+            if !meant.is_empty() {
+                header.appliances = recipients(&meant);
+            }
             header.version = header
                 .version
                 .checked_add(1)
@@ -140,14 +148,11 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn recipients(owner: &Owner, given: &[String]) -> Result<Vec<Fingerprint>> {
-    let mut recipients = given
-        .iter()
-        .map(|given| owner.appliance(given).map(|one| one.fingerprint()))
-        .collect::<Result<Vec<_>>>()?;
+fn recipients(appliances: &[&Confirmed]) -> Vec<Fingerprint> {
+    let mut recipients: Vec<_> = appliances.iter().map(|one| one.fingerprint()).collect();
     recipients.sort_unstable();
     recipients.dedup();
-    Ok(recipients)
+    recipients
 }
 
 fn sealed(owner: &Owner, header: &Header, login: &Login, suite: Suite) -> Result<Envelope> {

@@ -6,11 +6,11 @@ use vedette_protocol::job::Checks;
 use vedette_protocol::target::Span;
 use vedette_protocol::{Grant, GrantId, Target, Timestamp};
 
-use super::{Outcome, Show, owner};
+use super::{Outcome, Show, owner, pool};
 use crate::arguments::{Grant as Asked, GrantCommand, GrantSign};
 use crate::granting::{self, Wish};
 use crate::names::resolve;
-use crate::owner::Owner;
+use crate::owner::{Confirmed, Owner};
 use crate::table::Table;
 
 pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
@@ -23,8 +23,10 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
                 .await
                 .context("resolving the exclusions")?;
             let remarks = granting::remarks(&targets, &exclude);
+            let pools = pool::named(platform.as_ref(), &asked.pools).await?;
             let held = access.hold()?;
-            let grant = wished(&held.owner, &asked, targets, exclude)?;
+            let appliances = pool::members(&held.owner, &asked.appliances, &pools, show)?;
+            let grant = wished(&held.owner, &asked, appliances, targets, exclude)?;
             let signatory = access.unlock(held)?;
             let change = signatory.grant(&grant);
             let owner = owner::make(signatory, change, &asked.out, platform.as_ref()).await?;
@@ -79,13 +81,15 @@ pub(super) async fn run(asked: Asked, show: Show) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn wished(owner: &Owner, asked: &GrantSign, targets: Vec<Span>, exclude: Vec<Span>) -> Result<Grant> {
+fn wished(
+    owner: &Owner,
+    asked: &GrantSign,
+    appliances: Vec<&Confirmed>,
+    targets: Vec<Span>,
+    exclude: Vec<Span>,
+) -> Result<Grant> {
     let wish = Wish {
-        appliances: asked
-            .appliances
-            .iter()
-            .map(|given| owner.appliance(given))
-            .collect::<Result<_>>()?,
+        appliances,
         targets,
         exclude,
         ports: asked.ports.clone(),

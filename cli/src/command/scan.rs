@@ -5,14 +5,14 @@ mod progress;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use vedette_protocol::CredentialId;
-use vedette_protocol::api::{KeptCredential, NewScan, Scan, ScanState};
+use vedette_protocol::api::{Appliance, KeptCredential, NewScan, Scan, ScanJob, ScanState};
 use vedette_protocol::finding::Transport;
 use vedette_protocol::job::{Check, Checks};
 use vedette_protocol::target::{PortSet, Ports, Target, Targets};
+use vedette_protocol::{ApplianceId, CredentialId};
 
 use self::progress::ProgressLine;
-use super::{Outcome, Show, appliance};
+use super::{Outcome, Show, appliance, pool};
 use crate::arguments::{self, ScanStart, ScanWish};
 use crate::choice::choose;
 use crate::platform::{Platform, Unreachable};
@@ -24,6 +24,12 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Scan, show: Show)
         arguments::Scan::List => {
             let scans: Vec<Scan> = platform.list("/scans").await?;
             show.value(&scans, || table(&scans))?;
+        }
+        arguments::Scan::Jobs { scan } => {
+            let scan = find(platform, &scan).await?;
+            let jobs: Vec<ScanJob> = platform.list(&format!("/scans/{}/jobs", scan.id)).await?;
+            let appliances: Vec<Appliance> = platform.list("/appliances").await?;
+            show.value(&jobs, || parts(&jobs, &appliances))?;
         }
         arguments::Scan::Show { scan } => {
             let scan = find(platform, &scan).await?;
@@ -62,10 +68,18 @@ async fn meant(platform: &Platform, given: &[String]) -> Result<Vec<CredentialId
 
 /// The scan that is asked for.
 pub(super) async fn wished(platform: &Platform, asked: ScanWish) -> Result<NewScan> {
-    let appliance = appliance::find(platform, &asked.appliance).await?;
+    let appliance = match &asked.appliance {
+        Some(given) => Some(appliance::find(platform, given).await?.id),
+        None => None,
+    };
+    let pool = match &asked.pool {
+        Some(given) => Some(pool::find(platform, given).await?.id),
+        None => None,
+    };
     let credentials = meant(platform, &asked.credentials).await?;
     Ok(NewScan {
-        appliance: appliance.id,
+        appliance,
+        pool,
         targets: Targets::try_from(asked.targets)?,
         exclude: asked.exclude,
         ports: asked.ports,
@@ -161,7 +175,15 @@ fn record(scan: &Scan) -> Table {
     if let Some(reason) = &scan.reason {
         table.row(["reason", reason]);
     }
-    table.row(["appliance", &scan.appliance.to_string()]);
+    if let Some(waiting) = &scan.waiting {
+        table.row(["waiting", waiting]);
+    }
+    if let Some(appliance) = scan.appliance {
+        table.row(["appliance", &appliance.to_string()]);
+    }
+    if let Some(pool) = scan.pool {
+        table.row(["pool", &pool.to_string()]);
+    }
     table.row(["targets", &targets(scan)]);
     table.row(["ports", &ports(&scan.ports)]);
     table.row([
@@ -179,6 +201,31 @@ fn record(scan: &Scan) -> Table {
     }
     table.row(["jobs", &format!("{} of {}", scan.jobs_done, scan.jobs)]);
     table.row(["findings", &scan.findings.to_string()]);
+    table
+}
+
+/// The parts of a scan, and who does them.
+fn parts(jobs: &[ScanJob], appliances: &[Appliance]) -> Table {
+    let name = |id: ApplianceId| {
+        let known = appliances.iter().find(|one| one.id == id);
+        known.map_or_else(|| id.to_string(), |one| one.name.clone())
+    };
+    let mut table = Table::list(["PART", "STATE", "APPLIANCE", "TAKEN", "TARGETS", "WHY"]);
+    for job in jobs {
+        let passed = job.passed.iter();
+        let passed: Vec<String> = passed
+            .map(|passed| format!("{}: {}", name(passed.appliance), passed.why))
+            .collect();
+        let why = job.reason.clone().or_else(|| job.waiting.clone());
+        table.row([
+            &(job.number + 1).to_string(),
+            state(job.state),
+            &job.appliance.map_or_else(|| "none".to_owned(), name),
+            &job.taken.to_string(),
+            &shortened(&job.targets),
+            &why.unwrap_or_else(|| passed.join("; ")),
+        ]);
+    }
     table
 }
 

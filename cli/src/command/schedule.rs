@@ -20,7 +20,7 @@ pub(super) async fn run(platform: &Platform, asked: arguments::Schedule, show: S
         } => {
             let new = NewSchedule {
                 name,
-                scan: scan::wished(platform, wish).await?,
+                scan: scan::wished(platform, *wish).await?,
                 every: every.duration().as_secs(),
                 first: first.map(|first| first.from(Timestamp::now())),
             };

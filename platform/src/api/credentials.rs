@@ -29,7 +29,7 @@ use crate::{
     store::{
         Writing, audit,
         credentials::{self, Credential},
-        orgs,
+        jobs, orgs,
     },
 };
 
@@ -235,7 +235,10 @@ async fn take_in(
     let new = follow(before, sealing, &header, asked, now)?;
     credentials::keep(&mut writing, caller.org(), &new.credential).await?;
     record(&mut writing, caller, "credential.put", &new.credential, now).await?;
+    // It may be sealed to more appliances of a pool than before.
+    jobs::look_again(&mut writing, caller.org()).await?;
     writing.commit().await?;
+    platform.desks.ring_all_of(caller.org());
     Ok(new)
 }
 

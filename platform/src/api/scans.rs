@@ -2,8 +2,8 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use vedette_protocol::{
-    CredentialId, Fingerprint, OrgId, Ports, ScanId, Timestamp,
-    api::{NewScan, Page, Scan},
+    ApplianceId, CredentialId, Fingerprint, OrgId, Ports, ScanId, Timestamp,
+    api::{By, NewScan, Page, Scan, ScanJob},
     credential::Header,
     job::{Check, Checks, Subject},
 };
@@ -24,7 +24,7 @@ use crate::{
         audit::{self, Actor},
         credentials,
         jobs::{self, Part},
-        scans,
+        pools, scans,
     },
 };
 
@@ -80,6 +80,42 @@ pub(super) async fn start(
     Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/scans/{id}/jobs",
+    operation_id = "list_scan_jobs", tag = "Scans", summary = "List a scan's jobs: which appliance does which part",
+    params(("id" = ScanId, Path, description = "The scan's id"), PageQuery),
+    security(("bearer" = [])),
+    responses((status = 200, description = "A page of jobs", body = Page<ScanJob>), Refusals),
+)]
+pub(super) async fn jobs(
+    State(platform): State<Shared>,
+    caller: Caller,
+    Id(id): Id<ScanId>,
+    Asked(asked): Asked<PageQuery>,
+) -> Result<Json<Page<ScanJob>>, ApiError> {
+    Ok(Json(jobs_of(&platform, &caller, id, asked).await?))
+}
+
+/// A page of a scan's jobs.
+pub(crate) async fn jobs_of(
+    platform: &Platform,
+    caller: &Caller,
+    id: ScanId,
+    asked: PageQuery,
+) -> Result<Page<ScanJob>, ApiError> {
+    let limit = cursor::page(asked.limit)?;
+    let behind = asked.cursor.as_deref().map(cursor::read).transpose()?;
+    one(platform, caller, id).await?;
+    let mut reading = platform.store.read().await?;
+    let mut items = jobs::list(&mut reading, caller.org(), id, behind, limit + 1).await?;
+    let more = items.len() > limit as usize;
+    items.truncate(limit as usize);
+    let last = items.last().filter(|_| more);
+    let next = last.map(|last| cursor::write(&last.number));
+    Ok(Page { items, next })
+}
+
 /// A page of the caller's scans.
 pub(crate) async fn page(
     platform: &Platform,
@@ -115,16 +151,27 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
     let prepared = prepare(&mut writing, caller.org(), asked).await?;
     let id = keep(&mut writing, caller.org(), caller.actor(), asked, &prepared, now).await?;
     writing.commit().await?;
-    platform.desks.ring(asked.appliance);
+    for appliance in prepared.to_ring() {
+        platform.desks.ring(appliance);
+    }
     Ok(id)
 }
 
 /// A scan that can begin.
 pub(crate) struct Prepared {
-    pub(crate) appliance: Appliance,
+    pub(crate) by: By,
+    /// Who can do it: at least one.
+    pub(crate) appliances: Vec<Appliance>,
     pub(crate) ports: Ports,
     pub(crate) checks: Checks,
     pub(crate) parts: Vec<Part>,
+}
+
+impl Prepared {
+    /// Where it is waited for.
+    pub(crate) fn to_ring(&self) -> Vec<ApplianceId> {
+        self.appliances.iter().map(|appliance| appliance.id).collect()
+    }
 }
 
 /// Judges what is asked for, and splits it into jobs.
@@ -133,6 +180,9 @@ pub(crate) async fn prepare(
     org: OrgId,
     asked: &NewScan,
 ) -> Result<Prepared, ApiError> {
+    let by = asked
+        .by()
+        .map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let checks = checks(asked)?;
     let usual = || split::usual_ports(&checks);
     let ports = asked.ports.clone().unwrap_or_else(usual);
@@ -141,17 +191,9 @@ pub(crate) async fn prepare(
         true => split::split(&asked.targets, &asked.exclude, &ports, &checks)?,
         false => Vec::new(),
     };
-    let appliance = appliances::in_org(writing, org, asked.appliance)
-        .await?
-        .ok_or_else(|| ApiError::NotFound("appliance of the id in `appliance`".to_owned()))?;
-    if appliance.removed.is_some() {
-        return Err(ApiError::Conflict(format!(
-            "the appliance {} was removed; choose another",
-            appliance.name
-        )));
-    }
+    let appliances = doers(writing, org, by).await?;
     for id in &asked.credentials {
-        let credential = usable(writing, &appliance, *id).await?;
+        let credential = usable(writing, org, &appliances, *id).await?;
         parts.extend(split::logins(
             &asked.targets,
             &asked.exclude,
@@ -160,7 +202,8 @@ pub(crate) async fn prepare(
         )?);
     }
     Ok(Prepared {
-        appliance,
+        by,
+        appliances,
         ports,
         checks,
         parts,
@@ -179,7 +222,7 @@ pub(crate) async fn keep(
     let scan = scans::NewScan {
         org,
         id: ScanId::random(),
-        appliance: asked.appliance,
+        by: prepared.by,
         targets: &asked.targets,
         exclude: &asked.exclude,
         ports: &prepared.ports,
@@ -187,9 +230,40 @@ pub(crate) async fn keep(
         credentials: &asked.credentials,
     };
     scans::insert(writing, &scan, now).await?;
-    jobs::insert(writing, org, asked.appliance, scan.id, &prepared.parts).await?;
+    jobs::insert(writing, org, prepared.by, scan.id, &prepared.parts).await?;
     audit::record(writing, org, actor, "scan.start", &scan.id.to_string(), now).await?;
     Ok(scan.id)
+}
+
+/// The appliances that a scan is for.
+async fn doers(writing: &mut Writing, org: OrgId, by: By) -> Result<Vec<Appliance>, ApiError> {
+    match by {
+        By::Appliance(id) => {
+            let appliance = appliances::in_org(writing, org, id)
+                .await?
+                .ok_or_else(|| ApiError::NotFound("appliance of the id in `appliance`".to_owned()))?;
+            if appliance.removed.is_some() {
+                return Err(ApiError::Conflict(format!(
+                    "the appliance {} was removed; choose another",
+                    appliance.name
+                )));
+            }
+            Ok(vec![appliance])
+        }
+        By::Pool(id) => {
+            let pool = pools::with_id(writing, org, id)
+                .await?
+                .ok_or_else(|| ApiError::NotFound("pool of the id in `pool`".to_owned()))?;
+            let members = appliances::of_pool(writing, org, id).await?;
+            if members.is_empty() {
+                return Err(ApiError::Conflict(format!(
+                    "the pool {} has no appliance; put one in with `vedette pool add`",
+                    pool.name
+                )));
+            }
+            Ok(members)
+        }
+    }
 }
 
 /// The checks that are meant: what logs in and credentials belong together.
@@ -219,9 +293,14 @@ fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
     }
 }
 
-/// A credential that an appliance may use.
-async fn usable(writing: &mut Writing, appliance: &Appliance, id: CredentialId) -> Result<Header, ApiError> {
-    let kept = credentials::with_id(writing, appliance.org, id).await?;
+/// A credential that one of these appliances may use.
+async fn usable(
+    writing: &mut Writing,
+    org: OrgId,
+    appliances: &[Appliance],
+    id: CredentialId,
+) -> Result<Header, ApiError> {
+    let kept = credentials::with_id(writing, org, id).await?;
     let Some((kept, sealing)) = kept.and_then(|mut kept| kept.sealing.take().map(|sealing| (kept, sealing)))
     else {
         return Err(ApiError::NotFound(format!(
@@ -234,11 +313,18 @@ async fn usable(writing: &mut Writing, appliance: &Appliance, id: CredentialId) 
         )));
     }
     let header = header(&sealing).map_err(|error| ApiError::Internal(Box::new(error)))?;
-    if !header.appliances.contains(&Fingerprint::of(&appliance.identity)) {
-        return Err(ApiError::Conflict(format!(
-            "the credential {id} is not sealed to the appliance {}: seal a new version to it as well",
-            appliance.name
-        )));
+    let sealed_to = |appliance: &Appliance| header.appliances.contains(&Fingerprint::of(&appliance.identity));
+    if appliances.iter().any(sealed_to) {
+        return Ok(header);
     }
-    Ok(header)
+    let names: Vec<&str> = appliances.iter().map(|one| one.name.as_str()).collect();
+    Err(ApiError::Conflict(match names.as_slice() {
+        [name] => format!(
+            "the credential {id} is not sealed to the appliance {name}: seal a new version to it as well"
+        ),
+        names => format!(
+            "the credential {id} is sealed to none of the pool's appliances ({}): seal a new version to them",
+            names.join(", ")
+        ),
+    }))
 }

@@ -1,15 +1,17 @@
 //! Scans: the form that starts one, the list, progress.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 use vedette_protocol::{
-    ApplianceId, CredentialId, Ports, ScanId, Target, Timestamp,
-    api::{ApplianceState, NewScan, Scan, ScanState},
+    ApplianceId, CredentialId, PoolId, Ports, ScanId, Target, Timestamp,
+    api::{Appliance, ApplianceState, By, NewScan, Scan, ScanJob, ScanState},
     job::{Check, Checks},
     target::Targets,
 };
@@ -20,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{
-        ApiError, appliances, credentials, cursor::PageQuery, findings, findings::FindingQuery, scans,
+        ApiError, appliances, credentials, cursor::PageQuery, findings, findings::FindingQuery, pools, scans,
         schedules,
     },
     dashboard::findings::{FindingRow, row as finding_row},
@@ -34,6 +36,7 @@ struct ListPage {
     scans: Vec<Row>,
     schedules: Vec<Planned>,
     appliances: Vec<Choice>,
+    pools: Vec<Choice>,
     credentials: Vec<Choice>,
     problem: Option<String>,
     targets: String,
@@ -85,15 +88,37 @@ struct ShowPage {
     created: String,
     ended: Option<String>,
     report: Option<Lines>,
+    parts: Vec<Part>,
+    next_parts: Option<String>,
+    paged: bool,
     findings: Vec<FindingRow>,
     more: bool,
     live: bool,
+}
+
+/// A part of the scan, and who does it.
+struct Part {
+    number: u64,
+    targets: String,
+    checks: String,
+    state: &'static str,
+    appliance: Option<String>,
+    taken: u64,
+    why: Vec<String>,
+}
+
+/// Which of the scan's parts are shown.
+#[derive(Deserialize)]
+pub(super) struct PartsQuery {
+    #[serde(default)]
+    parts: Option<String>,
 }
 
 struct Lines(Vec<(&'static str, String)>);
 
 #[derive(Deserialize)]
 pub(super) struct StartForm {
+    /// An appliance's id, or `pool-` and a pool's.
     #[serde(default)]
     appliance: String,
     #[serde(default)]
@@ -141,6 +166,7 @@ pub(super) async fn show(
     State(platform): State<Shared>,
     visitor: Visitor,
     Path(id): Path<String>,
+    Query(asked_for): Query<PartsQuery>,
 ) -> Result<Response, PageError> {
     let id: ScanId = id
         .parse()
@@ -151,13 +177,16 @@ pub(super) async fn show(
         ..FindingQuery::default()
     };
     let found = findings::page(&platform, &visitor.caller, asked).await?;
-    let name = appliances::one(&platform, &visitor.caller, scan.appliance)
-        .await?
-        .name;
+    let names = Names::of(&platform, &visitor).await?;
+    let page = PageQuery {
+        cursor: asked_for.parts.clone(),
+        limit: None,
+    };
+    let jobs = scans::jobs_of(&platform, &visitor.caller, id, page).await?;
     let checks: Vec<_> = scan.checks.iter().map(ToString::to_string).collect();
     Ok(shown(&ShowPage {
         frame: visitor.frame("scans"),
-        row: row(&scan, name, Timestamp::now()),
+        row: row(&scan, names.of_scan(&scan), Timestamp::now()),
         reason: scan.reason.clone(),
         waiting: scan.waiting.clone(),
         credentials: scan.credentials.iter().map(ToString::to_string).collect(),
@@ -166,10 +195,71 @@ pub(super) async fn show(
         created: moment(scan.created),
         ended: scan.ended.map(moment),
         report: lines(&scan),
+        parts: jobs.items.iter().map(|job| part(job, &names)).collect(),
+        next_parts: jobs.next.map(|cursor| format!("/scans/{id}?parts={cursor}")),
+        paged: asked_for.parts.is_some(),
         findings: found.items.iter().map(finding_row).collect(),
         more: found.next.is_some(),
         live: scan.ended.is_none(),
     }))
+}
+
+/// What appliances and pools are called.
+struct Names {
+    appliances: Vec<Appliance>,
+    pools: HashMap<PoolId, String>,
+}
+
+impl Names {
+    async fn of(platform: &Platform, visitor: &Visitor) -> Result<Self, ApiError> {
+        Ok(Self {
+            appliances: appliances::all(platform, &visitor.caller).await?,
+            pools: pools::names(platform, &visitor.caller).await?,
+        })
+    }
+
+    fn appliance(&self, id: ApplianceId) -> String {
+        let meant = self.appliances.iter().find(|appliance| appliance.id == id);
+        meant.map(|appliance| appliance.name.clone()).unwrap_or_default()
+    }
+
+    fn by(&self, by: Option<By>) -> String {
+        match by {
+            Some(By::Appliance(id)) => self.appliance(id),
+            Some(By::Pool(id)) => match self.pools.get(&id) {
+                Some(name) => format!("pool {name}"),
+                None => "a pool".to_owned(),
+            },
+            None => String::new(),
+        }
+    }
+
+    fn of_scan(&self, scan: &Scan) -> String {
+        self.by(scan
+            .pool
+            .map(By::Pool)
+            .or_else(|| scan.appliance.map(By::Appliance)))
+    }
+}
+
+fn part(job: &ScanJob, names: &Names) -> Part {
+    let checks: Vec<_> = job.checks.iter().map(ToString::to_string).collect();
+    let passed = job.passed.iter();
+    let passed = passed.map(|passed| format!("{}: {}", names.appliance(passed.appliance), passed.why));
+    let why = match (&job.reason, &job.waiting) {
+        (Some(reason), _) => vec![reason.clone()],
+        (None, Some(waiting)) if job.passed.is_empty() => vec![waiting.clone()],
+        (None, _) => passed.collect(),
+    };
+    Part {
+        number: job.number + 1,
+        targets: targets(&job.targets),
+        checks: checks.join(", "),
+        state: scan_state(job.state),
+        appliance: job.appliance.map(|id| names.appliance(id)),
+        taken: job.taken,
+        why,
+    }
 }
 
 /// What a report says, line by line.
@@ -206,29 +296,26 @@ async fn list_page(
     form: StartForm,
     problem: Option<String>,
 ) -> Result<ListPage, ApiError> {
-    let all = appliances::all(platform, &visitor.caller).await?;
+    let names = Names::of(platform, visitor).await?;
+    let pools = pools::all(platform, &visitor.caller).await?;
     let page = scans::page(platform, &visitor.caller, PageQuery::default()).await?;
     let usable = credentials::page(platform, &visitor.caller, PageQuery::default()).await?;
     let planned = schedules::all(platform, &visitor.caller).await?;
     let now = Timestamp::now();
-    let name = |id: ApplianceId| {
-        let meant = all.iter().find(|appliance| appliance.id == id);
-        meant.map(|appliance| appliance.name.clone()).unwrap_or_default()
-    };
     Ok(ListPage {
         frame: visitor.frame("scans"),
         live: page.items.iter().any(|scan| scan.ended.is_none()),
         scans: page
             .items
             .iter()
-            .map(|scan| row(scan, name(scan.appliance), now))
+            .map(|scan| row(scan, names.of_scan(scan), now))
             .collect(),
         schedules: planned
             .iter()
             .map(|one| Planned {
                 name: one.name.clone(),
                 targets: targets(one.scan.targets.as_slice()),
-                appliance: name(one.scan.appliance),
+                appliance: names.by(one.scan.by().ok()),
                 next: moment(one.next),
                 scan: one
                     .last
@@ -238,7 +325,24 @@ async fn list_page(
                 skipped: one.last.as_ref().and_then(|last| last.skipped.clone()),
             })
             .collect(),
-        appliances: all
+        pools: pools
+            .iter()
+            .map(|pool| {
+                let id = format!("{POOL}{}", pool.id);
+                Choice {
+                    chosen: id == form.appliance,
+                    id,
+                    name: pool.name.clone(),
+                    state: match pool.appliances.len() {
+                        0 => "no appliance",
+                        1 => "one appliance",
+                        _ => "several appliances",
+                    },
+                }
+            })
+            .collect(),
+        appliances: names
+            .appliances
             .iter()
             .filter(|appliance| appliance.state != ApplianceState::Removed)
             .map(|appliance| Choice {
@@ -282,10 +386,14 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         "" => None,
         text => Some(text.parse::<Ports>().map_err(|error| bad(&error))?),
     };
-    let appliance = form
-        .appliance
-        .parse()
-        .map_err(|_| ApiError::BadRequest("choose the appliance that shall scan".to_owned()))?;
+    let nobody = || ApiError::BadRequest("choose the appliance or the pool that shall scan".to_owned());
+    let (appliance, pool) = match form.appliance.strip_prefix(POOL) {
+        Some(id) => (None, Some(id.parse::<PoolId>().map_err(|_| nobody())?)),
+        None => (
+            Some(form.appliance.parse::<ApplianceId>().map_err(|_| nobody())?),
+            None,
+        ),
+    };
     let credentials: Vec<CredentialId> = match form.credential.as_str() {
         "" => Vec::new(),
         id => vec![id.parse().map_err(|error| bad(&error))?],
@@ -293,6 +401,7 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
     Ok(NewScan {
         credentials,
         appliance,
+        pool,
         targets: Targets::try_from(targets).map_err(|error| bad(&error))?,
         exclude: Vec::new(),
         ports,
@@ -349,4 +458,6 @@ fn targets(all: &[Target]) -> String {
     }
 }
 
+/// What stands before the id of a pool in the form.
+const POOL: &str = "pool-";
 const TARGETS_SHOWN: usize = 4;

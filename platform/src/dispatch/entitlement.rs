@@ -46,6 +46,8 @@ pub enum Unsent {
         /// When to look again, if nothing is signed before.
         patience: Duration,
     },
+    /// It never can be sent to this appliance, as things stand.
+    NotHere(String),
     /// It never can.
     Fails(String),
 }
@@ -54,7 +56,7 @@ impl Unsent {
     /// Why.
     pub fn why(&self) -> &str {
         match self {
-            Self::Waits { why, .. } | Self::Fails(why) => why,
+            Self::Waits { why, .. } | Self::NotHere(why) | Self::Fails(why) => why,
         }
     }
 
@@ -71,7 +73,7 @@ impl Shelf {
     /// Why nothing does.
     pub fn entitle(&self, job: &Job) -> Result<Entitlement, Unsent> {
         let credential = match job.login {
-            Some(_) => Some(self.sealing(job).map_err(Unsent::Fails)?.clone()),
+            Some(_) => Some(self.sealing(job)?.clone()),
             None => None,
         };
         let grant = match &self.owner {
@@ -130,34 +132,36 @@ impl Shelf {
     }
 
     /// The sealing of a job's credential, or why it may not be used.
-    fn sealing(&self, job: &Job) -> Result<&Sealing, String> {
-        let gone = || "its credential was removed".to_owned();
+    fn sealing(&self, job: &Job) -> Result<&Sealing, Unsent> {
+        let gone = || Unsent::Fails("its credential was removed".to_owned());
         let kept = self.credential.as_ref().ok_or_else(gone)?;
         let sealing = kept.sealing.as_ref().ok_or_else(gone)?;
         let name = kept.id;
         if kept.disabled {
-            return Err(format!("the credential {name} is disabled"));
+            return Err(Unsent::Fails(format!("the credential {name} is disabled")));
         }
         let header = api::credentials::header(sealing)
-            .map_err(|error| format!("the credential {name} cannot be read: {error}"))?;
+            .map_err(|error| Unsent::Fails(format!("the credential {name} cannot be read: {error}")))?;
         if !header.appliances.contains(&self.asker.identity) {
-            return Err(format!(
+            return Err(Unsent::NotHere(format!(
                 "the credential {name} is not sealed to this appliance: seal it again"
-            ));
+            )));
         }
         if !is_for(&header, job) {
-            return Err(format!(
+            return Err(Unsent::Fails(format!(
                 "the credential {name} may not be used at this target any more"
-            ));
+            )));
         }
         match (sealing, &self.owner) {
-            (Sealing::Owned(signed), Some(owner)) if signed.verify(owner).is_err() => Err(format!(
-                "the credential {name} is not signed by the owner key that is pinned: seal it again"
+            (Sealing::Owned(signed), Some(owner)) if signed.verify(owner).is_err() => Err(Unsent::NotHere(
+                format!("the credential {name} is not signed by the owner key that is pinned: seal it again"),
             )),
-            (Sealing::Unsigned(_), _) if self.settings.owner_signed_credentials_only => Err(format!(
-                "the credential {name} is not signed by the owner key, as this organisation demands: seal it with \
-                 `vedette credential seal`"
-            )),
+            (Sealing::Unsigned(_), _) if self.settings.owner_signed_credentials_only => {
+                Err(Unsent::Fails(format!(
+                    "the credential {name} is not signed by the owner key, as this organisation demands: seal it \
+                     with `vedette credential seal`"
+                )))
+            }
             (Sealing::Owned(_) | Sealing::Unsigned(_), _) => Ok(sealing),
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     platform::{Platform, Shared},
     store::{
         boots::{self, Confirmed},
-        jobs::{self, Holder},
+        jobs::{self, Held, Holder},
     },
 };
 
@@ -55,7 +55,7 @@ async fn admit(
         appliance: request.appliance,
         boot: request.boot,
     };
-    jobs::free_those_of_earlier_boots(&mut writing, &holder).await?;
+    jobs::free(&mut writing, &holder, Held::ByEarlierBoots).await?;
     writing.commit().await?;
     let desk = platform.desks.open(&confirmed.appliance);
     desk.hear(now);

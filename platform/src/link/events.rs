@@ -38,7 +38,7 @@ pub(super) async fn events(
             let taken = events::take(&mut writing, &holder, request.first, &request.events, now).await?;
             writing.commit().await?;
             if taken.again {
-                desk.ring();
+                platform.desks.ring_all_of(desk.org);
             }
             EventsOutcome::Kept { next: taken.next }
         }

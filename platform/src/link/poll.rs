@@ -199,9 +199,13 @@ async fn look(
         Some(_) | None => Taken {
             assignments: Vec::new(),
             more: More::None,
+            passed: false,
         },
     };
     writing.commit().await?;
+    if taken.passed {
+        platform.desks.ring_all_of(desk.org);
+    }
     if taken.more == More::Perhaps {
         desk.ring();
     }

@@ -3,7 +3,7 @@
 use sqlx::{query, sqlite::SqliteRow};
 use vedette_crypto::VerifyingKey;
 use vedette_protocol::{
-    ApplianceId, BootId, Digest, ImageId, OrgId, Signed, Timestamp, codec,
+    ApplianceId, BootId, Digest, ImageId, OrgId, PoolId, Signed, Timestamp, codec,
     copy::{CopyOrder, CopyStanding},
 };
 
@@ -146,6 +146,24 @@ pub async fn list(db: &mut Db, org: OrgId) -> Result<Vec<Appliance>, sqlx::Error
         .bind(&org.0[..])
         .fetch_all(db)
         .await?;
+    rows.iter().map(read).collect()
+}
+
+/// The appliances of a pool.
+///
+/// # Errors
+/// The database's.
+pub async fn of_pool(db: &mut Db, org: OrgId, pool: PoolId) -> Result<Vec<Appliance>, sqlx::Error> {
+    let rows = query(
+        "SELECT appliances.* FROM appliances
+         JOIN pool_members ON pool_members.org_id = appliances.org_id AND pool_members.appliance = appliances.id
+         WHERE appliances.org_id = ?1 AND pool_members.pool = ?2 AND appliances.removed IS NULL
+         ORDER BY appliances.name, appliances.id",
+    )
+    .bind(&org.0[..])
+    .bind(&pool.0[..])
+    .fetch_all(db)
+    .await?;
     rows.iter().map(read).collect()
 }
 

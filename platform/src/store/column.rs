@@ -2,7 +2,9 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, sqlite::SqliteRow};
-use vedette_protocol::{ApplianceId, BootId, Digest, ImageId, JobId, OrgId, ScanId, Timestamp};
+use vedette_protocol::{
+    ApplianceId, BootId, Digest, ImageId, JobId, OrgId, PoolId, ScanId, Timestamp, api::By,
+};
 
 /// A time or count as SQLite's signed integer; nothing of ours comes near its end.
 pub(super) fn integer(number: u64) -> i64 {
@@ -15,6 +17,14 @@ pub(super) fn integer(number: u64) -> i64 {
 /// Never for the types of `vedette_protocol`: they have no map with other keys than text.
 pub(super) fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("plain data serialises into memory")
+}
+
+/// Who does something, as the two columns `appliance` and `pool`.
+pub(super) fn by_columns(by: &By) -> (Option<&[u8]>, Option<&[u8]>) {
+    match by {
+        By::Appliance(appliance) => (Some(&appliance.0), None),
+        By::Pool(pool) => (None, Some(&pool.0)),
+    }
 }
 
 pub(super) trait Columns {
@@ -37,6 +47,12 @@ pub(super) trait Columns {
     }
     fn appliance(&self, name: &str) -> Result<ApplianceId, sqlx::Error> {
         self.bytes(name).map(ApplianceId)
+    }
+    fn appliance_or_null(&self, name: &str) -> Result<Option<ApplianceId>, sqlx::Error> {
+        Ok(self.bytes_or_null(name)?.map(ApplianceId))
+    }
+    fn pool_or_null(&self, name: &str) -> Result<Option<PoolId>, sqlx::Error> {
+        Ok(self.bytes_or_null(name)?.map(PoolId))
     }
     fn scan(&self, name: &str) -> Result<ScanId, sqlx::Error> {
         self.bytes(name).map(ScanId)

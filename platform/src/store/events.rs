@@ -16,7 +16,7 @@ use super::{
     audit::{self, Actor},
     column::{Columns, integer},
     findings,
-    jobs::{self, End, Holder, Kept, Lease, Scope},
+    jobs::{self, Elsewhere, End, Held, Holder, Kept, Lease, Scope},
     scans,
 };
 
@@ -25,7 +25,7 @@ use super::{
 pub struct Taken {
     /// All below this number are kept.
     pub next: u64,
-    /// Whether jobs are there to be done again.
+    /// Whether jobs are there to be done again, by this appliance or another.
     pub again: bool,
 }
 
@@ -42,16 +42,16 @@ pub async fn take(
     now: Timestamp,
 ) -> Result<Taken, sqlx::Error> {
     let mut next = next_event(db, holder).await?;
-    let again = first > next;
+    let mut again = first > next;
     if again {
         tracing::warn!(appliance = %holder.appliance, lost = first - next, "events are lost: its jobs are done again");
-        jobs::free_those_of_this_boot(db, holder).await?;
+        jobs::free(db, holder, Held::ByThisBoot).await?;
         next = first;
     }
     for (number, event) in (first..).zip(events) {
         if number == next {
             next += 1;
-            apply(db, holder, event, now).await?;
+            again |= apply(db, holder, event, now).await? == After::Again;
         }
     }
     query("UPDATE boots SET next_event = ?4 WHERE org_id = ?1 AND appliance = ?2 AND id = ?3")
@@ -74,14 +74,24 @@ async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {
         .count("next_event")
 }
 
+/// What comes after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// Nothing.
+    Nothing,
+    /// Another appliance may do the job at once.
+    Again,
+}
+
 /// Applies one event; what comes under a lost lease is dropped.
-async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> Result<(), sqlx::Error> {
+async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> Result<After, sqlx::Error> {
     if let What::Opened(opening) = &event.what {
-        return note_opening(db, holder, opening, now).await;
+        note_opening(db, holder, opening, now).await?;
+        return Ok(After::Nothing);
     }
     let Some(lease) = jobs::lease(db, holder, event.job, event.fence).await? else {
         tracing::info!(job = %event.job, fence = event.fence, "dropped an event under a lost lease");
-        return Ok(());
+        return Ok(After::Nothing);
     };
     match &event.what {
         What::Started | What::Opened(_) => {}
@@ -99,11 +109,26 @@ async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> R
             Verdict::Again(after) => lease.give_back(db, now.after(after)).await?,
             Verdict::Final => {
                 note_refusal(db, &lease, failure, now).await?;
-                end(db, lease, &End::Failed(because(failure)), now).await?;
+                return fail(db, lease, because(failure), now).await;
             }
         },
     }
-    Ok(())
+    Ok(After::Nothing)
+}
+
+/// An appliance cannot do a job: another of its pool may be able to.
+async fn fail(db: &mut Db, lease: Lease, why: String, now: Timestamp) -> Result<After, sqlx::Error> {
+    let (holder, scan) = (lease.holder, lease.scan);
+    match jobs::refuse(db, &holder, (lease.job, lease.fence), &why, now).await? {
+        Elsewhere::Perhaps => {
+            scans::end_with_last_job(db, holder.org, scan, now).await?;
+            Ok(After::Again)
+        }
+        Elsewhere::Never => {
+            end(db, lease, &End::Failed(why), now).await?;
+            Ok(After::Nothing)
+        }
+    }
 }
 
 async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> Result<(), sqlx::Error> {

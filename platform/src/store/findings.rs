@@ -78,6 +78,20 @@ pub async fn keep(db: &mut Db, lease: &Lease, finding: &Finding, now: Timestamp)
     .bind(finding.is_from_behind_a_login())
     .execute(&mut *db)
     .await?;
+    // Who had the job before, and died, may have seen it too: the scan shows it once.
+    query(
+        "DELETE FROM sightings
+         WHERE org_id = ?1 AND scan = ?2 AND finding = ?3 AND appliance != ?4
+           AND appliance IN (SELECT appliance FROM job_members
+                             WHERE org_id = ?1 AND job = ?5 AND fence IS NOT NULL)",
+    )
+    .bind(&lease.holder.org.0[..])
+    .bind(&lease.scan.0[..])
+    .bind(&finding.id.0[..])
+    .bind(&lease.holder.appliance.0[..])
+    .bind(&lease.job.0[..])
+    .execute(&mut *db)
+    .await?;
     query(
         "INSERT INTO sightings (org_id, scan, appliance, finding) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO NOTHING",

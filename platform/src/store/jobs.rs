@@ -1,11 +1,18 @@
 //! Jobs under fenced leases. `claim.sql` and `finish.sql` are the concurrency design: a [`Lease`] is
 //! permission to report on a job, and to end it.
 
+mod listing;
+mod shared;
+
+pub use listing::list;
+pub use shared::{Elsewhere, refuse, sent, settle};
+
 use std::time::Duration;
 
 use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, BootId, CredentialId, Job, JobId, OrgId, Report, ScanId, Target, Timestamp,
+    ApplianceId, BootId, CredentialId, Job, JobId, OrgId, PoolId, Report, ScanId, Target, Timestamp,
+    api::By,
     credential::CredentialUse,
     job::Checks,
     target::{Ports, Targets},
@@ -14,7 +21,7 @@ use vedette_protocol::{
 
 use super::{
     Db,
-    column::{Columns, integer, json},
+    column::{Columns, by_columns, integer, json},
 };
 
 /// A job that is lost this often is given up.
@@ -109,18 +116,20 @@ pub enum Kept {
 pub async fn insert(
     db: &mut Db,
     org: OrgId,
-    appliance: ApplianceId,
+    by: By,
     scan: ScanId,
     parts: &[Part],
 ) -> Result<(), sqlx::Error> {
+    let (appliance, pool) = by_columns(&by);
     for (number, part) in (0_i64..).zip(parts) {
         query(
             "INSERT INTO jobs
-                 (org_id, appliance, scan, number, id, targets, exclude, hosts, checks, ports, credential)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 (org_id, appliance, pool, scan, number, id, targets, exclude, hosts, checks, ports, credential)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .bind(&org.0[..])
-        .bind(&appliance.0[..])
+        .bind(appliance)
+        .bind(pool)
         .bind(&scan.0[..])
         .bind(number)
         .bind(&JobId::random().0[..])
@@ -183,7 +192,7 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
     })
 }
 
-/// The scan of a job of this appliance that logs in with this credential.
+/// The scan of a job that logs in with this credential, and is this appliance's or was sent to it.
 ///
 /// # Errors
 /// The database's.
@@ -193,18 +202,25 @@ pub async fn scan_with(
     job: JobId,
     credential: CredentialId,
 ) -> Result<Option<ScanId>, sqlx::Error> {
-    let found =
-        query("SELECT scan FROM jobs WHERE org_id = ?1 AND appliance = ?2 AND id = ?3 AND credential = ?4")
-            .bind(&holder.org.0[..])
-            .bind(&holder.appliance.0[..])
-            .bind(&job.0[..])
-            .bind(&credential.0[..])
-            .fetch_optional(db)
-            .await?;
+    let found = query(
+        "SELECT scan FROM jobs
+         WHERE org_id = ?1 AND id = ?3 AND credential = ?4
+           AND (pool IS NULL AND appliance = ?2
+                OR EXISTS (SELECT 1 FROM job_members
+                           WHERE job_members.org_id = ?1 AND job_members.job = jobs.id
+                             AND job_members.appliance = ?2 AND job_members.fence IS NOT NULL))",
+    )
+    .bind(&holder.org.0[..])
+    .bind(&holder.appliance.0[..])
+    .bind(&job.0[..])
+    .bind(&credential.0[..])
+    .fetch_optional(db)
+    .await?;
     found.map(|row| row.scan("scan")).transpose()
 }
 
-/// Gives a job back that was claimed and is not sent: not before `at`, and as if it had not been claimed.
+/// Gives a job back that was claimed and is not sent, as if it had not been claimed: not before `at`. If it waits for
+/// something, and is a pool's, the others of the pool may take it before.
 ///
 /// # Errors
 /// The database's.
@@ -214,9 +230,17 @@ pub async fn put_off(
     job: &Job,
     at: Timestamp,
     waiting: Option<&str>,
-) -> Result<(), sqlx::Error> {
+) -> Result<Elsewhere, sqlx::Error> {
+    let elsewhere = match waiting {
+        Some(why) => shared::pass(db, holder, job.id, shared::Pass::Until(at), why).await?,
+        None => Elsewhere::Never,
+    };
     query(
-        "UPDATE jobs SET fence = fence - 1, boot = NULL, lease_until = ?4, waiting = ?5
+        "UPDATE jobs
+         SET fence = fence - 1, boot = NULL,
+             waiting = CASE WHEN pool IS NULL THEN ?5
+                            ELSE (SELECT name FROM appliances WHERE org_id = ?1 AND id = ?6) || ': ' || ?5 END,
+             lease_until = CASE WHEN pool IS NOT NULL AND ?5 IS NOT NULL THEN NULL ELSE ?4 END
          WHERE org_id = ?1 AND id = ?2 AND fence = ?3 AND ended IS NULL",
     )
     .bind(&holder.org.0[..])
@@ -224,9 +248,10 @@ pub async fn put_off(
     .bind(integer(job.fence))
     .bind(integer(at.0))
     .bind(waiting)
+    .bind(&holder.appliance.0[..])
     .execute(db)
     .await?;
-    Ok(())
+    Ok(elsewhere)
 }
 
 /// Renews the leases of jobs that go on: those that are the holder's still.
@@ -366,41 +391,34 @@ impl Lease {
     }
 }
 
-/// Frees the jobs that an appliance holds: what it said of them was lost.
+/// Whose hold on jobs ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// This boot's: what it said of them was lost.
+    ByThisBoot,
+    /// Those of the appliance's earlier boots: they lost what they had.
+    ByEarlierBoots,
+}
+
+/// Frees jobs that an appliance holds.
 ///
 /// # Errors
 /// The database's.
-pub async fn free_those_of_this_boot(db: &mut Db, holder: &Holder) -> Result<(), sqlx::Error> {
+pub async fn free(db: &mut Db, holder: &Holder, held: Held) -> Result<(), sqlx::Error> {
     query(
         "UPDATE jobs SET boot = NULL, lease_until = NULL
-         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL AND boot = ?3",
+         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL AND boot IS NOT NULL AND (boot = ?3) = ?4",
     )
     .bind(&holder.org.0[..])
     .bind(&holder.appliance.0[..])
     .bind(&holder.boot.0[..])
+    .bind(held == Held::ByThisBoot)
     .execute(db)
     .await?;
     Ok(())
 }
 
-/// Frees the jobs that earlier boots of an appliance held: they lost what they had.
-///
-/// # Errors
-/// The database's.
-pub async fn free_those_of_earlier_boots(db: &mut Db, holder: &Holder) -> Result<(), sqlx::Error> {
-    query(
-        "UPDATE jobs SET boot = NULL, lease_until = NULL
-         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL AND boot IS NOT NULL AND boot != ?3",
-    )
-    .bind(&holder.org.0[..])
-    .bind(&holder.appliance.0[..])
-    .bind(&holder.boot.0[..])
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Fails all jobs of an appliance that will not come back.
+/// Fails all jobs of an appliance that will not come back; those of its pools are for the others.
 ///
 /// # Errors
 /// The database's.
@@ -413,10 +431,34 @@ pub async fn fail_those_of(
 ) -> Result<Vec<ScanId>, sqlx::Error> {
     let rows = query(
         "UPDATE jobs SET ended = ?3, reason = ?4, lease_until = NULL
-         WHERE org_id = ?1 AND appliance = ?2 AND ended IS NULL RETURNING org_id, scan",
+         WHERE org_id = ?1 AND appliance = ?2 AND pool IS NULL AND ended IS NULL RETURNING org_id, scan",
     )
     .bind(&org.0[..])
     .bind(&appliance.0[..])
+    .bind(integer(now.0))
+    .bind(reason)
+    .fetch_all(db)
+    .await?;
+    Ok(scans(&rows)?.into_iter().map(|(_, scan)| scan).collect())
+}
+
+/// Fails all jobs of a pool.
+///
+/// # Errors
+/// The database's.
+pub async fn fail_those_of_pool(
+    db: &mut Db,
+    org: OrgId,
+    pool: PoolId,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<ScanId>, sqlx::Error> {
+    let rows = query(
+        "UPDATE jobs SET ended = ?3, reason = ?4, lease_until = NULL
+         WHERE org_id = ?1 AND pool = ?2 AND ended IS NULL RETURNING org_id, scan",
+    )
+    .bind(&org.0[..])
+    .bind(&pool.0[..])
     .bind(integer(now.0))
     .bind(reason)
     .fetch_all(db)
@@ -431,8 +473,9 @@ pub async fn fail_those_of(
 pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>, sqlx::Error> {
     let mut rows = query(
         "UPDATE jobs SET ended = ?1, lease_until = NULL,
-             reason = 'given up after ' || fence || ' attempts that all were lost'
-         WHERE ended IS NULL AND fence >= ?2 AND lease_until <= ?1 RETURNING org_id, scan",
+             reason = 'given up after ' || (fence - refused) || ' attempts that all were lost'
+         WHERE ended IS NULL AND fence - refused >= ?2 AND (lease_until IS NULL OR lease_until <= ?1)
+         RETURNING org_id, scan",
     )
     .bind(integer(now.0))
     .bind(integer(LEASES_LIMIT))
@@ -440,8 +483,9 @@ pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>
     .await?;
     rows.extend(
         query(
-            "UPDATE jobs SET ended = ?1, lease_until = NULL, 
-             reason = COALESCE(waiting, 'the appliance did not take it in time')
+            "UPDATE jobs SET ended = ?1, lease_until = NULL,
+             reason = COALESCE(waiting, CASE WHEN pool IS NULL THEN 'the appliance did not take it in time'
+                                             ELSE 'no appliance of the pool took it in time' END)
              WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1)
                AND EXISTS (SELECT 1 FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan
                            AND scans.created < ?2)
@@ -455,7 +499,7 @@ pub async fn give_up(db: &mut Db, now: Timestamp) -> Result<Vec<(OrgId, ScanId)>
     scans(&rows)
 }
 
-/// Has jobs looked at again that waited for something of their owner.
+/// Has jobs looked at again that waited for something of their owner, or that appliances of their pool could not do.
 ///
 /// # Errors
 /// The database's.
@@ -465,9 +509,9 @@ pub async fn look_again(db: &mut Db, org: OrgId) -> Result<(), sqlx::Error> {
          WHERE org_id = ?1 AND ended IS NULL AND boot IS NULL AND waiting IS NOT NULL",
     )
     .bind(&org.0[..])
-    .execute(db)
+    .execute(&mut *db)
     .await?;
-    Ok(())
+    shared::forget_passes(db, org).await
 }
 
 /// Appliances that jobs wait for.
@@ -476,8 +520,15 @@ pub async fn look_again(db: &mut Db, org: OrgId) -> Result<(), sqlx::Error> {
 /// The database's.
 pub async fn waited_for(db: &mut Db, now: Timestamp) -> Result<Vec<ApplianceId>, sqlx::Error> {
     let rows = query(
-        "SELECT DISTINCT appliance FROM jobs
-         WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1) AND fence < ?2",
+        "SELECT appliance FROM jobs
+         WHERE ended IS NULL AND pool IS NULL AND (lease_until IS NULL OR lease_until <= ?1) AND fence < ?2
+         UNION
+         SELECT pool_members.appliance FROM jobs
+         JOIN pool_members ON pool_members.org_id = jobs.org_id AND pool_members.pool = jobs.pool
+         WHERE ended IS NULL AND (lease_until IS NULL OR lease_until <= ?1) AND fence - refused < ?2
+           AND NOT EXISTS (SELECT 1 FROM job_members
+                           WHERE job_members.org_id = jobs.org_id AND job_members.job = jobs.id
+                             AND job_members.appliance = pool_members.appliance AND job_members.not_before > ?1)",
     )
     .bind(integer(now.0))
     .bind(integer(LEASES_LIMIT))
@@ -486,7 +537,7 @@ pub async fn waited_for(db: &mut Db, now: Timestamp) -> Result<Vec<ApplianceId>,
     rows.iter().map(|row| row.appliance("appliance")).collect()
 }
 
-fn scans(rows: &[SqliteRow]) -> Result<Vec<(OrgId, ScanId)>, sqlx::Error> {
+pub(super) fn scans(rows: &[SqliteRow]) -> Result<Vec<(OrgId, ScanId)>, sqlx::Error> {
     let mut scans: Vec<(OrgId, ScanId)> = rows
         .iter()
         .map(|row| Ok((row.org()?, row.scan("scan")?)))

@@ -2,8 +2,8 @@
 
 use sqlx::{Row, query, sqlite::SqliteRow};
 use vedette_protocol::{
-    ApplianceId, CredentialId, OrgId, Ports, Report, ScanId, Target, Timestamp,
-    api::{Scan, ScanState},
+    CredentialId, OrgId, Ports, Report, ScanId, Target, Timestamp,
+    api::{By, Scan, ScanState},
     finding::{Coverage, Effort, Outcome},
     job::{Check, Checks, Subject},
     target::Targets,
@@ -12,7 +12,7 @@ use vedette_protocol::{
 
 use super::{
     Db,
-    column::{Columns, integer, json},
+    column::{Columns, by_columns, integer, json},
 };
 
 /// A scan to add.
@@ -21,8 +21,8 @@ pub struct NewScan<'a> {
     pub org: OrgId,
     /// Its id.
     pub id: ScanId,
-    /// Which appliance does it.
-    pub appliance: ApplianceId,
+    /// Who does it.
+    pub by: By,
     /// What is scanned.
     pub targets: &'a Targets,
     /// What is not.
@@ -48,13 +48,17 @@ pub struct Numbered {
 /// # Errors
 /// The database's.
 pub async fn insert(db: &mut Db, new: &NewScan<'_>, now: Timestamp) -> Result<(), sqlx::Error> {
+    let (appliance, pool) = by_columns(&new.by);
     query(
-        "INSERT INTO scans (org_id, number, id, appliance, targets, exclude, ports, checks, created, credentials)
-         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM scans WHERE org_id = ?1",
+        "INSERT INTO scans
+             (org_id, number, id, appliance, pool, targets, exclude, ports, checks, created, credentials)
+         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+         FROM scans WHERE org_id = ?1",
     )
     .bind(&new.org.0[..])
     .bind(&new.id.0[..])
-    .bind(&new.appliance.0[..])
+    .bind(appliance)
+    .bind(pool)
     .bind(json(new.targets))
     .bind(json(&new.exclude))
     .bind(new.ports.to_string())
@@ -243,7 +247,8 @@ fn read(row: &SqliteRow) -> Result<Numbered, sqlx::Error> {
         number: row.count("number")?,
         scan: Scan {
             id: row.scan("id")?,
-            appliance: row.appliance("appliance")?,
+            appliance: row.appliance_or_null("appliance")?,
+            pool: row.pool_or_null("pool")?,
             state,
             reason: row.try_get("reason")?,
             targets: row.json::<Targets>("targets")?.into(),

@@ -48,6 +48,13 @@ async fn every_route_but_login_and_health_wants_to_know_who_asks() {
             (Method::GET, format!("/api/v1/schedules/{id}")),
             (Method::PUT, format!("/api/v1/schedules/{id}")),
             (Method::DELETE, format!("/api/v1/schedules/{id}")),
+            (Method::GET, format!("/api/v1/scans/{id}/jobs")),
+            (Method::GET, "/api/v1/pools".to_owned()),
+            (Method::GET, format!("/api/v1/pools/{id}")),
+            (Method::PUT, format!("/api/v1/pools/{id}")),
+            (Method::DELETE, format!("/api/v1/pools/{id}")),
+            (Method::PUT, format!("/api/v1/pools/{id}/appliances/{id}")),
+            (Method::DELETE, format!("/api/v1/pools/{id}/appliances/{id}")),
             (Method::GET, "/api/v1/settings".to_owned()),
             (Method::PATCH, "/api/v1/settings".to_owned()),
         ] {

@@ -1,6 +1,7 @@
 //! The dashboard as a browser without scripts sees it.
 
 mod network;
+mod pools;
 
 use hyper::{
     Method, Request, StatusCode,
@@ -116,6 +117,8 @@ async fn pages_want_a_login_and_the_first_one_sets_a_password() {
         "/findings/x/y",
         "/grants",
         "/grants/x",
+        "/pools",
+        "/pools/x",
         "/credentials",
         "/credentials/new",
         "/credentials/x",
@@ -451,7 +454,7 @@ async fn the_document_describes_every_route_and_swagger_shows_it() {
     let count = operations.len();
     operations.sort_unstable();
     operations.dedup();
-    assert_eq!((count, operations.len()), (33, 33), "{operations:?}");
+    assert_eq!((count, operations.len()), (40, 40), "{operations:?}");
     // Every reference leads somewhere.
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#/").skip(1) {

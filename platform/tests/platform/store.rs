@@ -18,7 +18,9 @@ use vedette_platform::{
     },
 };
 use vedette_protocol::{
-    ApplianceId, BootId, Digest, ImageId, OrgId, ScanId, Timestamp, api::TokenKind, job::Checks,
+    ApplianceId, BootId, Digest, ImageId, OrgId, ScanId, Timestamp,
+    api::{By, TokenKind},
+    job::Checks,
     target::Targets,
 };
 
@@ -53,7 +55,7 @@ async fn fixture(job_count: usize) -> Fixture {
     let scan = NewScan {
         org,
         id: ScanId::random(),
-        appliance,
+        by: By::Appliance(appliance),
         targets: &targets,
         exclude: &[],
         ports: &"80".parse().unwrap(),
@@ -70,7 +72,7 @@ async fn fixture(job_count: usize) -> Fixture {
         login: None,
     };
     let parts = vec![part; job_count];
-    jobs::insert(&mut writing, org, appliance, scan.id, &parts)
+    jobs::insert(&mut writing, org, By::Appliance(appliance), scan.id, &parts)
         .await
         .unwrap();
     let scan = scan.id;

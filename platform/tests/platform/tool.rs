@@ -12,6 +12,7 @@ use std::{
 use serde_json::Value;
 use vedette_crypto::{Signer, VerifyingKey, credential::CredentialKey};
 use vedette_protocol::{
+    Fingerprint,
     envelope::Unsigned,
     grant::Grant,
     owner::{Epoch, OwnerWord},
@@ -20,6 +21,7 @@ use vedette_protocol::{
 use super::{
     appliance::{Appliance, Boot},
     house::House,
+    owner::fingerprint as fingerprint_of,
 };
 
 /// A platform, an appliance that has booted, and somebody with the tool and a login.
@@ -112,6 +114,13 @@ impl Desk {
 
     fn run(&self, arguments: &[&str]) -> Value {
         let output = self.try_run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
+    /// The same for what needs no owner key.
+    fn tell(&self, arguments: &[&str]) -> Value {
+        let output = self.command(arguments).arg("--json").output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", said(&output));
         serde_json::from_slice(&output.stdout).unwrap_or_default()
     }
@@ -359,6 +368,131 @@ async fn what_was_signed_while_the_platform_was_away_is_sent_later() {
     let grants = desk.carried("/api/v1/grants").await;
     assert_eq!(grants["items"].as_array().unwrap().len(), 1);
     assert_eq!(grants["items"][0]["id"], desk.run(&["grant", "list"])[0]["id"]);
+}
+
+/// A platform that puts somebody into the operator's pool gets nothing signed or sealed for it.
+#[tokio::test]
+async fn a_pool_is_granted_and_sealed_to_when_all_of_its_appliances_are_confirmed() {
+    let desk = Desk::owned().await;
+    let mut second = Appliance::activated(&desk.house).await;
+    let boot = second.boot(&desk.house).await.unwrap();
+    let keys = CredentialKey::generate();
+    second
+        .say_keys(&desk.house, &boot, keys.public(), None)
+        .await
+        .unwrap();
+    let (one, two) = (desk.appliance.id().to_string(), second.id().to_string());
+    desk.tell(&[
+        "pool",
+        "create",
+        "cellar",
+        "--appliance",
+        &one,
+        "--appliance",
+        &two,
+    ]);
+
+    let sign = [
+        "grant",
+        "sign",
+        "--pool",
+        "cellar",
+        "--targets",
+        "192.0.2.0/28",
+        "--ports",
+        "22,80",
+        "--checks",
+        "ports,inventory",
+    ];
+    fs::write(desk.path("secret"), "canary-secret\n").unwrap();
+    let secret = desk.path("secret");
+    let seal = [
+        "credential",
+        "seal",
+        "--kind",
+        "ssh-password",
+        "--user",
+        "scan",
+        "--target",
+        "192.0.2.7",
+        "--label",
+        "root",
+        "--accept-first-seen",
+        "--pool",
+        "cellar",
+        "--secret-file",
+        &secret,
+    ];
+    let confirm = format!("vedette appliance confirm {two}");
+    for arguments in [&sign[..], &seal[..]] {
+        let refused = desk.try_run(arguments);
+        assert!(!refused.status.success());
+        assert!(said(&refused).contains(&confirm), "{}", said(&refused));
+    }
+    assert_eq!(
+        desk.carried("/api/v1/grants").await["items"],
+        Value::Array(vec![])
+    );
+    assert_eq!(
+        desk.carried("/api/v1/credentials").await["items"],
+        Value::Array(vec![])
+    );
+
+    let fingerprint = second.key.verifying_key().fingerprint();
+    desk.run(&["appliance", "confirm", &two, "--fingerprint", &fingerprint]);
+    desk.run(&seal);
+    desk.run(&[&sign[..], &["--credential", "root"]].concat());
+    let mut members = [fingerprint_of(&desk.appliance), fingerprint_of(&second)];
+    members.sort();
+    for path in ["/api/v1/grants", "/api/v1/credentials"] {
+        let mut named: Vec<Fingerprint> = desk.carried(path).await["items"][0]["appliances"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap().parse().unwrap())
+            .collect();
+        named.sort();
+        assert_eq!(named, members, "{path}");
+    }
+    // One envelope for both: a new secret, its being disabled and its end are one word each.
+    let rotated = desk.run(&[
+        "credential",
+        "rotate",
+        "root",
+        "--user",
+        "scan",
+        "--secret-file",
+        &secret,
+    ]);
+    assert_eq!(rotated["header"]["appliances"].as_array().unwrap().len(), 2);
+    desk.run(&["credential", "disable", "root"]);
+    assert_eq!(
+        desk.carried("/api/v1/credentials").await["items"][0]["disabled"],
+        true
+    );
+
+    let scan = desk.tell(&[
+        "scan",
+        "start",
+        "--pool",
+        "cellar",
+        "--target",
+        "192.0.2.1",
+        "--ports",
+        "80",
+    ]);
+    let pools = desk.carried("/api/v1/pools").await;
+    assert_eq!(
+        (&scan["pool"], &scan["appliance"]),
+        (&pools["items"][0]["id"], &Value::Null)
+    );
+    let jobs = desk.tell(&["scan", "jobs", scan["id"].as_str().unwrap()]);
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
+    desk.tell(&["pool", "take-out", "cellar", &two]);
+    let pools = desk.tell(&["pool", "list"]);
+    assert_eq!(pools[0]["appliances"], serde_json::json!([one]));
+    desk.tell(&["pool", "remove", "cellar"]);
+    assert_eq!(desk.tell(&["pool", "list"]), Value::Array(vec![]));
 }
 
 fn said(output: &Output) -> String {

@@ -119,7 +119,7 @@ fn waits(shelf: &Shelf, job: &Job) -> (String, Duration) {
 
 fn fails(shelf: &Shelf, job: &Job) -> String {
     match shelf.entitle(job) {
-        Err(Unsent::Fails(why)) => why,
+        Err(Unsent::NotHere(why) | Unsent::Fails(why)) => why,
         other => panic!("{other:?}"),
     }
 }
