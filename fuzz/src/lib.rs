@@ -405,6 +405,14 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| _ = parse::read_web_page(bytes).leads.len(),
     },
     FuzzTarget {
+        name: "browser_request",
+        parse: parse::read_browser_request,
+    },
+    FuzzTarget {
+        name: "browser_sight",
+        parse: parse::read_browser_sight,
+    },
+    FuzzTarget {
         name: "web_token",
         parse: |bytes| {
             text(bytes, |text| drop(parse::Jwt::read(text)));

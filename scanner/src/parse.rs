@@ -35,6 +35,7 @@ pub use crate::{
     },
     web::{
         api::read_alone as read_api_description,
+        browser::{read_asked as read_browser_request, read_sight as read_browser_sight},
         http::{coding::decode as decode_web_body, reader::read as read_web_response},
         jwt::{Jwt, public_keys},
         page::read_alone as read_web_page,

@@ -8,7 +8,7 @@
 //! address of ours ([`call`]). [`client`] stands around the wire with
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
 //! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`]; what takes two users or objects of our own
-//! by [`access`] and [`assignment`].
+//! by [`access`] and [`assignment`]. What scripts make of a page is seen in a real [`browser`], where one is given.
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
@@ -19,6 +19,7 @@
 mod access;
 pub mod api;
 mod assignment;
+pub(crate) mod browser;
 pub mod budget;
 mod call;
 pub(crate) mod client;
@@ -45,6 +46,7 @@ pub mod view;
 
 pub use self::{
     api::{ApiSource, Description},
+    browser::{Browser, BrowserError},
     budget::Budget,
     credential::Credential,
     report::WebReport,

@@ -106,6 +106,7 @@ async fn scanned_as_described(
             classes: Classes::default(),
             budget,
             seed: 7,
+            browser: None,
         },
         tell,
     );

@@ -139,6 +139,11 @@ impl Fixture {
         Self::start("crawl", Amount::All)
     }
 
+    /// An application of one page: whatever it leads to, its scripts make.
+    pub fn of_one_page() -> Result<Self> {
+        Self::start("spa", Amount::All)
+    }
+
     /// Ends it, and says what came to it.
     pub fn end(mut self) -> Result<Traffic> {
         drop(self.process.stdin.take());

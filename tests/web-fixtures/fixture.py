@@ -127,7 +127,7 @@ def value_of(case, request):
         return case.value
     if case.place == "header":
         return request.headers.get(case.parameter, case.value)
-    if case.place == "nowhere":
+    if case.place in ("nowhere", "dom"):
         return request.path
     if case.place == "path":
         return urllib.parse.unquote(request.path.rsplit("/", 1)[-1])

@@ -3,6 +3,7 @@
     serve.py CLASS [--few]    prints a line of JSON: the port, and what the cases are
     serve.py crawl            the same, with the pages that there are to find
     serve.py CLASS --at ADDRESS PORT    at an address that other hosts can reach
+    serve.py spa              the same of an application of one page
 
 When its input ends it prints another: how many requests there were, and which pages were shown.
 """
@@ -20,6 +21,8 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from backends import Backends
 from fixture import server
+
+SITES = ("crawl", "spa")
 
 
 def in_tls(listening, folder):
@@ -42,7 +45,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="vedette-web-")
     backends = Backends(folder)
     try:
-        module = importlib.import_module(name if name == "crawl" else "classes." + name)
+        module = importlib.import_module(name if name in SITES else "classes." + name)
         cases = module.cases(backends)
         if few:
             cases = [case for case in cases if getattr(module, "in_few", lambda _: True)(case)]

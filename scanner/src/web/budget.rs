@@ -19,6 +19,10 @@ pub struct Budget {
     pub patience: Duration,
     /// Requests under way at once.
     pub at_once: usize,
+    /// Pages and views that a browser renders.
+    pub rendered: usize,
+    /// How long it may take over one of them.
+    pub page_time: Duration,
 }
 
 impl Default for Budget {
@@ -31,6 +35,8 @@ impl Default for Budget {
             rate: None,
             patience: Duration::from_secs(15),
             at_once: 8,
+            rendered: 200,
+            page_time: Duration::from_secs(60),
         }
     }
 }
@@ -39,7 +45,7 @@ impl Default for Budget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no budget; write one or more of requests=N, pages=N, depth=N, time=SECONDS, rate=N, patience=SECONDS, \
-     at-once=N with commas between, each N a whole number above 0"
+     at-once=N, rendered=N, page-time=SECONDS with commas between, each N a whole number above 0"
 )]
 pub struct ParseBudgetError(String);
 
@@ -64,6 +70,8 @@ impl FromStr for Budget {
                 "time" => budget.time = Duration::from_secs(number.into()),
                 "rate" => budget.rate = Some(number),
                 "patience" => budget.patience = Duration::from_secs(number.into()),
+                "rendered" => budget.rendered = count,
+                "page-time" => budget.page_time = Duration::from_secs(number.into()),
                 "at-once" => budget.at_once = count.min(MOST_AT_ONCE),
                 _ => return Err(wrong()),
             }

@@ -227,6 +227,11 @@ impl Client {
         self.exchange_keeping(request, company, BODY_LIMIT).await
     }
 
+    /// A script or a style sheet, which may be larger than a page.
+    pub(crate) async fn fetch_code(&self, request: &Request) -> Result<Response, Unanswered> {
+        self.exchange_keeping(request, Company::Any, CODE_LIMIT).await
+    }
+
     /// The description of an API, which may be larger than a page.
     pub(crate) async fn describe(&self, reference: &str) -> Result<Description, Why> {
         let Reference::Here(url) = self.site.resolve(self.site.start(), reference) else {
@@ -473,5 +478,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// So often a dead session is made anew.
 const LOGINS: u32 = 20;
 const REDIRECTS: usize = 4;
+/// Applications are delivered as one script.
+const CODE_LIMIT: usize = 8 * 1024 * 1024;
 /// What takes longer may have been delayed by a payload.
 const DELAYED: Duration = Duration::from_millis(1800);

@@ -78,6 +78,13 @@ impl Crawl {
         }
     }
 
+    /// Takes up what the scripts of a page lead to.
+    pub fn learn_rendered(&mut self, leads: Vec<Lead>, depth: usize, budget: &Budget) {
+        for lead in leads {
+            self.take_up(lead, depth + 1, budget);
+        }
+    }
+
     /// The next request, and how deep it lies.
     pub fn next_lead(&mut self) -> Option<(Lead, usize)> {
         self.waiting.pop_front()

@@ -17,6 +17,8 @@ pub struct WebReport {
     pub pages: Tally,
     /// Places that nothing leads to and that were asked for.
     pub places: Tally,
+    /// Pages with scripts, and views of them, that a browser was to render.
+    pub rendered: Tally,
     /// Inputs of all requests that were found.
     pub inputs: u64,
     /// Pairs of an input and a class of test.
@@ -74,6 +76,10 @@ pub enum What {
     Access,
     /// Having the target come to an address of ours, by a class at an input.
     Callback,
+    /// Letting the scripts of a page run, to see what they make of it.
+    Rendering,
+    /// A request that a script would make, or a button that would be pressed.
+    Call,
 }
 
 /// Why something was not done.
@@ -120,6 +126,14 @@ pub enum Why {
     NoAddressLeft,
     /// The target comes to addresses that it was never told.
     SweepsPorts,
+    /// No browser was given.
+    NoBrowser,
+    /// The browser did not start, or was broken too often.
+    BrowserFailed,
+    /// The page came to no end in its time, or broke its browser.
+    Restless,
+    /// It would take something away.
+    Destructive,
 }
 
 /// The books of a scan.
@@ -127,6 +141,7 @@ pub enum Why {
 pub(crate) struct WebBooks {
     pub(crate) pages: Tally,
     pub(crate) places: Tally,
+    pub(crate) rendered: Tally,
     pub(crate) tests: Tally,
     pub(crate) inputs: u64,
     pub(crate) callbacks: Tally,
@@ -156,6 +171,7 @@ impl WebBooks {
             },
             pages: self.pages,
             places: self.places,
+            rendered: self.rendered,
             inputs: self.inputs,
             tests: self.tests,
             callbacks: self.callbacks,
@@ -172,7 +188,12 @@ impl Why {
     fn is_as_it_should_be(self) -> bool {
         matches!(
             self,
-            Self::Elsewhere | Self::EndsSession | Self::NoSecondLogin | Self::NoListener
+            Self::Elsewhere
+                | Self::EndsSession
+                | Self::NoSecondLogin
+                | Self::NoListener
+                | Self::NoBrowser
+                | Self::Destructive
         )
     }
 }
@@ -193,8 +214,16 @@ impl WebReport {
         let coverage = Coverage {
             hosts: 1,
             hosts_answering: u64::from(self.pages.done > 0),
-            checks: self.pages.planned + self.places.planned + self.tests.planned + self.callbacks.planned,
-            checks_done: self.pages.done + self.places.done + self.tests.done + self.callbacks.done,
+            checks: self.pages.planned
+                + self.places.planned
+                + self.rendered.planned
+                + self.tests.planned
+                + self.callbacks.planned,
+            checks_done: self.pages.done
+                + self.places.done
+                + self.rendered.done
+                + self.tests.done
+                + self.callbacks.done,
             ..Coverage::default()
         };
         let left_out = coverage.checks - coverage.checks_done;

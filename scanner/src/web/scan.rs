@@ -8,6 +8,7 @@ mod assignment;
 mod attempt;
 mod calls;
 mod look;
+mod render;
 mod search;
 mod target;
 
@@ -16,7 +17,10 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{sync::Semaphore, sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Mutex, Semaphore, mpsc},
+    task::JoinSet,
+};
 use url::Url;
 use vedette_protocol::{
     Digest, Finding, Scope,
@@ -28,10 +32,12 @@ pub use self::calls::Listening;
 use self::{
     attempt::{Tried, try_all},
     calls::{Called, Ear},
+    render::Views,
     target::{Suspect, prepare},
 };
 use super::{
     api::{ApiSource, Operations},
+    browser::Browser,
     budget::Budget,
     client::Client,
     crawl::{Crawl, Visited, targets},
@@ -81,6 +87,8 @@ pub struct WebScan {
     pub budget: Budget,
     /// Makes tokens that stand nowhere else.
     pub seed: u64,
+    /// What lets the scripts of pages run, if there is one.
+    pub browser: Option<Browser>,
 }
 
 /// Runs a scan to its end. Who no longer listens to events ends it early.
@@ -113,6 +121,8 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         told: HashSet::new(),
         callbacks: callbacks.clone(),
         called: Vec::new(),
+        browser: scan.browser.map(|browser| Arc::new(Mutex::new(browser))),
+        views: Views::default(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -157,6 +167,9 @@ struct Course {
     callbacks: Option<Callbacks>,
     /// What is to be listened for when everything was tested.
     called: Vec<Called>,
+    browser: Option<Arc<Mutex<Browser>>>,
+    /// What there is to render.
+    views: Views,
     events: mpsc::Sender<WebEvent>,
 }
 
@@ -198,6 +211,10 @@ impl Course {
                 });
             }
             let Some(Ok((lead, depth, answer, page))) = under_way.join_next().await else {
+                // What links and forms lead to first; what scripts do is slow to see.
+                if self.render_next(&mut crawl).await {
+                    continue;
+                }
                 break;
             };
             match (answer, page) {
@@ -212,12 +229,15 @@ impl Course {
                     }
                     self.client.learn(&response);
                     self.look_at(&lead.request, &response).await;
+                    self.views
+                        .take_up(&self.client.site, &lead.request, &response, depth);
                     crawl.learn(lead, depth, &response, page, &self.client.budget);
                 }
                 (Err(unanswered), _) => self.books.not_done(What::Page, unanswered.why(), 1),
                 (Ok(_), None) => {}
             }
         }
+        self.leave_unrendered();
         self.books.pages.planned = crawl.planned();
         for (why, count) in crawl.refused() {
             self.books.not_done(What::Page, why, count);

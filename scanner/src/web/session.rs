@@ -172,6 +172,11 @@ impl Session {
 }
 
 impl Cookie {
+    /// Its value, as it came.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
     /// Whether it is one by which the site knows the session, by its name or by how random it is.
     fn carries_session(&self) -> bool {
         self.is_named_for_session()

@@ -32,6 +32,7 @@ pub(crate) async fn scanned(url: &str, classes: &str, api: Option<&str>, logins:
             classes: classes.parse().unwrap(),
             budget: Budget::default(),
             seed: 7,
+            browser: None,
         },
         tell,
     );

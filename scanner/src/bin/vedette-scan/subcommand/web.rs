@@ -8,9 +8,12 @@ use std::{
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
-use vedette_scanner::web::{
-    self, ApiSource, Budget, Classes, Credential, Description, Listening, Site, WebReport, WebScan,
-    site::Reference,
+use vedette_scanner::{
+    causes::one_line,
+    web::{
+        self, ApiSource, Browser, Budget, Classes, Credential, Description, Listening, Site, WebReport,
+        WebScan, site::Reference,
+    },
 };
 
 use super::{Ended, Subcommand};
@@ -44,10 +47,14 @@ struct Flags {
     /// Also test what this describes (OpenAPI 2 or 3, JSON or YAML): a file, or a URL of the same site
     #[arg(long, value_name = "FILE|URL")]
     openapi: Option<String>,
+    /// Let the scripts of pages run in this browser (Chromium), which is given no network: what it asks for is sent within
+    /// the scan's own bounds
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "/usr/bin/chromium")]
+    browser: Option<PathBuf>,
     /// Test for these classes alone, separated by commas
     #[arg(long, value_name = "CLASSES", long_help = classes_help())]
     classes: Option<Classes>,
-    /// Bounds, as in requests=5000,pages=200,depth=8,time=600,rate=50,patience=15,at-once=8
+    /// Bounds, as in requests=5000,pages=200,depth=8,time=600,rate=50,patience=15,at-once=8,rendered=100,page-time=60
     #[arg(long, value_name = "BUDGET")]
     budget: Option<Budget>,
 }
@@ -94,7 +101,13 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
         .transpose()?;
     let credential = flags.login.as_deref().map(Credential::read).transpose()?;
     let other = flags.login_other.as_deref().map(Credential::read).transpose()?;
+    let mut browser = flags.browser.map(Browser::at).transpose()?;
     let scan = async |sight: Sight, tell| {
+        if let Some(browser) = &mut browser
+            && let Err(error) = browser.start().await
+        {
+            eprintln!("vedette-scan: {}", one_line(&error));
+        }
         let scan = WebScan {
             site: sight.site,
             scope: sight.scope,
@@ -106,6 +119,7 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             classes: flags.classes.unwrap_or_default(),
             budget: sight.budget,
             seed: sight.seed,
+            browser,
         };
         web::scan(scan, tell).await
     };
