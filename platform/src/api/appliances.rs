@@ -107,12 +107,19 @@ pub(crate) async fn one(
     caller: &Caller,
     id: ApplianceId,
 ) -> Result<Appliance, ApiError> {
+    let kept = kept(platform, caller, id).await?;
+    Ok(present(platform, &kept, Timestamp::now()))
+}
+
+/// One of them, as it is kept.
+pub(super) async fn kept(
+    platform: &Platform,
+    caller: &Caller,
+    id: ApplianceId,
+) -> Result<appliances::Appliance, ApiError> {
     let mut reading = platform.store.read().await?;
     let kept = appliances::in_org(&mut reading, caller.org(), id).await?;
-    match kept {
-        Some(appliance) => Ok(present(platform, &appliance, Timestamp::now())),
-        None => Err(ApiError::NotFound("appliance of this id".to_owned())),
-    }
+    kept.ok_or_else(|| ApiError::NotFound("appliance of this id".to_owned()))
 }
 
 /// Approves the code that an appliance's console shows.

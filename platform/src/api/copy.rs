@@ -10,14 +10,12 @@ use vedette_protocol::{
 };
 
 use super::{
+    appliances,
     body::Id,
     caller::Caller,
     problem::{ApiError, Refusals},
 };
-use crate::{
-    platform::{Platform, Shared},
-    store::appliances,
-};
+use crate::platform::{Platform, Shared};
 
 #[utoipa::path(
     get,
@@ -41,9 +39,7 @@ pub(crate) async fn one(
     caller: &Caller,
     id: ApplianceId,
 ) -> Result<KnownCopy, ApiError> {
-    let mut reading = platform.store.read().await?;
-    let appliance = appliances::in_org(&mut reading, caller.org(), id).await?;
-    let appliance = appliance.ok_or_else(|| ApiError::NotFound("appliance of this id".to_owned()))?;
+    let appliance = appliances::kept(platform, caller, id).await?;
     let order = appliance.copy_order.as_ref();
     let said = order.map(read).transpose()?;
     let collector = said.as_ref().and_then(|order| order.collector.as_ref());

@@ -5,14 +5,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use vedette_protocol::{ApplianceId, Fingerprint, api::KnownKeys};
 
 use super::{
+    appliances,
     body::Id,
     caller::Caller,
     problem::{ApiError, Refusals},
 };
-use crate::{
-    platform::{Platform, Shared},
-    store::appliances,
-};
+use crate::platform::{Platform, Shared};
 
 #[utoipa::path(
     get,
@@ -36,9 +34,7 @@ pub(crate) async fn one(
     caller: &Caller,
     id: ApplianceId,
 ) -> Result<KnownKeys, ApiError> {
-    let mut reading = platform.store.read().await?;
-    let appliance = appliances::in_org(&mut reading, caller.org(), id).await?;
-    let appliance = appliance.ok_or_else(|| ApiError::NotFound("appliance of this id".to_owned()))?;
+    let appliance = appliances::kept(platform, caller, id).await?;
     Ok(KnownKeys {
         appliance: appliance.id,
         org: appliance.org,
