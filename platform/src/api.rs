@@ -20,10 +20,11 @@ pub(crate) mod keys;
 mod owner_words;
 pub(crate) mod pools;
 mod problem;
+mod repeated;
 pub(crate) mod scans;
 pub(crate) mod schedules;
 mod sessions;
-mod settings;
+pub(crate) mod settings;
 mod throttle;
 pub(crate) mod tokens;
 

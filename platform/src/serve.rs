@@ -32,7 +32,7 @@ use crate::{
     platform::{Platform, Policy, Shared},
     removal, renewal, schedule,
     settings::Settings,
-    store::{Store, appliances, boots, jobs, scans, sessions},
+    store::{Store, appliances, boots, jobs, repeated, scans, sessions},
     tls::{self, Shown, Tls},
     web,
 };
@@ -216,6 +216,7 @@ async fn round(platform: &Platform, now: Timestamp) -> Result<(), sqlx::Error> {
         Timestamp(now.0.saturating_sub(BOOTS_KEPT.as_secs())),
     )
     .await?;
+    repeated::forget_older(&mut writing, now).await?;
     let waited_for = jobs::waited_for(&mut writing, now).await?;
     writing.commit().await?;
     schedule::run_due(platform, now).await?;

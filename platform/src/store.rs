@@ -17,6 +17,7 @@ pub mod jobs;
 pub mod orgs;
 pub mod owner;
 pub mod pools;
+pub mod repeated;
 pub mod scans;
 pub mod schedules;
 pub mod sessions;

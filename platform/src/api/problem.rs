@@ -55,6 +55,11 @@ pub enum ApiError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// The key of this request was another request's.
+    #[error(
+        "the `Idempotency-Key` came with another request within the last day: send the same again, or take a new key"
+    )]
+    KeyReused,
     /// It is not as the request expects it to be.
     #[error(
         "this was changed, made or removed meanwhile: read it again, and send `If-Match` with its new `ETag`"
@@ -106,6 +111,11 @@ impl ApiError {
                 "Method not allowed",
             ),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Not possible as things stand"),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "The key was another request's",
+            ),
             Self::Changed => (
                 StatusCode::PRECONDITION_FAILED,
                 "changed",
@@ -175,6 +185,7 @@ impl IntoResponse for ApiError {
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::Conflict(_)
+            | Self::KeyReused
             | Self::Changed
             | Self::Internal(_) => {}
         }
@@ -242,6 +253,9 @@ pub(super) enum Refusals {
     /// The body is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(Problem),
+    /// The `Idempotency-Key` was another request's.
+    #[response(status = 422, content_type = "application/problem+json")]
+    KeyReused(Problem),
     /// Too many attempts or connections: see the header `Retry-After`.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(Problem),

@@ -14,6 +14,7 @@ use super::{
     credentials::header,
     cursor::{self, PageQuery},
     problem::{ApiError, Refusals},
+    repeated::{Key, Look},
 };
 use crate::{
     platform::{Platform, Shared},
@@ -67,6 +68,7 @@ pub(super) async fn show(
     post,
     path = "/api/v1/scans",
     operation_id = "start_scan", tag = "Scans", summary = "Start a scan",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key and body within a day, it starts nothing more and is answered alike")),
     request_body = NewScan,
     security(("bearer" = [])),
     responses((status = 201, description = "The scan", body = Scan), Refusals),
@@ -74,10 +76,24 @@ pub(super) async fn show(
 pub(super) async fn start(
     State(platform): State<Shared>,
     caller: Caller,
+    key: Key,
     Body(asked): Body<NewScan>,
 ) -> Result<(StatusCode, Json<Scan>), ApiError> {
-    let id = begin(&platform, &caller, &asked).await?;
-    Ok((StatusCode::CREATED, Json(one(&platform, &caller, id).await?)))
+    let now = Timestamp::now();
+    let mut writing = platform.store.write().await?;
+    let once = match key.look(&mut writing, &caller, ("scans", &asked), now).await? {
+        Look::Answered(scan) => return Ok((StatusCode::CREATED, Json(scan))),
+        Look::New(once) => once,
+    };
+    let prepared = prepare(&mut writing, caller.org(), &asked).await?;
+    let id = keep(&mut writing, caller.org(), caller.actor(), &asked, &prepared, now).await?;
+    let scan = scans::with_id(&mut writing, caller.org(), id)
+        .await?
+        .ok_or_else(|| ApiError::NotFound("scan of this id".to_owned()))?;
+    once.answered(&mut writing, &scan, now).await?;
+    writing.commit().await?;
+    prepared.ring(&platform);
+    Ok((StatusCode::CREATED, Json(scan)))
 }
 
 #[utoipa::path(
@@ -151,9 +167,7 @@ pub(crate) async fn begin(platform: &Platform, caller: &Caller, asked: &NewScan)
     let prepared = prepare(&mut writing, caller.org(), asked).await?;
     let id = keep(&mut writing, caller.org(), caller.actor(), asked, &prepared, now).await?;
     writing.commit().await?;
-    for appliance in prepared.to_ring() {
-        platform.desks.ring(appliance);
-    }
+    prepared.ring(platform);
     Ok(id)
 }
 
@@ -168,6 +182,12 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    fn ring(&self, platform: &Platform) {
+        for appliance in self.to_ring() {
+            platform.desks.ring(appliance);
+        }
+    }
+
     /// Where it is waited for.
     pub(crate) fn to_ring(&self) -> Vec<ApplianceId> {
         self.appliances.iter().map(|appliance| appliance.id).collect()

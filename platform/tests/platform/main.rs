@@ -17,6 +17,7 @@ mod owner;
 mod pools;
 mod recorder;
 mod removal;
+mod repeated;
 mod schedule;
 mod sealing;
 mod slow;
