@@ -55,6 +55,7 @@ pub fn routes(platform: Shared) -> Router {
         .route("/grants/{id}", get(grants::show))
         .route("/credentials", get(credentials::list).post(sealing::keep))
         .route("/credentials/new", get(sealing::form))
+        .route("/credentials/who", post(credentials::who_may_seal))
         .route("/credentials/{id}", get(credentials::show))
         .route("/credentials/{id}/switch", post(credentials::switch))
         .route("/credentials/{id}/remove", post(credentials::remove))

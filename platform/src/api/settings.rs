@@ -12,7 +12,7 @@ use super::{
     problem::{ApiError, Refusals},
 };
 use crate::{
-    platform::Shared,
+    platform::{Platform, Shared},
     store::{audit, orgs},
 };
 
@@ -27,8 +27,7 @@ pub(super) async fn show(
     State(platform): State<Shared>,
     caller: Caller,
 ) -> Result<Json<OrgSettings>, ApiError> {
-    let mut reading = platform.store.read().await?;
-    Ok(Json(orgs::settings(&mut reading, caller.org()).await?))
+    Ok(Json(current(&platform, &caller).await?))
 }
 
 #[utoipa::path(
@@ -44,6 +43,21 @@ pub(super) async fn change(
     caller: Caller,
     Body(asked): Body<OrgSettingsChange>,
 ) -> Result<Json<OrgSettings>, ApiError> {
+    Ok(Json(settle(&platform, &caller, asked).await?))
+}
+
+/// The settings of the caller's organisation.
+pub(crate) async fn current(platform: &Platform, caller: &Caller) -> Result<OrgSettings, ApiError> {
+    let mut reading = platform.store.read().await?;
+    Ok(orgs::settings(&mut reading, caller.org()).await?)
+}
+
+/// Changes them.
+pub(crate) async fn settle(
+    platform: &Platform,
+    caller: &Caller,
+    asked: OrgSettingsChange,
+) -> Result<OrgSettings, ApiError> {
     let mut writing = platform.store.write().await?;
     let mut settings = orgs::settings(&mut writing, caller.org()).await?;
     if let Some(only) = asked.owner_signed_credentials_only {
@@ -61,5 +75,5 @@ pub(super) async fn change(
         .await?;
         writing.commit().await?;
     }
-    Ok(Json(settings))
+    Ok(settings)
 }

@@ -9,9 +9,10 @@ use axum::{
 };
 use serde::Deserialize;
 use vedette_protocol::{
-    CredentialId, Fingerprint,
-    api::{CredentialChange, KeptCredential},
+    CredentialId, Fingerprint, Timestamp,
+    api::{CredentialChange, KeptCredential, OrgSettingsChange},
     credential::{Place, Trust},
+    grant::Envelopes,
 };
 
 use super::{
@@ -21,8 +22,8 @@ use super::{
     visitor::{Posted, Visitor},
 };
 use crate::{
-    api::{ApiError, appliances, credentials, cursor::PageQuery},
-    platform::Shared,
+    api::{ApiError, appliances, credentials, cursor::PageQuery, grants, settings},
+    platform::{Platform, Shared},
 };
 
 #[derive(Template)]
@@ -31,6 +32,10 @@ struct ListPage {
     frame: Frame,
     credentials: Vec<Row>,
     next: Option<String>,
+    /// Whether the platform takes those alone that the owner key has signed.
+    owned_only: bool,
+    /// The grants in force that have appliances open others too.
+    open_grants: Vec<String>,
 }
 
 struct Row {
@@ -57,6 +62,18 @@ struct ShowPage {
 }
 
 #[derive(Deserialize)]
+pub(super) struct WhoForm {
+    who: Who,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Who {
+    Owner,
+    Anybody,
+}
+
+#[derive(Deserialize)]
 pub(super) struct SwitchForm {
     to: Switched,
 }
@@ -80,7 +97,41 @@ pub(super) async fn list(
         frame: visitor.frame("credentials"),
         credentials: page.items.iter().map(|kept| row(kept, &names)).collect(),
         next: page.next.map(|cursor| format!("/credentials?cursor={cursor}")),
+        owned_only: settings::current(&platform, &visitor.caller)
+            .await?
+            .owner_signed_credentials_only,
+        open_grants: open_grants(&platform, &visitor).await?,
     }))
+}
+
+/// The grants in force under which an appliance opens what the owner key did not sign.
+async fn open_grants(platform: &Platform, visitor: &Visitor) -> Result<Vec<String>, ApiError> {
+    let now = Timestamp::now();
+    let mut open = Vec::new();
+    let mut cursor = None;
+    loop {
+        let asked = PageQuery { cursor, limit: None };
+        let page = grants::page(platform, &visitor.caller, asked).await?;
+        let accepting = page.items.iter();
+        let accepting =
+            accepting.filter(|grant| grant.envelopes == Envelopes::AlsoUnsigned && now < grant.until);
+        open.extend(accepting.map(|grant| grant.id.to_string()));
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(open);
+        }
+    }
+}
+
+pub(super) async fn who_may_seal(
+    State(platform): State<Shared>,
+    Posted { visitor, form }: Posted<WhoForm>,
+) -> Result<Response, PageError> {
+    let asked = OrgSettingsChange {
+        owner_signed_credentials_only: Some(form.who == Who::Owner),
+    };
+    settings::settle(&platform, &visitor.caller, asked).await?;
+    Ok(Redirect::to("/credentials").into_response())
 }
 
 pub(super) async fn show(

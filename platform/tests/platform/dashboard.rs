@@ -468,3 +468,56 @@ async fn the_document_describes_every_route_and_swagger_shows_it() {
         StatusCode::OK
     );
 }
+
+#[tokio::test]
+async fn who_may_seal_is_the_platforms_switch_and_the_owners_grant() {
+    let house = House::open();
+    let operator = house.operator().await;
+    let browser = Browser::logged_in(&house).await;
+    let csrf = browser.csrf().await;
+    let appliance = Appliance::activated(&house).await;
+    let owner = Owner::of(&appliance);
+    let who = async || {
+        let page = browser.page("/credentials").await;
+        page.split("id=\"who\"").nth(1).unwrap().to_owned()
+    };
+    let settled = async || {
+        let settings = operator.get("/api/v1/settings").await.json();
+        settings["owner_signed_credentials_only"].as_bool().unwrap()
+    };
+    let now = who().await;
+    assert!(
+        now.contains("without the owner key") && now.contains("No grant in force was"),
+        "{now}"
+    );
+    let open = vedette_protocol::Grant {
+        envelopes: vedette_protocol::grant::Envelopes::AlsoUnsigned,
+        ..owner.grant(&appliance, "192.0.2.0/24")
+    };
+    let closed = owner.grant(&appliance, "192.0.2.0/24");
+    for grant in [&open, &closed] {
+        put_grant(&operator, grant.id, &owner.sign(grant)).await;
+    }
+    let now = who().await;
+    assert!(
+        now.contains(&open.id.to_string()) && !now.contains(&closed.id.to_string()),
+        "{now}"
+    );
+    for (to, only) in [("owner", true), ("anybody", false)] {
+        let form = [("csrf", csrf.as_str()), ("who", to)];
+        let switched = browser.post("/credentials/who", &form).await;
+        assert_eq!(switched.status, StatusCode::SEE_OTHER, "{}", switched.text);
+        assert_eq!(settled().await, only);
+        let said = "only credentials that the owner key has signed";
+        assert_eq!(who().await.contains(said), only);
+    }
+    // Nobody else's page switches it, and what is no choice is none.
+    for form in [
+        [("csrf", "x"), ("who", "owner")],
+        [("csrf", csrf.as_str()), ("who", "x")],
+    ] {
+        let refused = browser.post("/credentials/who", &form).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    }
+    assert!(!settled().await);
+}
