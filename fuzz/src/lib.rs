@@ -427,6 +427,10 @@ pub const TARGETS: &[FuzzTarget] = &[
         },
     },
     FuzzTarget {
+        name: "web_serialised",
+        parse: |bytes| _ = parse::read_serialised(bytes),
+    },
+    FuzzTarget {
         name: "web_script",
         parse: |bytes| {
             text(bytes, |text| {

@@ -40,6 +40,7 @@ pub use crate::{
         jwt::{Jwt, public_keys},
         page::read_alone as read_web_page,
         script::{calls as script_calls, runs as script_runs, strings as script_strings},
+        tests::deserialisation::read_alone as read_serialised,
     },
     yaml::json::parse as parse_yaml,
 };

@@ -121,6 +121,15 @@ pub(crate) fn is_serialised(value: &str) -> bool {
     read(value, "vedette").is_some()
 }
 
+/// Reads bytes as every format, and as a value that may be the spelling of one.
+pub fn read_alone(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).is_ok_and(is_serialised);
+    let formats = FORMATS
+        .iter()
+        .filter(|(_, spell)| spell(bytes, "vedette").is_some());
+    text | (formats.count() > 0)
+}
+
 fn read(value: &str, word: &str) -> Option<(&'static str, Encoding, Twins)> {
     if value.len() > LENGTH_LIMIT {
         return None;
