@@ -15,7 +15,7 @@ use crate::web::{
 pub(crate) const TEST: Test = Test {
     name: "code",
     of: Of::Input,
-    budget: 40,
+    budget: 60,
     judge,
     afterwards: nothing_afterwards,
 };
