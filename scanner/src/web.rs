@@ -8,7 +8,9 @@
 //! address of ours ([`call`]). [`client`] stands around the wire with
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
 //! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`]; what takes two users or objects of our own
-//! by [`access`] and [`assignment`]. What scripts make of a page is seen in a real [`browser`], where one is given.
+//! by [`access`], [`assignment`] and [`upload`]; whether the servers of a site agree, by [`smuggling`];
+//! what they know sessions by, by [`identifier`]. What scripts make of a page is seen in a real [`browser`], where one is
+//! given.
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
@@ -28,6 +30,7 @@ pub mod credential;
 mod exposed;
 pub mod html;
 pub mod http;
+mod identifier;
 pub mod input;
 pub mod jwt;
 mod looks;
@@ -40,8 +43,10 @@ mod scan;
 pub mod script;
 pub mod session;
 pub mod site;
+mod smuggling;
 pub mod tests;
 pub mod trial;
+mod upload;
 pub mod view;
 
 pub use self::{

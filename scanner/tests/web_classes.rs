@@ -155,3 +155,18 @@ async fn polluted_prototypes_are_found_and_guarded_merges_are_not() {
 async fn poisoned_caches_are_found_and_keyed_ones_are_not() {
     class_finds_what_is_weak_alone("cache").await;
 }
+
+#[tokio::test]
+async fn executed_uploads_are_found_and_kept_files_are_not() {
+    class_finds_what_is_weak_alone("upload").await;
+}
+
+#[tokio::test]
+async fn servers_that_disagree_are_found_and_agreeing_ones_are_not() {
+    class_finds_what_is_weak_alone("smuggling").await;
+}
+
+#[tokio::test]
+async fn guessable_identifiers_are_found_and_random_ones_are_not() {
+    class_finds_what_is_weak_alone("session").await;
+}

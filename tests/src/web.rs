@@ -39,6 +39,9 @@ pub const CLASSES: &[&str] = &[
     "exposed",
     "access",
     "assignment",
+    "upload",
+    "smuggling",
+    "session",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.

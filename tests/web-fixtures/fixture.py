@@ -82,6 +82,11 @@ def lead(case):
             f'<form method="post" enctype="multipart/form-data" action="{path}">{hidden}'
             f'<input name="{escape(name)}" value="{escape(value)}"><button>{case.name}</button></form>'
         )
+    if case.place == "file":
+        return (
+            f'<form method="post" enctype="multipart/form-data" action="{path}">{hidden}'
+            f'<input type="file" name="{escape(name)}"><button>{case.name}</button></form>'
+        )
     if case.place == "json":
         body = json.dumps({**dict(case.others), name: value})
         return (
@@ -103,6 +108,8 @@ def value_of(case, request):
         return request.query.get(case.parameter, case.value)
     if case.place in ("form", "multipart"):
         return request.form.get(case.parameter, case.value)
+    if case.place == "file":
+        return request.form.get("filename", "")
     if case.place == "json":
         try:
             found = json.loads(request.body)

@@ -353,6 +353,18 @@ types! {
     WebMassAssignment = "web-mass-assignment", Weakness, High, Some(915),
         "Fields that are the site's own can be set from outside",
         "Take from a request the fields of a list, and refuse or ignore all others.";
+    WebUploadExecuted = "web-upload-executed", Weakness, Critical, Some(434),
+        "Uploaded files are executed",
+        "Keep what is uploaded outside of the site's folder under names of your own, take endings of a list alone, and run nothing there.";
+    WebUploadShownAsPage = "web-upload-shown-as-page", Weakness, Medium, Some(434),
+        "Uploaded files come back as pages of the site",
+        "Serve what is uploaded as attachment from a host of its own with X-Content-Type-Options: nosniff, or take endings of a list alone.";
+    WebRequestSmuggling = "web-request-smuggling", Weakness, High, Some(444),
+        "Two servers in a row disagree where a request ends",
+        "Have the one in front refuse requests with both Content-Length and Transfer-Encoding or with a malformed one, or speak HTTP/2 to the one behind.";
+    WebSessionGuessable = "web-session-guessable", Weakness, High, Some(331),
+        "Identifiers of sessions can be guessed",
+        "Make them of 16 bytes or more of the system's random generator, and end the sessions that there are.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

@@ -49,6 +49,10 @@ pub enum ShownBy {
     KeptAnswer,
     /// A connection to an address of ours, from the target, as often as it was told one.
     Callback,
+    /// A file of ours that the site had taken.
+    OwnFile,
+    /// A request that one server takes for whole and the next one waits for the rest of.
+    UnendedRequest,
 }
 
 impl ShownBy {
@@ -76,6 +80,8 @@ impl ShownBy {
             Self::PrototypeError => "an error that only prototypes raise",
             Self::KeptAnswer => "an answer to us that others are given",
             Self::Callback => "a connection to us",
+            Self::OwnFile => "a file of ours that was taken",
+            Self::UnendedRequest => "a request of which two servers see the end apart",
         }
     }
 }

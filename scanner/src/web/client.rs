@@ -272,6 +272,18 @@ impl Client {
         }
     }
 
+    /// Sends bytes once, over a connection of their own. Silence may be what is asked for: it is no sign of the site's
+    /// health.
+    pub(crate) async fn send_apart(&self, bytes: &[u8], patience: Duration) -> Result<Response, Unanswered> {
+        let _place = self.turn().await?;
+        let _beside = self.road.quiet.read().await;
+        self.road.sent.fetch_add(1, Ordering::Relaxed);
+        let answered = timeout(patience, self.road.http.exchange_apart(bytes, BODY_LIMIT)).await;
+        answered
+            .unwrap_or(Err(Failure::TooSlow))
+            .map_err(Unanswered::Failed)
+    }
+
     /// Waits until a request may be sent.
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Unanswered> {
         let Ok(place) = self.road.places.acquire().await else {

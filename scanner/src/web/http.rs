@@ -40,6 +40,13 @@ pub(crate) struct Http {
     idle: Mutex<Vec<Line>>,
 }
 
+/// What becomes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    Keep,
+    Close,
+}
+
 impl Http {
     pub(crate) fn new(wire: Wire, site: Site) -> Self {
         let wrap = site.wrap();
@@ -55,14 +62,21 @@ impl Http {
     pub(crate) async fn exchange(&self, request: &[u8], kept: usize) -> Result<Response, Failure> {
         let deadline = Instant::now() + LONGEST;
         if let Some(line) = self.take() {
-            match self.converse(line, request, kept, deadline).await {
+            match self.converse(line, request, kept, deadline, After::Keep).await {
                 // They closed it while it lay idle; nothing of the request was answered.
                 Err(Failure::HungUp) => {}
                 ended => return ended,
             }
         }
         let line = self.open().await?;
-        self.converse(line, request, kept, deadline).await
+        self.converse(line, request, kept, deadline, After::Keep).await
+    }
+
+    /// The same over a connection of its own, which is closed then: what the bytes leave on it meets no other request.
+    pub(crate) async fn exchange_apart(&self, request: &[u8], kept: usize) -> Result<Response, Failure> {
+        let deadline = Instant::now() + LONGEST;
+        let line = self.open().await?;
+        self.converse(line, request, kept, deadline, After::Close).await
     }
 
     fn take(&self) -> Option<Line> {
@@ -86,13 +100,14 @@ impl Http {
         request: &[u8],
         kept: usize,
         deadline: Instant,
+        after: After,
     ) -> Result<Response, Failure> {
         let reader = Reader::new(kept, request.starts_with(b"HEAD "));
         let (ended, reader) = match &mut line {
             Line::Plain(stream) => talk(stream, request, reader, deadline).await,
             Line::Tls(stream) => talk(&mut **stream, request, reader, deadline).await,
         };
-        if reader.leaves_it_open() {
+        if after == After::Keep && reader.leaves_it_open() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < IDLE_LIMIT {
                 idle.push(line);

@@ -80,6 +80,8 @@ pub enum What {
     Rendering,
     /// A request that a script would make, or a button that would be pressed.
     Call,
+    /// Removing what the scan has left on the site.
+    Removal,
 }
 
 /// Why something was not done.
@@ -134,6 +136,8 @@ pub enum Why {
     Restless,
     /// It would take something away.
     Destructive,
+    /// The site removes it for nobody who asks as we do.
+    Kept,
 }
 
 /// The books of a scan.
@@ -194,6 +198,7 @@ impl Why {
                 | Self::NoListener
                 | Self::NoBrowser
                 | Self::Destructive
+                | Self::Kept
         )
     }
 }

@@ -7,10 +7,13 @@ mod access;
 mod assignment;
 mod attempt;
 mod calls;
+mod identifier;
 mod look;
 mod render;
 mod search;
+mod smuggling;
 mod target;
+mod upload;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -123,6 +126,8 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         called: Vec::new(),
         browser: scan.browser.map(|browser| Arc::new(Mutex::new(browser))),
         views: Views::default(),
+        servers: HashMap::new(),
+        issuers: HashMap::new(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -136,6 +141,9 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     // Before payloads have made what belongs to nobody.
     course.compare_users(&visited, scan.other, own_headers).await;
     course.assign(&visited).await;
+    course.upload(&visited).await;
+    course.smuggle().await;
+    course.sample_identifiers().await;
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
     if let Some(callbacks) = callbacks {
@@ -170,6 +178,10 @@ struct Course {
     browser: Option<Arc<Mutex<Browser>>>,
     /// What there is to render.
     views: Views,
+    /// A page of each server, by what it says of itself.
+    servers: HashMap<[String; 3], Request>,
+    /// Where each cookie of the session is set, by its name and path.
+    issuers: HashMap<(String, String), Request>,
     events: mpsc::Sender<WebEvent>,
 }
 

@@ -229,6 +229,22 @@ pub fn plain_cookies(response: &Response) -> Vec<Pair> {
         .collect()
 }
 
+/// The cookies that a response sets and that carry the session by their name, with their values: no guards against forged
+/// requests.
+pub fn session_cookies(response: &Response) -> Vec<(Cookie, String)> {
+    let mut session = Session::default();
+    session.learn(response);
+    session
+        .cookies
+        .into_iter()
+        .filter(|cookie| cookie.is_named_for_session() && !cookie.guards_requests())
+        .map(|cookie| {
+            let value = cookie.value.clone();
+            (cookie, value)
+        })
+        .collect()
+}
+
 const COOKIES_LIMIT: usize = 64;
 const VALUE_LIMIT: usize = 4096;
 

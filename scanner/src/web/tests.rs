@@ -29,11 +29,13 @@ use std::str::FromStr;
 use super::{
     access, assignment,
     call::Call,
-    exposed,
+    exposed, identifier,
     looks::{LOOKS, Look},
     request::Request,
     response::Response,
+    smuggling,
     trial::{Facts, Proof, Stop, Subject, Trial, Verdict},
+    upload,
 };
 
 /// Every class.
@@ -253,12 +255,21 @@ pub(crate) enum OfSite {
     Access,
     /// Fields that are the site's.
     Assignment,
+    /// What becomes of files.
+    Upload,
+    /// Where servers see a request end.
+    Smuggling,
+    /// What sessions are known by.
+    Identifier,
 }
 
 const OF_SITE: &[(&str, OfSite)] = &[
     (exposed::NAME, OfSite::Exposed),
     (access::NAME, OfSite::Access),
     (assignment::NAME, OfSite::Assignment),
+    (upload::NAME, OfSite::Upload),
+    (smuggling::NAME, OfSite::Smuggling),
+    (identifier::NAME, OfSite::Identifier),
 ];
 
 /// A name that is no class.

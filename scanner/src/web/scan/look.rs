@@ -20,6 +20,8 @@ impl Course {
         {
             self.landing.insert(next.path().to_owned());
         }
+        self.note_server(request, response);
+        self.note_issuer(request, response);
         if !response.is_page() {
             return;
         }

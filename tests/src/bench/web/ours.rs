@@ -102,6 +102,9 @@ const FINDINGS: &[(&str, &str)] = &[
     ("exposed", "web-exposed-"),
     ("access", "web-object-access"),
     ("assignment", "web-mass-assignment"),
+    ("upload", "web-upload-"),
+    ("smuggling", "web-request-smuggling"),
+    ("session", "web-session-guessable"),
 ];
 
 #[cfg(test)]
