@@ -9,8 +9,8 @@
 //! session, pace and budget; [`scan`] only carries things between them. What is seen without asking is judged by the
 //! classes in [`looks`]; what lies where nothing leads to, by the table in [`exposed`]; what takes two users or objects of our own
 //! by [`access`], [`assignment`] and [`upload`]; whether the servers of a site agree, by [`smuggling`];
-//! what they know sessions by, by [`identifier`]. What scripts make of a page is seen in a real [`browser`], where one is
-//! given.
+//! what they know sessions by, by [`identifier`]; the logins that products come with, by [`default_login`]. What scripts
+//! make of a page is seen in a real [`browser`], where one is given.
 //!
 //! What must stay true: a [`request::Request`] cannot name another server than the [`site::Site`]; redirects
 //! are never followed, only resolved; no accusation rests on one reply: an effect repeats, and its harmless
@@ -27,6 +27,7 @@ mod call;
 pub(crate) mod client;
 pub mod crawl;
 pub mod credential;
+mod default_login;
 mod exposed;
 pub mod html;
 pub mod http;

@@ -170,3 +170,8 @@ async fn servers_that_disagree_are_found_and_agreeing_ones_are_not() {
 async fn guessable_identifiers_are_found_and_random_ones_are_not() {
     class_finds_what_is_weak_alone("session").await;
 }
+
+#[tokio::test]
+async fn default_logins_are_found_and_changed_ones_are_not() {
+    class_finds_what_is_weak_alone("login").await;
+}

@@ -42,6 +42,7 @@ pub const CLASSES: &[&str] = &[
     "upload",
     "smuggling",
     "session",
+    "login",
 ];
 
 /// The interfaces that there are fixtures of, which nothing but their description leads to.

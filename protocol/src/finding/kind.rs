@@ -365,6 +365,9 @@ types! {
     WebSessionGuessable = "web-session-guessable", Weakness, High, Some(331),
         "Identifiers of sessions can be guessed",
         "Make them of 16 bytes or more of the system's random generator, and end the sessions that there are.";
+    WebDefaultLogin = "web-default-login", Weakness, Critical, Some(1392),
+        "A product takes the login that it comes with",
+        "Give its administrator another password, and see who has used the old one.";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

@@ -136,6 +136,8 @@ pub enum Why {
     Restless,
     /// It would take something away.
     Destructive,
+    /// Attempts to log in are limited.
+    LoginLimited,
     /// The site removes it for nobody who asks as we do.
     Kept,
 }

@@ -7,6 +7,7 @@ mod access;
 mod assignment;
 mod attempt;
 mod calls;
+mod default_login;
 mod identifier;
 mod look;
 mod render;
@@ -45,6 +46,7 @@ use super::{
     client::Client,
     crawl::{Crawl, Visited, targets},
     credential::Credential,
+    default_login::Product,
     http::Http,
     input::Input,
     page::{Lead, Page},
@@ -128,6 +130,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         views: Views::default(),
         servers: HashMap::new(),
         issuers: HashMap::new(),
+        products: HashMap::new(),
         events,
     };
     if let Err(why) = course.client.log_in().await {
@@ -144,6 +147,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     course.upload(&visited).await;
     course.smuggle().await;
     course.sample_identifiers().await;
+    course.try_default_logins().await;
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
     if let Some(callbacks) = callbacks {
@@ -182,6 +186,8 @@ struct Course {
     servers: HashMap<[String; 3], Request>,
     /// Where each cookie of the session is set, by its name and path.
     issuers: HashMap<(String, String), Request>,
+    /// A page of each product with a login that everybody knows, by its name and where it lies.
+    products: HashMap<(&'static str, String), (&'static Product, Request)>,
     events: mpsc::Sender<WebEvent>,
 }
 

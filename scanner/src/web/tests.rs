@@ -29,7 +29,7 @@ use std::str::FromStr;
 use super::{
     access, assignment,
     call::Call,
-    exposed, identifier,
+    default_login, exposed, identifier,
     looks::{LOOKS, Look},
     request::Request,
     response::Response,
@@ -261,6 +261,8 @@ pub(crate) enum OfSite {
     Smuggling,
     /// What sessions are known by.
     Identifier,
+    /// Logins that everybody knows.
+    DefaultLogin,
 }
 
 const OF_SITE: &[(&str, OfSite)] = &[
@@ -270,6 +272,7 @@ const OF_SITE: &[(&str, OfSite)] = &[
     (upload::NAME, OfSite::Upload),
     (smuggling::NAME, OfSite::Smuggling),
     (identifier::NAME, OfSite::Identifier),
+    (default_login::NAME, OfSite::DefaultLogin),
 ];
 
 /// A name that is no class.

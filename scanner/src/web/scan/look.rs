@@ -22,6 +22,7 @@ impl Course {
         }
         self.note_server(request, response);
         self.note_issuer(request, response);
+        self.note_products(request, response);
         if !response.is_page() {
             return;
         }

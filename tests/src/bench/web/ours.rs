@@ -105,6 +105,7 @@ const FINDINGS: &[(&str, &str)] = &[
     ("upload", "web-upload-"),
     ("smuggling", "web-request-smuggling"),
     ("session", "web-session-guessable"),
+    ("login", "web-default-login"),
 ];
 
 #[cfg(test)]
