@@ -413,6 +413,10 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: parse::read_browser_sight,
     },
     FuzzTarget {
+        name: "web_state",
+        parse: |bytes| _ = vedette_scanner::web::State::parse(bytes),
+    },
+    FuzzTarget {
         name: "web_token",
         parse: |bytes| {
             text(bytes, |text| drop(parse::Jwt::read(text)));

@@ -45,6 +45,7 @@ pub mod script;
 pub mod session;
 pub mod site;
 mod smuggling;
+pub mod state;
 pub mod tests;
 pub mod trial;
 mod upload;
@@ -58,5 +59,6 @@ pub use self::{
     report::WebReport,
     scan::{Listening, WebEvent, WebScan, scan},
     site::Site,
+    state::{About, Pause, State, StateError},
     tests::Classes,
 };

@@ -36,6 +36,7 @@ async fn scanned(url: &str, classes: &str, browser: Option<Browser>, budget: Bud
             budget,
             seed: 7,
             browser,
+            pause: None,
         },
         tell,
     );

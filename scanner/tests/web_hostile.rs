@@ -107,6 +107,7 @@ async fn scanned_as_described(
             budget,
             seed: 7,
             browser: None,
+            pause: None,
         },
         tell,
     );

@@ -104,7 +104,14 @@ async fn run(
 ) -> TemplatesReport {
     let wire = Wire::new(Arc::new(scan.scope));
     let http = Http::new(wire.clone(), scan.site.clone());
-    let client = Client::new(http, scan.site.clone(), scan.budget, Session::default(), None);
+    let client = Client::new(
+        http,
+        scan.site.clone(),
+        scan.budget,
+        Session::default(),
+        None,
+        None,
+    );
     let road = Arc::new(Road {
         client,
         wire,

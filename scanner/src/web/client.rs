@@ -29,6 +29,7 @@ use super::{
     response::{Failure, Response, Whole},
     session::{Cookie, Pass, Session},
     site::{Reference, Site},
+    state::Pause,
     trial::Company,
 };
 
@@ -55,6 +56,8 @@ struct Road {
     places: Semaphore,
     /// Held for reading by each exchange, for writing by one that must be alone.
     quiet: RwLock<()>,
+    /// Who may stop it.
+    pause: Option<Pause>,
 }
 
 #[derive(Debug)]
@@ -97,6 +100,7 @@ impl Client {
         budget: Budget,
         session: Session,
         login: Option<Credential>,
+        pause: Option<Pause>,
     ) -> Self {
         let road = Road {
             http,
@@ -106,6 +110,7 @@ impl Client {
             pace: Mutex::new(Pace::new(budget.rate)),
             places: Semaphore::new(budget.at_once),
             quiet: RwLock::new(()),
+            pause,
         };
         Self::on(Arc::new(road), site, budget, session, login)
     }
@@ -145,6 +150,8 @@ impl Client {
     pub(crate) fn is_over(&self) -> Option<Why> {
         if self.road.dead.load(Ordering::Relaxed) {
             Some(Why::SiteDied)
+        } else if self.road.pause.as_ref().is_some_and(Pause::is_stopped) {
+            Some(Why::Stopped)
         } else if self.elapsed() >= self.budget.time {
             Some(Why::Time)
         } else if self.sent() >= self.budget.requests {

@@ -17,6 +17,7 @@ use super::{
     response::Response,
     session::plain_cookies,
     site::Site,
+    state::Mark,
     trial::Beacon,
 };
 
@@ -160,8 +161,8 @@ impl Crawl {
     }
 }
 
-/// What is to be tested of what was seen: one of each kind, with its cookies.
-pub fn targets(visited: &[Visited]) -> Vec<Lead> {
+/// What is to be tested of what was seen: one of each kind, with its cookies and a mark that is the same in every scan.
+pub(crate) fn targets(visited: &[Visited]) -> Vec<(Lead, Mark)> {
     let mut known = HashSet::new();
     let mut targets = Vec::new();
     for page in visited {
@@ -177,8 +178,10 @@ pub fn targets(visited: &[Visited]) -> Vec<Lead> {
             .iter()
             .filter(|(name, _)| !own.iter().any(|(known, _)| known == name));
         lead.request.cookies.extend(new.cloned());
-        if known.insert((lead.request.shape(), page.kind)) {
-            targets.push(lead);
+        let shape = lead.request.shape();
+        let mark = Mark::of(&[&shape, &page.kind.to_string()]);
+        if known.insert((shape, page.kind)) {
+            targets.push((lead, mark));
         }
     }
     targets
@@ -333,7 +336,7 @@ mod tests {
         assert_eq!(order[0], "/");
         assert_eq!(order[known..], ["/i?id=1", "/p?v=news", "/p?v=help"]);
         let targets = targets(&crawl.into_visited());
-        let tested: Vec<String> = targets.iter().map(|lead| lead.request.target()).collect();
+        let tested: Vec<String> = targets.iter().map(|(lead, _)| lead.request.target()).collect();
         assert_eq!(tested, ["/", "/i?id=1", "/p?v=news", "/p?v=help"]);
     }
 

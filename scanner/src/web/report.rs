@@ -23,6 +23,8 @@ pub struct WebReport {
     pub inputs: u64,
     /// Pairs of an input and a class of test.
     pub tests: Tally,
+    /// Pairs that an earlier run of the same scan had tested, beside those that were planned.
+    pub earlier: u64,
     /// Of those that showed nothing, those in which the target was to come to an address of ours.
     pub callbacks: Tally,
     /// Why that could not be heard, if it could not.
@@ -100,6 +102,8 @@ pub enum Why {
     Depth,
     /// Time was up.
     Time,
+    /// The scan was told to stop.
+    Stopped,
     /// The site stopped answering altogether.
     SiteDied,
     /// The answer did not come in time.
@@ -151,6 +155,7 @@ pub(crate) struct WebBooks {
     pub(crate) tests: Tally,
     pub(crate) inputs: u64,
     pub(crate) callbacks: Tally,
+    pub(crate) earlier: u64,
     pub(crate) no_callbacks: Option<String>,
     not_done: BTreeMap<(What, Why), u64>,
 }
@@ -180,6 +185,7 @@ impl WebBooks {
             rendered: self.rendered,
             inputs: self.inputs,
             tests: self.tests,
+            earlier: self.earlier,
             callbacks: self.callbacks,
             no_callbacks: self.no_callbacks,
             requests,

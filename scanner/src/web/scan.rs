@@ -48,13 +48,13 @@ use super::{
     credential::Credential,
     default_login::Product,
     http::Http,
-    input::Input,
     page::{Lead, Page},
     report::{WebBooks, WebReport, What, Why},
     request::{Pair, Request},
     response::{Response, Whole},
     session::Session,
     site::Site,
+    state::{Mark, Pause, Spot},
     tests::{Classes, Of, Test},
     trial::{Company, Facts, Proof, Subject},
 };
@@ -94,6 +94,8 @@ pub struct WebScan {
     pub seed: u64,
     /// What lets the scripts of pages run, if there is one.
     pub browser: Option<Browser>,
+    /// What earlier runs of it have done, and the word to stop; with it comes the seed.
+    pub pause: Option<Pause>,
 }
 
 /// Runs a scan to its end. Who no longer listens to events ends it early.
@@ -113,14 +115,18 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         scan.budget,
         Session::new(headers),
         scan.credential,
+        scan.pause.clone(),
     );
+    let seed = scan.pause.as_ref().map_or(scan.seed, Pause::seed);
     let mut course = Course {
         client: Arc::new(client),
         classes: scan.classes,
         books: WebBooks::default(),
         facts: Facts::default(),
         found: HashSet::new(),
-        subjects: Vec::new(),
+        subjects: scan.pause.as_ref().map(Pause::spots).unwrap_or_default(),
+        requests: HashMap::new(),
+        pause: scan.pause,
         tokens: HashMap::new(),
         landing: HashSet::from(["/".to_owned()]),
         told: HashSet::new(),
@@ -139,26 +145,58 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     let operations = course.describe(scan.api).await;
     let visited = course.crawl(operations).await;
     course.look_at_cookies().await;
-    course.learn_facts(&visited, scan.seed);
+    course.learn_facts(&visited, seed);
     course.search(&visited).await;
     // Before payloads have made what belongs to nobody.
-    course.compare_users(&visited, scan.other, own_headers).await;
-    course.assign(&visited).await;
-    course.upload(&visited).await;
-    course.smuggle().await;
-    course.sample_identifiers().await;
-    course.try_default_logins().await;
+    if !course.is_done(&["users compared"]) {
+        course.compare_users(&visited, scan.other, own_headers).await;
+        course.done_unless_over(&["users compared"]);
+    }
+    if !course.is_done(&["fields assigned"]) {
+        course.assign(&visited).await;
+        course.done_unless_over(&["fields assigned"]);
+    }
+    if !course.is_done(&["files uploaded"]) {
+        course.upload(&visited).await;
+        course.done_unless_over(&["files uploaded"]);
+    }
+    if !course.is_done(&["servers set apart"]) {
+        course.smuggle().await;
+        course.done_unless_over(&["servers set apart"]);
+    }
+    if !course.is_done(&["identifiers sampled"]) {
+        course.sample_identifiers().await;
+        course.done_unless_over(&["identifiers sampled"]);
+    }
+    if !course.is_done(&["default logins tried"]) {
+        course.try_default_logins().await;
+        course.done_unless_over(&["default logins tried"]);
+    }
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
     if let Some(callbacks) = callbacks {
         course.hear(&callbacks).await;
     }
+    course.finish_requests();
     course.books.no_callbacks = ear.as_ref().and_then(Ear::lack).map(ToOwned::to_owned);
     if course.client.lost_its_session() {
         course.books.not_done(What::Login, Why::SessionLost, 1);
     }
     let (sent, took) = (course.client.sent(), course.client.elapsed());
     course.books.close(sent, took)
+}
+
+/// A request that is tested.
+#[derive(Debug)]
+struct Underway {
+    /// The numbers of its inputs.
+    inputs: Vec<usize>,
+    /// Pairs of an input and a class.
+    pairs: u64,
+    /// Pairs that were not tested.
+    gaps: u64,
+    /// Inputs that were not tested yet.
+    left: usize,
 }
 
 struct Course {
@@ -168,7 +206,10 @@ struct Course {
     facts: Facts,
     found: HashSet<Digest>,
     /// Where the inputs are, by their number.
-    subjects: Vec<(Request, Input)>,
+    subjects: Vec<Spot>,
+    /// Requests that are tested, and what of them is still to be done.
+    requests: HashMap<Mark, Underway>,
+    pause: Option<Pause>,
     /// On how many pages each signed token was tested.
     tokens: HashMap<String, usize>,
     /// Where the audits of the site look at header fields: its first page, and where that leads on to.
@@ -282,22 +323,26 @@ impl Course {
     }
 
     /// Tests every input of every target.
-    async fn test(&mut self, targets: Vec<Lead>) {
+    async fn test(&mut self, targets: Vec<(Lead, Mark)>) {
         let facts = Arc::new(self.facts.clone());
         let places = Arc::new(Semaphore::new(self.client.budget.at_once));
         let mut waiting = targets.into_iter();
         let mut under_way = JoinSet::new();
-        let mut trials: JoinSet<Tried> = JoinSet::new();
+        let mut trials: JoinSet<(Mark, Tried)> = JoinSet::new();
         let mut progress = Progress { done: 0, total: 0 };
         loop {
             // A few targets at a time: their pages are kept while they are tested.
             while under_way.len() + trials.len() < self.client.budget.at_once {
-                let Some(lead) = waiting.next() else { break };
+                let Some((lead, mark)) = waiting.next() else { break };
+                if let Some(pairs) = self.pause.as_ref().and_then(|pause| pause.pairs(mark)) {
+                    self.books.earlier += pairs;
+                    continue;
+                }
                 let (client, classes, facts) = (self.client.clone(), self.classes.clone(), facts.clone());
-                under_way.spawn(async move { prepare(&client, lead, &classes, &facts).await });
+                under_way.spawn(async move { (mark, prepare(&client, lead, &classes, &facts).await) });
             }
             tokio::select! {
-                Some(Ok(target)) = under_way.join_next() => {
+                Some(Ok((mark, target))) = under_way.join_next() => {
                     let suspects: Vec<Suspect> = target
                         .suspects
                         .into_iter()
@@ -319,6 +364,13 @@ impl Course {
                             continue;
                         }
                     };
+                    let mut request = Underway {
+                        pairs: planned,
+                        left: suspects.len(),
+                        // What was stopped in the middle may not have seen all that there is to test.
+                        gaps: self.client.is_over().map_or(0, |_| 1),
+                        inputs: Vec::new(),
+                    };
                     for suspect in suspects {
                         let subject = Subject {
                             value: suspect.input.value(&suspect.request),
@@ -329,23 +381,38 @@ impl Course {
                             facts: facts.clone(),
                             number: self.subjects.len(),
                         };
-                        self.subjects.push((suspect.request, suspect.input));
+                        request.inputs.push(subject.number);
+                        self.number(Spot {
+                            method: suspect.request.method.clone(),
+                            path: suspect.request.template(),
+                            parameter: suspect.input.to_string(),
+                        });
                         let (client, places, classes) = (self.client.clone(), places.clone(), self.classes.clone());
                         let (token, callbacks) = (target.token.clone(), self.callbacks.clone());
                         trials.spawn(async move {
                             let _place = places.acquire().await;
                             let classes = classes.put_to(suspect.of);
-                            try_all(&client, callbacks.as_ref(), token.as_ref(), &subject, classes).await
+                            let tried = try_all(&client, callbacks.as_ref(), token.as_ref(), &subject, classes).await;
+                            (mark, tried)
                         });
                     }
+                    self.requests.insert(mark, request);
                 }
-                Some(Ok(tried)) = trials.join_next() => {
+                Some(Ok((mark, tried))) = trials.join_next() => {
+                    if let Some(request) = self.requests.get_mut(&mark) {
+                        request.left -= 1;
+                        request.gaps += tried.gaps();
+                    }
                     progress.done += tried.done + tried.not_done.iter().map(|(_, count)| count).sum::<u64>();
                     self.books.tests.done += tried.done;
                     for (why, count) in tried.not_done {
                         self.books.not_done(What::Test, why, count);
                     }
+                    let called = tried.calling.called.len();
                     self.note(tried.calling);
+                    if called == 0 {
+                        self.finish(mark);
+                    }
                     for (proof, requests) in tried.proofs {
                         self.accuse(tried.number, &proof, requests).await;
                     }
@@ -396,12 +463,13 @@ impl Course {
 
     /// Tells of what a test has shown at an input.
     async fn accuse(&mut self, number: usize, proof: &Proof, requests: u32) {
-        let Some((request, input)) = self.subjects.get(number) else {
+        let Some(spot) = self.subjects.get(number) else {
             return;
         };
-        let parameter = Label::cut(&input.to_string());
-        let (method, path) = (&request.method, request.template());
-        if let Some(finding) = self.finding(proof.type_, proof.confidence, method, &path, parameter) {
+        let parameter = Label::cut(&spot.parameter);
+        if let Some(finding) =
+            self.finding(proof.type_, proof.confidence, &spot.method, &spot.path, parameter)
+        {
             let evidence = vec![Evidence::Injected {
                 shown_by: proof.shown_by,
                 detail: Label::cut(proof.detail),
@@ -411,8 +479,66 @@ impl Course {
         }
     }
 
+    /// Gives an input the next number.
+    fn number(&mut self, spot: Spot) {
+        if let Some(pause) = &self.pause {
+            pause.numbered(&spot);
+        }
+        self.subjects.push(spot);
+    }
+
+    /// Whether an earlier run has done it.
+    fn is_done(&self, parts: &[&str]) -> bool {
+        let mark = Mark::of(parts);
+        self.pause.as_ref().is_some_and(|pause| pause.is_done(mark))
+    }
+
+    fn done(&self, parts: &[&str]) {
+        if let Some(pause) = &self.pause {
+            pause.done(Mark::of(parts));
+        }
+    }
+
+    fn done_unless_over(&self, parts: &[&str]) {
+        if self.client.is_over().is_none() {
+            self.done(parts);
+        }
+    }
+
+    /// A request is done when each of its inputs is, and nobody is waited for that was called by one.
+    fn finish(&mut self, mark: Mark) {
+        let Some(pause) = &self.pause else { return };
+        let waits = |number: &usize| self.called.iter().any(|called| called.number() == *number);
+        if let Some(request) = self.requests.get(&mark)
+            && request.left == 0
+            && request.gaps == 0
+            && !request.inputs.iter().any(waits)
+        {
+            pause.request_done(mark, request.pairs);
+        }
+    }
+
+    /// An input came to no end after all.
+    fn unfinished(&mut self, number: usize) {
+        for request in self
+            .requests
+            .values_mut()
+            .filter(|request| request.inputs.contains(&number))
+        {
+            request.gaps += 1;
+        }
+    }
+
+    fn finish_requests(&mut self) {
+        let marks: Vec<Mark> = self.requests.keys().copied().collect();
+        for mark in marks {
+            self.finish(mark);
+        }
+    }
+
     async fn tell(&mut self, finding: Finding) {
-        if self.found.insert(finding.id) {
+        let of_this_run = self.found.insert(finding.id);
+        if of_this_run && self.pause.as_ref().is_none_or(|pause| pause.is_new(finding.id)) {
             // Who does not listen any more wants nothing more.
             let _ = self.events.send(WebEvent::Found(finding)).await;
         }

@@ -310,6 +310,17 @@ impl Classes {
         chosen.into_iter()
     }
 
+    /// The names of those that were chosen.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let looks = self.looks.iter().map(|look| look.name);
+        let of_site = OF_SITE.iter().filter(|(_, class)| self.has(*class));
+        self.tests
+            .iter()
+            .map(|test| test.name)
+            .chain(looks)
+            .chain(of_site.map(|(name, _)| *name))
+    }
+
     /// The names of all classes.
     pub fn names() -> impl Iterator<Item = &'static str> {
         let looks = LOOKS.iter().map(|look| look.name);

@@ -33,6 +33,7 @@ pub(crate) async fn scanned(url: &str, classes: &str, api: Option<&str>, logins:
             budget: Budget::default(),
             seed: 7,
             browser: None,
+            pause: None,
         },
         tell,
     );

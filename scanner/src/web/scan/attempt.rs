@@ -22,6 +22,15 @@ pub(super) struct Tried {
     pub(super) calling: Calling,
 }
 
+impl Tried {
+    /// What came to no end, apart from what nobody could hear.
+    pub(super) fn gaps(&self) -> u64 {
+        let calls = self.calling.not_called.iter();
+        let calls = calls.filter(|(why, _)| *why != Why::NoListener);
+        calls.chain(&self.not_done).map(|(_, count)| count).sum()
+    }
+}
+
 /// Judges an input by classes, one after the other; `form` is the token of the form that it is sent with. Where a class
 /// sees nothing, it may have the target come to us.
 pub(super) async fn try_all(

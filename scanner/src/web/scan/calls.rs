@@ -47,6 +47,13 @@ pub(super) struct Called {
     port: u16,
 }
 
+impl Called {
+    /// The number of the input that it is about.
+    pub(super) fn number(&self) -> usize {
+        self.subject.number
+    }
+}
+
 /// What came of calling.
 #[derive(Default)]
 pub(super) struct Calling {
@@ -150,6 +157,7 @@ impl Course {
                 Ok(proof) => proven.extend(proof.map(|proof| (number, proof))),
                 Err(why) => {
                     done -= 1;
+                    self.unfinished(number);
                     self.books.not_done(What::Callback, why, 1);
                 }
             }

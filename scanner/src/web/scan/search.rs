@@ -23,14 +23,18 @@ impl Course {
         if !self.classes.has(OfSite::Exposed) {
             return;
         }
-        let places = exposed::places(visited);
+        let mut places = exposed::places(visited);
+        places.retain(|place| !self.is_done(&["place", &place.path]));
         self.books.places.planned = places.len() as u64;
         let mut under_way = JoinSet::new();
         for place in places {
             let (client, word) = (self.client.clone(), self.facts.seed.clone());
-            under_way.spawn(async move { search(&client, place, &word).await });
+            under_way.spawn(async move { (place.path.clone(), search(&client, place, &word).await) });
         }
-        while let Some(Ok(searched)) = under_way.join_next().await {
+        while let Some(Ok((path, searched))) = under_way.join_next().await {
+            if searched.is_ok() {
+                self.done(&["place", &path]);
+            }
             match searched {
                 Ok(Searched::Nothing) => self.books.places.done += 1,
                 Ok(Searched::Exposed(place, length)) => {

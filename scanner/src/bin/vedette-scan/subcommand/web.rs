@@ -3,16 +3,20 @@
 use std::{
     error::Error,
     fmt::Write as _,
+    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
+    process,
+    time::Duration,
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 use vedette_scanner::{
     causes::one_line,
     web::{
-        self, ApiSource, Browser, Budget, Classes, Credential, Description, Listening, Site, WebReport,
-        WebScan, site::Reference,
+        self, About, ApiSource, Browser, Budget, Classes, Credential, Description, Listening, Pause, Site,
+        State, StateError, WebReport, WebScan, site::Reference,
     },
 };
 
@@ -54,6 +58,10 @@ struct Flags {
     /// Test for these classes alone, separated by commas
     #[arg(long, value_name = "CLASSES", long_help = classes_help())]
     classes: Option<Classes>,
+    /// Goes on where the scan stopped whose state this file holds, or begins one that can be stopped by Ctrl-C, SIGTERM or its
+    /// time; it holds no credential, cookie or body
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
     /// Bounds, as in requests=5000,pages=200,depth=8,time=600,rate=50,patience=15,at-once=8,rendered=100,page-time=60
     #[arg(long, value_name = "BUDGET")]
     budget: Option<Budget>,
@@ -102,12 +110,18 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
     let credential = flags.login.as_deref().map(Credential::read).transpose()?;
     let other = flags.login_other.as_deref().map(Credential::read).transpose()?;
     let mut browser = flags.browser.map(Browser::at).transpose()?;
+    let classes = flags.classes.unwrap_or_default();
+    let logins = u8::from(credential.is_some()) + u8::from(other.is_some());
+    let about = About::new(&site, &classes, logins);
+    let kept = flags.state.map(|path| Kept::open(path, about)).transpose()?;
+    let pause = kept.as_ref().map(|kept| kept.pause.clone());
     let scan = async |sight: Sight, tell| {
         if let Some(browser) = &mut browser
             && let Err(error) = browser.start().await
         {
             eprintln!("vedette-scan: {}", one_line(&error));
         }
+        let keeping = kept.clone().map(|kept| tokio::spawn(kept.keep()));
         let scan = WebScan {
             site: sight.site,
             scope: sight.scope,
@@ -116,14 +130,60 @@ fn run(what: &What, matches: &ArgMatches) -> Ended {
             other,
             api,
             listening: Listening::Own,
-            classes: flags.classes.unwrap_or_default(),
+            classes,
             budget: sight.budget,
             seed: sight.seed,
             browser,
+            pause,
         };
-        web::scan(scan, tell).await
+        let report = web::scan(scan, tell).await;
+        if let Some(keeping) = keeping {
+            keeping.abort();
+        }
+        report
     };
-    Ok(site::look(what, site, flags.budget, scan, summary)?.in_short())
+    let looked = site::look(what, site, flags.budget, scan, summary);
+    // Whatever became of what was to be printed.
+    if let Some(kept) = &kept {
+        kept.pause.state().write(&kept.path)?;
+    }
+    Ok(looked?.in_short())
+}
+
+/// A scan's state, and the file that it is kept in.
+#[derive(Debug, Clone)]
+struct Kept {
+    path: PathBuf,
+    pause: Pause,
+}
+
+impl Kept {
+    /// What the file holds, or the beginning, which is written at once: who cannot write it is told before anything is sent.
+    fn open(path: PathBuf, about: About) -> Result<Self, StateError> {
+        let new = || State::new(about.clone(), RandomState::new().hash_one(process::id()));
+        let state = State::read(&path, &about)?.unwrap_or_else(new);
+        state.write(&path)?;
+        let pause = Pause::new(state);
+        Ok(Self { path, pause })
+    }
+
+    /// Writes it now and then, and stops the scan when the process is told to end.
+    async fn keep(self) {
+        let (Ok(mut interrupted), Ok(mut terminated)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        let mut often = tokio::time::interval(OFTEN);
+        loop {
+            tokio::select! {
+                _ = interrupted.recv() => self.pause.stop(),
+                _ = terminated.recv() => self.pause.stop(),
+                // What cannot be written now is told of at the end.
+                _ = often.tick() => drop(self.pause.state().write(&self.path)),
+            }
+        }
+    }
 }
 
 /// A description: of the site itself where it is a URL, else a file.
@@ -152,6 +212,9 @@ fn summary(report: &WebReport) -> String {
         report.requests,
         report.seconds,
     );
+    if report.earlier > 0 {
+        let _ = writeln!(text, "done by an earlier run: {} tests", report.earlier);
+    }
     if let Some(why) = &report.no_callbacks {
         let _ = writeln!(text, "callbacks: not available, because of {why}");
     }
@@ -166,6 +229,9 @@ fn summary(report: &WebReport) -> String {
     }
     text
 }
+
+/// How much of the work is lost when the process is killed.
+const OFTEN: Duration = Duration::from_secs(15);
 
 /// As the last line of JSON spells it.
 fn word(value: impl Serialize) -> String {
