@@ -22,8 +22,10 @@ mod tls_ccs_injection;
 mod tls_groups;
 mod tls_handshake;
 mod tls_heartbleed;
+mod tls_renegotiation;
 mod tls_robot;
 mod tls_suites;
+mod tls_ticketbleed;
 mod tls_versions;
 
 use std::cell::OnceCell;
@@ -49,6 +51,8 @@ pub(crate) const AUDITS: &[Audit] = &[
     tls_heartbleed::AUDIT,
     tls_ccs_injection::AUDIT,
     tls_robot::AUDIT,
+    tls_renegotiation::AUDIT,
+    tls_ticketbleed::AUDIT,
     certificate_dates::AUDIT,
     certificate_issuer::AUDIT,
     certificate_name::AUDIT,

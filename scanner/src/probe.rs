@@ -6,7 +6,7 @@ use vedette_protocol::target::HostName;
 
 use crate::{
     ssh,
-    tls::{flight::Stage, starttls::Upgrade},
+    tls::{flight::Stage, handshake::Purpose, starttls::Upgrade},
 };
 
 /// One exchange with one endpoint, over a connection of its own.
@@ -81,6 +81,8 @@ pub enum Until {
     Response,
     /// As much of a TLS handshake that we wrote ourselves.
     Tls(Stage),
+    /// What a handshake of TLS shows that we bring to its end by hand, for this.
+    Completed(Purpose),
     /// As much of an SSH server's first words.
     Ssh(ssh::packet::Stage),
 }

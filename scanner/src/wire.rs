@@ -7,6 +7,7 @@
 mod datagrams;
 mod doubts;
 mod gate;
+mod handshake;
 mod ledger;
 mod loss;
 mod pace;

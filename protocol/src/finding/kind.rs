@@ -207,6 +207,12 @@ types! {
         "Update OpenSSL, replace key and certificate, and change the passwords that went through it.";
     TlsCcsInjection = "tls-ccs-injection", Weakness, High, Some(325),
         "Keys can be forced from in between (CCS injection, CVE-2014-0224)", "Update OpenSSL.";
+    TlsClientRenegotiation = "tls-client-renegotiation", Weakness, Low, Some(770),
+        "Clients may have the handshake done again as often as they like (CVE-2011-1473)",
+        "Turn client-initiated renegotiation off, or update the TLS library.";
+    TlsTicketbleed = "tls-ticketbleed", Weakness, High, Some(200),
+        "Memory of the server comes back with session tickets (Ticketbleed, CVE-2016-9244)",
+        "Update the load balancer, or turn session tickets off.";
     TlsRobot = "tls-robot", Weakness, High, Some(203),
         "RSA key exchange tells whether its padding was right (ROBOT)",
         "Remove the suites with RSA key exchange, and update the TLS library.";

@@ -100,7 +100,7 @@ fn features(survey: &Survey) -> Vec<(&'static str, String)> {
     for (name, number) in EXTENSIONS {
         features.push((name, yes(hello.extension(*number).is_some())));
     }
-    features.push(("session ids", yes(hello.session > 0)));
+    features.push(("session ids", yes(!hello.session.is_empty())));
     let stapled = survey
         .flights
         .iter()

@@ -5,9 +5,11 @@ use vedette_protocol::finding::TlsVersion;
 use super::{
     flight::{Flight, Stage, parse_flight},
     group::Group,
-    hello::ClientHello,
+    handshake::{self, Purpose},
+    hello::{ClientHello, Offer},
     starttls::{StartTls, Upgrade},
     suite::Suite,
+    survey::Survey,
 };
 use crate::{
     audit::Subject,
@@ -76,6 +78,37 @@ impl<'a> Endpoint<'a> {
             until: Until::Tls(stage),
             silence: Silence::IsAGapUnlessTheyHangUp,
         }
+    }
+
+    /// A handshake that is brought to its end by hand, in the newest version and with all the suites that can be, of
+    /// those that are spoken.
+    pub(crate) fn completed(&self, survey: &Survey, purpose: Purpose) -> Option<(TlsVersion, Probe)> {
+        let spoken = handshake::VERSIONS.into_iter().find_map(|version| {
+            let spoken = survey.version(version)?;
+            let suites = handshake::SUITES
+                .into_iter()
+                .filter(|suite| spoken.suites.contains(suite));
+            let suites: Vec<Suite> = suites
+                .filter(|suite| !suite.needs_tls12() || version == TlsVersion::Tls12)
+                .collect();
+            (!suites.is_empty()).then_some((version, suites))
+        });
+        let (version, suites) = spoken?;
+        let offers = match purpose {
+            Purpose::Ticket => vec![Offer::Ticket],
+            Purpose::Renegotiation | Purpose::EarlyKeys => Vec::new(),
+        };
+        let hello = ClientHello {
+            suites,
+            groups: handshake::GROUPS.to_vec(),
+            offers,
+            ..self.hello(version)
+        };
+        let probe = Probe {
+            until: Until::Completed(purpose),
+            ..self.raw(hello.record(), Stage::Flight)
+        };
+        Some((version, probe))
     }
 
     /// A handshake that is completed, behind whatever leads there.

@@ -27,6 +27,12 @@ pub struct Flight {
     pub alert: Option<u8>,
     /// Whether a heartbeat was answered.
     pub heartbeat: bool,
+    /// A session ticket (RFC 5077, section 3.3).
+    pub ticket: Option<Vec<u8>>,
+    /// Whether the server changed to the keys agreed on.
+    pub changed: bool,
+    /// What it said after that: content types, and how many bytes were sealed. Records that are not whole are not here.
+    pub sealed: Vec<(u8, usize)>,
 }
 
 /// A ServerHello (RFC 5246, section 7.4.1.3), or a HelloRetryRequest (RFC 8446, section 4.1.4).
@@ -38,8 +44,8 @@ pub struct ServerHello {
     pub suite: Suite,
     /// The group that TLS 1.3 agrees on, or wants.
     pub group: Option<Group>,
-    /// Length of the session's id.
-    pub session: usize,
+    /// The session's id.
+    pub session: Vec<u8>,
     /// Whether records will be compressed.
     pub compressed: bool,
     /// The other extensions, with how long they are.
@@ -119,6 +125,12 @@ pub fn parse_flight(bytes: &[u8]) -> Result<Flight, NotTls> {
         }
         let body = &after[..length.min(after.len())];
         match *kind {
+            _ if flight.changed => {
+                if body.len() == length && flight.sealed.len() < SEALED_LIMIT {
+                    flight.sealed.push((*kind, length));
+                }
+            }
+            CHANGE_CIPHER_SPEC if body.len() == length => flight.changed = true,
             HANDSHAKE => handshake.extend_from_slice(body),
             ALERT => {
                 if let [_, description, ..] = body {
@@ -144,6 +156,24 @@ pub fn parse_flight(bytes: &[u8]) -> Result<Flight, NotTls> {
     Ok(flight)
 }
 
+/// The handshake messages before the keys change, one behind the other with their headers: what a Finished is made
+/// over (RFC 5246, section 7.4.9).
+pub(super) fn transcript(bytes: &[u8]) -> Vec<u8> {
+    let (mut messages, mut rest) = (Vec::new(), bytes);
+    while let [HANDSHAKE, _, _, high, low, after @ ..] = rest {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
+        messages.extend_from_slice(&after[..length]);
+        rest = &after[length..];
+    }
+    messages
+}
+
+/// The body of the first message of a kind.
+pub(super) fn message(transcript: &[u8], kind: u8) -> Option<&[u8]> {
+    let mut reader = Reader(transcript);
+    std::iter::from_fn(|| reader.message()).find_map(|(found, body)| (found == kind).then_some(body))
+}
+
 impl Flight {
     fn take(&mut self, kind: u8, body: &[u8]) -> Result<(), NotTls> {
         match kind {
@@ -154,6 +184,11 @@ impl Flight {
                 self.hello = Some(hello);
             }
             11 if self.chain.is_empty() => self.chain = chain(body).ok_or(NotTls)?,
+            // A lifetime comes before it.
+            4 if self.ticket.is_none() => {
+                let mut reader = Reader(body.get(4..).unwrap_or_default());
+                self.ticket = reader.block16().map(<[u8]>::to_vec);
+            }
             22 => self.staple = body.get(4..).map(<[u8]>::len),
             12 => {
                 let suite = self.hello.as_ref().ok_or(NotTls)?.suite;
@@ -171,7 +206,7 @@ impl ServerHello {
         let mut reader = Reader(body);
         let legacy = reader.u16()?;
         let _random = reader.take(32)?;
-        let session = reader.block8()?.len();
+        let session = reader.block8()?.to_vec();
         let suite = Suite(reader.u16()?);
         let compressed = reader.take(1)? != [0];
         let mut extensions = Vec::new();
@@ -327,6 +362,7 @@ const LONGEST: usize = (1 << 14) + 2048;
 const EXTENSIONS_LIMIT: usize = 64;
 const CHAIN_LIMIT: usize = 16;
 const CIPHERS_LIMIT: usize = 64;
+const SEALED_LIMIT: usize = 16;
 const HEARTBEAT_RESPONSE: u8 = 2;
 const SSL2_SERVER_HELLO: u8 = 4;
 

@@ -30,6 +30,7 @@ pub const LIDS: &[(FindingType, Grade)] = &[
     (FindingType::TlsNoTls13, Grade::A),
     (FindingType::TlsBrokenChain, Grade::A),
     (FindingType::TlsNoFallbackProtection, Grade::A),
+    (FindingType::TlsClientRenegotiation, Grade::A),
     (FindingType::TlsOldVersions, Grade::B),
     (FindingType::TlsBeast, Grade::B),
     (FindingType::TlsNoForwardSecrecy, Grade::B),
@@ -56,6 +57,7 @@ pub const LIDS: &[(FindingType, Grade)] = &[
     (FindingType::TlsDrown, Grade::F),
     (FindingType::TlsRobot, Grade::F),
     (FindingType::TlsCcsInjection, Grade::F),
+    (FindingType::TlsTicketbleed, Grade::F),
     (FindingType::TlsHeartbleed, Grade::F),
 ];
 

@@ -1,7 +1,7 @@
 //! What a client says first, written by hand: no library offers what ought to be refused.
 //!
-//! Everything in it is fixed, so that the same question is the same bytes. Nothing here is secret: the
-//! handshakes that are opened with it never come to their end.
+//! Everything in it is fixed, so that the same question is the same bytes. Nothing here is secret: few
+//! handshakes that are opened with it come to their end, and nobody's words go through those.
 
 use vedette_protocol::{finding::TlsVersion, target::HostName};
 
@@ -46,14 +46,46 @@ pub enum Offer {
     EncryptThenMac,
 }
 
+/// What a hello has beside what each has.
+enum More<'a> {
+    Nothing,
+    Ticket { session: &'a [u8], ticket: &'a [u8] },
+    Verified(&'a [u8]),
+}
+
 impl ClientHello {
     /// Its record.
     pub fn record(&self) -> Vec<u8> {
+        self.first(&self.message(&More::Nothing))
+    }
+
+    /// Its record, for a client that returns with a ticket and a session's id of its own choosing (RFC 5077, section
+    /// 3.4): who takes the ticket repeats the id.
+    pub fn returning(&self, session: &[u8], ticket: &[u8]) -> Vec<u8> {
+        self.first(&self.message(&More::Ticket { session, ticket }))
+    }
+
+    /// The message alone, for a client that begins anew inside a handshake's keys, whose Finished had this in it
+    /// (RFC 5746, section 3.5).
+    pub fn anew(&self, verify: &[u8]) -> Vec<u8> {
+        self.message(&More::Verified(verify))
+    }
+
+    fn first(&self, message: &[u8]) -> Vec<u8> {
+        let outer = match self.version {
+            TlsVersion::Ssl2 | TlsVersion::Ssl3 => TlsVersion::Ssl3,
+            _ => TlsVersion::Tls10,
+        };
+        record(HANDSHAKE, outer, message)
+    }
+
+    fn message(&self, more: &More<'_>) -> Vec<u8> {
         let mut body = Vec::new();
         body.extend(self.legacy_version().to_be_bytes());
         body.extend(RANDOM);
-        match self.version {
-            TlsVersion::Tls13 => block8(&mut body, &SESSION),
+        match (self.version, more) {
+            (_, More::Ticket { session, .. }) => block8(&mut body, session),
+            (TlsVersion::Tls13, _) => block8(&mut body, &SESSION),
             _ => block8(&mut body, &[]),
         }
         let mut suites: Vec<u8> = self
@@ -61,7 +93,7 @@ impl ClientHello {
             .iter()
             .flat_map(|suite| suite.0.to_be_bytes())
             .collect();
-        if self.version < TlsVersion::Tls13 {
+        if self.version < TlsVersion::Tls13 && !matches!(more, More::Verified(_)) {
             suites.extend(RENEGOTIATION.0.to_be_bytes());
         }
         block16(&mut body, &suites);
@@ -72,16 +104,21 @@ impl ClientHello {
         // SSLv3 knows no extensions.
         if self.version > TlsVersion::Ssl3 {
             let mut extensions = self.extensions();
+            match more {
+                More::Nothing => {}
+                More::Ticket { ticket, .. } => {
+                    extension(&mut extensions, TICKET, |body| body.extend(*ticket))
+                }
+                More::Verified(verify) => {
+                    extension(&mut extensions, RENEGOTIATION_INFO, |body| block8(body, verify));
+                }
+            }
             pad(&mut extensions, body.len());
             block16(&mut body, &extensions);
         }
         let mut message = vec![CLIENT_HELLO];
         block24(&mut message, &body);
-        let outer = match self.version {
-            TlsVersion::Ssl2 | TlsVersion::Ssl3 => TlsVersion::Ssl3,
-            _ => TlsVersion::Tls10,
-        };
-        record(HANDSHAKE, outer, &message)
+        message
     }
 
     fn legacy_version(&self) -> u16 {
@@ -121,7 +158,7 @@ impl ClientHello {
                     }
                     extension(&mut all, 16, |body| block16(body, &names));
                 }
-                Offer::Ticket => extension(&mut all, 35, |_| {}),
+                Offer::Ticket => extension(&mut all, TICKET, |_| {}),
                 Offer::Staple => extension(&mut all, 5, |body| body.extend([1, 0, 0, 0, 0])),
                 Offer::Timestamps => extension(&mut all, 18, |_| {}),
                 Offer::Heartbeat => extension(&mut all, 15, |body| body.push(1)),
@@ -207,8 +244,11 @@ pub(crate) const HANDSHAKE: u8 = 22;
 pub(crate) const HEARTBEAT: u8 = 24;
 const CLIENT_HELLO: u8 = 1;
 
+pub(crate) const RENEGOTIATION_INFO: u16 = 0xff01;
+const TICKET: u16 = 35;
+
 /// "vedette" and zeros: a random that is none shows in a packet capture who asks.
-const RANDOM: [u8; 32] = *b"vedette scans this host for TLS.";
+pub(crate) const RANDOM: [u8; 32] = *b"vedette scans this host for TLS.";
 const SESSION: [u8; 32] = RANDOM;
 
 const PROTOCOLS: &[&str] = &[

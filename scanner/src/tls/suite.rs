@@ -137,7 +137,7 @@ impl Suite {
     }
 
     /// AEAD and the hashes of RFC 5246 and after.
-    fn needs_tls12(self) -> bool {
+    pub(super) fn needs_tls12(self) -> bool {
         let name = self.name().unwrap_or_default();
         ["_GCM_", "_CCM", "_POLY1305_"]
             .iter()

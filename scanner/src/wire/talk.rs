@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     gate::{Attempt, Gate, family, stream_socket},
+    handshake,
     sweep::Hindrance,
     tls, upgrade,
 };
@@ -64,9 +65,12 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
                 Ok((session, Ok(stream))) => {
                     let reply = match probe.until {
                         Until::Handshake => Reply::silent(End::Enough),
-                        Until::Line | Until::Pause | Until::Response | Until::Tls(_) | Until::Ssh(_) => {
-                            converse(stream, probe, deadline, postage).await
-                        }
+                        Until::Line
+                        | Until::Pause
+                        | Until::Response
+                        | Until::Tls(_)
+                        | Until::Completed(_)
+                        | Until::Ssh(_) => converse(stream, probe, deadline, postage).await,
                     };
                     Reply {
                         session: Some(session),
@@ -206,7 +210,12 @@ async fn converse(
         // Who does not let us finish may still have answered: listen all the same.
         let _ = timeout_at(deadline, said).await;
         let answer_by = (Instant::now() + ANSWERING).min(deadline);
-        let end = hear(&mut stream, probe.until, answer_by, &mut heard).await;
+        let end = match probe.until {
+            Until::Completed(purpose) => {
+                handshake::complete(&mut stream, purpose, &probe.say, answer_by, &mut heard).await
+            }
+            until => hear(&mut stream, until, answer_by, &mut heard).await,
+        };
         return Reply {
             session: None,
             heard,
@@ -236,6 +245,7 @@ async fn hear(
             | Until::Pause
             | Until::Response
             | Until::Tls(_)
+            | Until::Completed(_)
             | Until::Ssh(_) => deadline,
         };
         let room = HEARD_LIMIT.min(limit(until)) - heard.len();
@@ -262,6 +272,8 @@ fn is_enough(until: Until, heard: &[u8]) -> bool {
         Until::Pause => false,
         Until::Response => http::is_whole(heard),
         Until::Tls(stage) => stage.is_reached(heard),
+        // It is led step by step, elsewhere.
+        Until::Completed(_) => false,
         Until::Ssh(stage) => stage.is_reached(heard),
     }
 }
@@ -269,7 +281,7 @@ fn is_enough(until: Until, heard: &[u8]) -> bool {
 fn limit(until: Until) -> usize {
     match until {
         Until::Handshake | Until::Line | Until::Pause => 8 * 1024,
-        Until::Response | Until::Tls(Stage::Flight | Stage::Alert) => HEARD_LIMIT,
+        Until::Response | Until::Completed(_) | Until::Tls(Stage::Flight | Stage::Alert) => HEARD_LIMIT,
         // Many of the first are kept; the second shows a certificate.
         Until::Tls(Stage::Hello) => 4 * 1024,
         Until::Tls(Stage::Ssl2) | Until::Ssh(_) => 32 * 1024,

@@ -38,6 +38,71 @@ fn keys_before_their_time_are_told_from_an_unexpected_message() {
 }
 
 #[test]
+fn who_is_silent_about_early_keys_is_found_by_using_them() {
+    assert_eq!(
+        accused(Flaw::SilentEarlyKeys),
+        BTreeSet::from([FindingType::TlsCcsInjection])
+    );
+    assert_eq!(accused(Flaw::Silent), BTreeSet::new());
+}
+
+#[test]
+fn memory_behind_a_short_session_id_is_found_and_the_id_alone_is_not() {
+    assert_eq!(
+        accused(Flaw::Ticketbleed),
+        BTreeSet::from([FindingType::TlsTicketbleed])
+    );
+    assert_eq!(accused(Flaw::Tickets), BTreeSet::new());
+}
+
+/// Handshakes are brought to their end with each kind of suite in each version; with a server that lets clients begin
+/// anew, and one that does not. Both give tickets, and neither bleeds.
+#[test]
+fn who_lets_clients_begin_anew_is_found_in_every_version() {
+    let settings: &[(Keys, &[&str])] = &[
+        (
+            Keys::Rsa,
+            &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"],
+        ),
+        (
+            Keys::Ecdsa,
+            &[
+                "-tls1_2",
+                "-cipher",
+                "ECDHE-ECDSA-AES256-GCM-SHA384",
+                "-groups",
+                "P-256",
+            ],
+        ),
+        (
+            Keys::Rsa,
+            &["-tls1_2", "-cipher", "AES256-GCM-SHA384:@SECLEVEL=0"],
+        ),
+        (
+            Keys::Rsa,
+            &["-tls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0", "-verify", "1"],
+        ),
+        (
+            Keys::Rsa,
+            &["-tls1_1", "-cipher", "ECDHE-RSA-AES256-SHA:@SECLEVEL=0"],
+        ),
+        (Keys::Rsa, &["-tls1", "-cipher", "AES128-SHA:@SECLEVEL=0"]),
+    ];
+    for (keys, settings) in settings {
+        for (allowed, flag) in [(true, "-client_renegotiation"), (false, "-serverpref")] {
+            let server = Server::start(*keys, &[settings, &[flag][..]].concat());
+            let audited = audit(server.endpoint);
+            assert_eq!(audited.report.outcome(), Outcome::Complete, "{settings:?} {flag}");
+            let found = audited.weaknesses();
+            let accused = found.contains(&FindingType::TlsClientRenegotiation);
+            assert_eq!(accused, allowed, "{settings:?} {flag}");
+            assert!(!found.contains(&FindingType::TlsTicketbleed), "{settings:?}");
+            assert!(!found.contains(&FindingType::TlsCcsInjection), "{settings:?}");
+        }
+    }
+}
+
+#[test]
 fn compression_and_old_renegotiation_are_found() {
     assert_eq!(
         accused(Flaw::Compression),
