@@ -251,10 +251,9 @@ impl Sweep<'_> {
     }
 
     fn first_sent(&mut self, pair: Pair) {
-        let first = u64::from(!self.ledger.is_sent(pair));
+        let first = u64::from(self.ledger.send(pair));
         self.batch.asked += first;
         self.batch.by_connect += first;
-        self.ledger.send(pair);
     }
 
     /// What an errno means that comes at once.

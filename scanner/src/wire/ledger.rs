@@ -119,17 +119,15 @@ impl Ledger {
         self.answered.has(pair)
     }
 
-    pub(super) fn is_sent(&self, pair: Pair) -> bool {
-        self.sent.has(pair)
-    }
-
-    /// A question left this machine.
-    pub(super) fn send(&mut self, pair: Pair) {
-        if !self.sent.has(pair) {
-            self.sent.set(pair);
-            let (host, _) = self.parts(pair);
-            self.hosts[host].asked += 1;
+    /// A question left this machine; says whether it was the first about this pair.
+    pub(super) fn send(&mut self, pair: Pair) -> bool {
+        if self.sent.has(pair) {
+            return false;
         }
+        self.sent.set(pair);
+        let (host, _) = self.parts(pair);
+        self.hosts[host].asked += 1;
+        true
     }
 
     /// An answer came. The first one counts, and gives the host's book; what was not asked has no answer.
@@ -334,8 +332,7 @@ mod tests {
                 let (host, of) = ledger.parts(pair);
                 prop_assert_eq!((ledger.hosts()[host].address, of), (address(last), port));
                 if send {
-                    ledger.send(pair);
-                    sent.insert(pair);
+                    prop_assert_eq!(ledger.send(pair), sent.insert(pair));
                 } else {
                     let counts = sent.contains(&pair) && answered.insert(pair);
                     prop_assert_eq!(ledger.answer(pair).is_some(), counts);

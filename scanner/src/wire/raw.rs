@@ -18,6 +18,7 @@ mod neighbours;
 mod permutation;
 mod question;
 mod road;
+mod second;
 mod speed;
 mod syn;
 

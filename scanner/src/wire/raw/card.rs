@@ -1,6 +1,6 @@
 //! One network adapter, as a packet socket sees it: frames out in batches, frames in through a ring.
 //!
-//! The only file of the raw scanners that sends or receives. The socket is its own, or given: then its filter is
+//! The only file of the raw scanners that sends or receives, for itself or [`Second`]. The socket is its own, or given: then its filter is
 //! whatever its giver has locked.
 
 use std::{io, io::IoSlice, time::Duration};
@@ -12,6 +12,7 @@ use rustix::{
 };
 use vedette_sys::packet::{self, Instruction, Membership, ring::Ring};
 
+use super::second::Second;
 use crate::packet::Mac;
 
 /// An adapter that can be scanned through.
@@ -19,6 +20,7 @@ use crate::packet::Mac;
 pub(super) struct Card {
     socket: OwnedFd,
     ring: Ring,
+    second: Option<Second>,
     /// The kernel's number of it.
     pub(super) interface: u32,
     /// Its own address.
@@ -60,6 +62,7 @@ impl Card {
         let ring = Ring::new(&socket, BLOCKS, RETIRE)?;
         packet::bind(&socket, interface, EVERYTHING)?;
         Ok(Self {
+            second: Second::beside(socket.try_clone()?),
             socket,
             ring,
             interface,
@@ -74,24 +77,30 @@ impl Card {
 
     /// Sends from the given frame on.
     pub(super) fn send(&self, frames: &Frames, from: usize) -> Sent {
-        let count = frames.len() - from;
-        let slices: Vec<[IoSlice<'_>; 1]> = (from..frames.len())
-            .map(|at| [IoSlice::new(frames.at(at))])
-            .collect();
-        let mut nothing: Vec<SendAncillaryBuffer<'_, '_, '_>> = Vec::new();
-        nothing.resize_with(count, SendAncillaryBuffer::default);
-        let mut messages: Vec<MMsgHdr<'_>> = slices
-            .iter()
-            .zip(&mut nothing)
-            .map(|(slice, nothing)| MMsgHdr::new(slice, nothing))
-            .collect();
-        match sendmmsg(&self.socket, &mut messages, SendFlags::DONTWAIT) {
-            // The kernel tells of the frame that it stopped at with the next call.
-            Ok(sent) => Sent::Frames(sent),
-            Err(Errno::NETDOWN | Errno::NXIO | Errno::NODEV) => Sent::Gone,
-            Err(Errno::INTR) => Sent::Frames(0),
-            Err(_) => Sent::Refused,
+        send(&self.socket, frames, from)
+    }
+
+    /// Has frames sent by somebody else meanwhile, and leaves none behind; false: there is nobody.
+    pub(super) fn begin(&self, frames: &mut Frames) -> bool {
+        let Some(second) = &self.second else {
+            return false;
+        };
+        match second.begin(std::mem::take(frames)) {
+            Ok(()) => true,
+            Err(back) => {
+                *frames = back;
+                false
+            }
         }
+    }
+
+    /// Waits for that, and says how many of them went out.
+    pub(super) fn end(&self, frames: &mut Frames) -> usize {
+        let Some((back, sent)) = self.second.as_ref().and_then(Second::end) else {
+            return 0;
+        };
+        *frames = back;
+        sent
     }
 
     /// Hands over the frames that came in, at most those of so many blocks.
@@ -105,6 +114,28 @@ impl Card {
     /// Frames that came in and for which there was no room, since this was last asked.
     pub(super) fn dropped(&self) -> u32 {
         packet::statistics(&self.socket).map_or(0, |statistics| statistics.dropped)
+    }
+}
+
+/// Sends from the given frame on, through a socket that is bound to its adapter.
+pub(super) fn send(socket: &OwnedFd, frames: &Frames, from: usize) -> Sent {
+    let count = frames.len() - from;
+    let slices: Vec<[IoSlice<'_>; 1]> = (from..frames.len())
+        .map(|at| [IoSlice::new(frames.at(at))])
+        .collect();
+    let mut nothing: Vec<SendAncillaryBuffer<'_, '_, '_>> = Vec::new();
+    nothing.resize_with(count, SendAncillaryBuffer::default);
+    let mut messages: Vec<MMsgHdr<'_>> = slices
+        .iter()
+        .zip(&mut nothing)
+        .map(|(slice, nothing)| MMsgHdr::new(slice, nothing))
+        .collect();
+    match sendmmsg(socket, &mut messages, SendFlags::DONTWAIT) {
+        // The kernel tells of the frame that it stopped at with the next call.
+        Ok(sent) => Sent::Frames(sent),
+        Err(Errno::NETDOWN | Errno::NXIO | Errno::NODEV) => Sent::Gone,
+        Err(Errno::INTR) => Sent::Frames(0),
+        Err(_) => Sent::Refused,
     }
 }
 

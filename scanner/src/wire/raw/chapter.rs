@@ -166,12 +166,18 @@ struct Chapter<'a, Q> {
     taken: bool,
 }
 
-/// Frames for one card, and what they are about.
+/// Frames for one card: those that we send, and those of whoever sends beside us.
 #[derive(Default)]
 struct Queue {
+    lanes: [Lane; 2],
+    gone: bool,
+}
+
+/// Frames, and what they are about.
+#[derive(Default)]
+struct Lane {
     frames: Frames,
     pairs: Vec<Option<Pair>>,
-    gone: bool,
 }
 
 /// One attempt at all that is silent.
@@ -347,6 +353,7 @@ impl<Q: Question> Chapter<'_, Q> {
             return;
         }
         let own = self.cards[hop.card].mac;
+        let lane = queue.lane();
         self.question.write(
             Envelope {
                 own,
@@ -355,9 +362,9 @@ impl<Q: Question> Chapter<'_, Q> {
                 port,
             },
             at,
-            &mut queue.frames,
+            &mut lane.frames,
         );
-        queue.pairs.push(Some(pair));
+        lane.pairs.push(Some(pair));
     }
 
     /// Sends what is queued; gives how many frames went out.
@@ -371,24 +378,33 @@ impl<Q: Question> Chapter<'_, Q> {
         all
     }
 
-    fn flush_card(&mut self, card: usize, epoch: u64) -> usize {
-        let (queue, card) = (&mut self.frames[card], &self.cards[card]);
-        let (mut at, mut sent, mut waited) = (0, 0, false);
-        while at < queue.frames.len() && !queue.gone {
-            match card.send(&queue.frames, at) {
+    fn flush_card(&mut self, at: usize, epoch: u64) -> usize {
+        let [first, mut second] = std::mem::take(&mut self.frames[at].lanes);
+        let helped = second.frames.len() > 0 && self.cards[at].begin(&mut second.frames);
+        let mut sent = self.send(at, &first, 0, epoch);
+        let by_other = if helped {
+            self.cards[at].end(&mut second.frames)
+        } else {
+            0
+        };
+        self.gone_out(&second.pairs[..by_other], epoch);
+        sent += by_other + self.send(at, &second, by_other, epoch);
+        self.frames[at].lanes = [first, second].map(Lane::emptied);
+        sent
+    }
+
+    /// Sends a lane from the given frame on; gives how many frames went out.
+    fn send(&mut self, card: usize, lane: &Lane, from: usize, epoch: u64) -> usize {
+        let (mut at, mut sent, mut waited) = (from, 0, false);
+        while at < lane.frames.len() && !self.frames[card].gone {
+            match self.cards[card].send(&lane.frames, at) {
                 Sent::Frames(count) => {
                     if waited && count > 0 {
                         // It was room that was short.
                         self.shared.speed.fell_short(epoch);
                         self.futile = 0;
                     }
-                    let mut questions = 0;
-                    for pair in queue.pairs[at..at + count].iter().flatten() {
-                        self.batch.asked += u64::from(!self.ledger.is_sent(*pair));
-                        self.ledger.send(*pair);
-                        questions += 1;
-                    }
-                    self.shared.speed.sent(epoch, questions);
+                    self.gone_out(&lane.pairs[at..at + count], epoch);
                     (at, sent, waited) = (at + count, sent + count, false);
                 }
                 Sent::Refused if !waited && self.futile < FUTILE => {
@@ -400,12 +416,20 @@ impl<Q: Question> Chapter<'_, Q> {
                     self.futile += u32::from(waited);
                     (at, waited) = (at + 1, false);
                 }
-                Sent::Gone => queue.gone = true,
+                Sent::Gone => self.frames[card].gone = true,
             }
         }
-        queue.frames.clear();
-        queue.pairs.clear();
         sent
+    }
+
+    /// Frames about these have left.
+    fn gone_out(&mut self, pairs: &[Option<Pair>], epoch: u64) {
+        let mut questions = 0;
+        for pair in pairs.iter().flatten() {
+            self.batch.asked += u64::from(self.ledger.send(*pair));
+            questions += 1;
+        }
+        self.shared.speed.sent(epoch, questions);
     }
 
     /// Takes in what has come.
@@ -558,14 +582,31 @@ enum Next {
 impl Queue {
     fn push(&mut self, frame: &[u8], pair: Option<Pair>) {
         if !self.gone {
-            self.frames.push(frame);
-            self.pairs.push(pair);
+            let lane = self.lane();
+            lane.frames.push(frame);
+            lane.pairs.push(pair);
         }
+    }
+
+    /// Where the next frame goes.
+    fn lane(&mut self) -> &mut Lane {
+        let [first, second] = &mut self.lanes;
+        if first.frames.len() < LANE { first } else { second }
+    }
+}
+
+impl Lane {
+    fn emptied(mut self) -> Self {
+        self.frames.clear();
+        self.pairs.clear();
+        self
     }
 }
 
 /// Frames that are sent at once.
-const BATCH: usize = 256;
+const BATCH: usize = 2 * LANE;
+/// Of these, as many as one thread sends. Fewer are not worth waking another for.
+const LANE: usize = 256;
 /// Pairs that are looked at before the loop looks at everything else.
 const LOOK: usize = 8192;
 /// All that a ring holds, so that nothing is taken for lost that only waits to be read.

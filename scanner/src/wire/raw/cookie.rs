@@ -15,7 +15,7 @@ use std::{
 pub(super) struct Cookies(RandomState);
 
 /// A question: to whom, from which port of ours, when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) host: IpAddr,
     pub(super) port: u16,
@@ -24,11 +24,23 @@ pub(super) struct Asked {
     pub(super) epoch: u8,
 }
 
+impl Asked {
+    /// All of it, no two alike: IPv4 as its mapped address, which is no host's own.
+    fn numbers(self) -> [u128; 2] {
+        let host = match self.host {
+            IpAddr::V4(host) => host.to_ipv6_mapped(),
+            IpAddr::V6(host) => host,
+        };
+        let [port, from, epoch] = [self.port, self.from, (self.epoch % EPOCHS).into()].map(u128::from);
+        [host.to_bits(), port << 32 | from << 16 | epoch]
+    }
+}
+
 impl Cookies {
     /// The sequence number of a question.
     #[expect(clippy::cast_possible_truncation, reason = "a hash cut to 32 bits")]
     pub(super) fn sequence(&self, asked: Asked) -> u32 {
-        let hash = self.0.hash_one(asked) as u32;
+        let hash = self.0.hash_one(asked.numbers()) as u32;
         hash << EPOCH_BITS | u32::from(asked.epoch % EPOCHS)
     }
 
