@@ -37,11 +37,13 @@ const GROUPS: &[(&str, Measure)] = &[
     ("platform", platform::measure),
     ("scan", scan::measure),
     ("tls", tls::measure),
-    ("network", network::measure),
+    (NETWORK, network::measure),
     ("services", services::measure),
     ("web", web::measure),
     ("sealing", sealing::measure),
 ];
+
+const NETWORK: &str = "network";
 
 /// Whether there is a figure for everything that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,20 @@ pub enum Outcome {
 /// The names of the groups, in the order in which they are measured.
 pub fn names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().map(|(name, _)| *name)
+}
+
+/// The rows of the port scan's table, which can be measured alone.
+pub fn rows() -> impl Iterator<Item = &'static str> {
+    network::rows()
+}
+
+/// Measures one row of the port scan's table, and prints it. It is not written down: the rest would be missing.
+pub fn run_row(row: &str) -> Result<()> {
+    let mut table = Table::default();
+    let figures = network::measure_rows(|name| name == row, &Progress::of(NETWORK))?;
+    table.add(NETWORK, figures);
+    print!("{table}");
+    Ok(())
 }
 
 /// Measures these groups, writes each down as it is ready, and prints all of them as one table.

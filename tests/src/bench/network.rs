@@ -1,5 +1,6 @@
 //! Port scans by frames, beside nmap and masscan: over one veth pair between two namespaces, in turns.
 
+mod bare;
 mod discovery;
 mod field;
 mod ours;
@@ -22,15 +23,35 @@ use crate::programs::Programs;
 /// Open ports, of several hosts.
 type Open = BTreeSet<(Ipv4Addr, u16)>;
 
+/// Goals that are measured together.
+type Row = fn(&Programs, &Progress) -> Result<Vec<Figure>>;
+
+const ROWS: &[(&str, Row)] = &[
+    ("transmit", transmit::measure),
+    ("discovery", discovery::measure),
+    ("whole-hosts", whole_hosts),
+    ("many-hosts", many_hosts),
+    ("loss", lossy_road),
+    ("memory", memory),
+];
+
+/// The names of the rows, in the order in which they are measured.
+pub(super) fn rows() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn measure(progress: &Progress) -> Result<Vec<Figure>> {
+    measure_rows(|_| true, progress)
+}
+
+/// Those rows alone.
+pub(super) fn measure_rows(wanted: impl Fn(&str) -> bool, progress: &Progress) -> Result<Vec<Figure>> {
     progress.step("building vedette-scan");
     let programs = Programs::release("vedette-scan")?;
-    let mut figures = transmit::measure(&programs, progress)?;
-    figures.extend(discovery::measure(&programs, progress)?);
-    figures.extend(whole_hosts(&programs, progress)?);
-    figures.extend(many_hosts(&programs, progress)?);
-    figures.extend(lossy_road(&programs, progress)?);
-    figures.push(memory(&programs, progress)?);
+    let mut figures = Vec::new();
+    for (_, row) in ROWS.iter().filter(|(name, _)| wanted(name)) {
+        figures.extend(row(&programs, progress)?);
+    }
     Ok(figures)
 }
 
@@ -152,7 +173,7 @@ fn lossy_road(programs: &Programs, progress: &Progress) -> Result<Vec<Figure>> {
 }
 
 /// 65,536 hosts, 1,000 ports, of which nothing answers.
-fn memory(programs: &Programs, progress: &Progress) -> Result<Figure> {
+fn memory(programs: &Programs, progress: &Progress) -> Result<Vec<Figure>> {
     let field = Field::with_hosts(1)?;
     field.swallow(Sink::Routed)?;
     let bytes = ours::most_memory(
@@ -161,11 +182,11 @@ fn memory(programs: &Programs, progress: &Progress) -> Result<Figure> {
         &["--targets", "172.16.0.0/16", "--ports", "1-1000"],
     )?;
     progress.step(format_args!("65,536 x 1,000: {} KiB", bytes / 1024));
-    Ok(Figure::at_most(
+    Ok(vec![Figure::at_most(
         Amount::mebibytes(64 << 20),
         "memory for 65,536 hosts x 1,000 ports",
         Amount::mebibytes(bytes),
-    ))
+    )])
 }
 
 /// The runs of a comparison, of each program, in turns.

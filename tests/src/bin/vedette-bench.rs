@@ -16,10 +16,17 @@ struct Flags {
     /// What to measure; without one, all
     #[arg(value_name = "GROUP", value_parser = PossibleValuesParser::new(bench::names()))]
     groups: Vec<String>,
+    /// One row of the group network alone, printed and not written down
+    #[arg(long, value_name = "ROW", value_parser = PossibleValuesParser::new(bench::rows()), conflicts_with = "groups")]
+    row: Option<String>,
 }
 
 fn main() -> Result<ExitCode> {
     let flags = Flags::parse();
+    if let Some(row) = &flags.row {
+        bench::run_row(row)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted: Vec<&str> = if flags.groups.is_empty() {
         bench::names().collect()
     } else {

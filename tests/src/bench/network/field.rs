@@ -141,19 +141,31 @@ impl Field {
         command
     }
 
-    /// What counts the frames that go out.
-    pub(super) fn counter(&self) -> Result<Counter> {
+    /// The same, on one core alone.
+    pub(super) fn command_on_one_core(&self, program: &str) -> Command {
+        let mut command = self.command("taskset");
+        command.args(["--cpu-list", &ONE_CORE.to_string(), program]);
+        command
+    }
+
+    /// Does something where the scanner stands, on a thread of its own.
+    pub(super) fn at_scanner<T: Send>(&self, act: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let space =
             File::open(format!("/run/netns/{}", self.scanner)).context("opening the scanner's namespace")?;
-        // The file stays that namespace's, whoever reads it.
-        let opened = thread::scope(|scope| {
-            let open = || -> Result<File> {
+        let done = thread::scope(|scope| {
+            let acting = || -> Result<T> {
                 move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))?;
-                Ok(File::open("/proc/thread-self/net/dev")?)
+                act()
             };
-            scope.spawn(open).join()
+            scope.spawn(acting).join()
         });
-        let file = opened.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// What counts the frames that go out.
+    pub(super) fn counter(&self) -> Result<Counter> {
+        // The file stays that namespace's, whoever reads it.
+        let file = self.at_scanner(|| Ok(File::open("/proc/thread-self/net/dev")?));
         Ok(Counter(file.context("opening the counters of interfaces")?))
     }
 }
@@ -184,6 +196,9 @@ impl Drop for Field {
         }
     }
 }
+
+/// Where one core is to do it all.
+pub(super) const ONE_CORE: usize = 0;
 
 fn drop_at(space: &str, hook: &str, what: &str) -> Result<()> {
     for rule in [

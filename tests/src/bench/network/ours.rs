@@ -1,7 +1,7 @@
 //! vedette-scan, as a user runs it.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ struct Line {
 }
 
 pub(super) fn scan(field: &Field, programs: &Programs, ports: &str) -> Result<Scanned> {
-    let program = programs.path("vedette-scan").display().to_string();
+    let program = program(programs);
     let begun = Instant::now();
     let arguments = ["ports", "--targets", &field.targets(), "--ports", ports, "--json"];
     let output = output_of(field.command(&program).args(arguments))?;
@@ -40,9 +40,20 @@ pub(super) fn scan(field: &Field, programs: &Programs, ports: &str) -> Result<Sc
 
 /// Starts a scan that nobody waits for.
 pub(super) fn start(field: &Field, programs: &Programs, arguments: &[&str]) -> Result<Running> {
-    let program = programs.path("vedette-scan").display().to_string();
-    let child = field
-        .command(&program)
+    started(field.command(&program(programs)), arguments)
+}
+
+/// The same, on one core alone.
+pub(super) fn start_on_one_core(field: &Field, programs: &Programs, arguments: &[&str]) -> Result<Running> {
+    started(field.command_on_one_core(&program(programs)), arguments)
+}
+
+fn program(programs: &Programs) -> String {
+    programs.path("vedette-scan").display().to_string()
+}
+
+fn started(mut command: Command, arguments: &[&str]) -> Result<Running> {
+    let child = command
         .args(["ports", "--json"])
         .args(arguments)
         .stdout(Stdio::null())
@@ -54,7 +65,7 @@ pub(super) fn start(field: &Field, programs: &Programs, arguments: &[&str]) -> R
 
 /// Ends when it is dropped.
 #[derive(Debug)]
-pub(super) struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

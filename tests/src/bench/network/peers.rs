@@ -1,10 +1,12 @@
 //! nmap and masscan: the peers.
 
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use super::field::Field;
+use super::ours::Running;
 use super::{Open, Scanned, host};
 use crate::programs::output_of;
 
@@ -50,6 +52,18 @@ pub(super) fn masscan(field: &Field, ports: &str, rate: u32) -> Result<Scanned> 
         open: open_of_masscan(&output)?,
         miss: 0.0,
     })
+}
+
+/// Starts masscan as fast as it goes, on one core alone, over more ports than it gets done with; nobody waits for it.
+pub(super) fn masscan_on_one_core(field: &Field) -> Result<Running> {
+    let child = field
+        .command_on_one_core("masscan")
+        .args(["10.99.1.0/24", "-p", "1-65535", "--rate", "10000000"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("running masscan")?;
+    Ok(Running(child))
 }
 
 /// The greppable format: `Host: 10.99.1.1 () Ports: 22/open/tcp//ssh///, …`.
