@@ -331,6 +331,10 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| drop(parse::parse_snmp_report(bytes)),
     },
     FuzzTarget {
+        name: "scan_tftp",
+        parse: |bytes| drop(parse::parse_tftp_answer(bytes)),
+    },
+    FuzzTarget {
         name: "scan_certificate",
         parse: |bytes| drop(parse::parse_certificate(bytes)),
     },

@@ -14,7 +14,7 @@ mod heard;
 pub(crate) mod local;
 mod method;
 mod pace;
-mod question;
+pub(crate) mod question;
 pub(crate) mod signs;
 mod wire;
 

@@ -362,9 +362,7 @@ impl Course {
         self.progress.done += known.exchanges().len() as u64;
         self.progress.total += known.exchanges().len() as u64;
         if known.transport() == Transport::Udp {
-            return interpret::datagram(known, &self.fingerprints)
-                .into_iter()
-                .collect();
+            return interpret::datagram(known, &self.fingerprints);
         }
         interpret::interpret_informed(known, &self.examination.checks, self.now, &self.fingerprints)
     }
@@ -507,7 +505,7 @@ async fn ask_together(wire: &Wire, probes: &[Probe], deadline: Instant) -> Vec<(
 
 /// Asks an endpoint the one thing that is asked over UDP.
 async fn examine_over_udp(mut known: Known, wire: &Wire, deadline: Instant) -> Examined {
-    if let Some(probe) = known.datagram() {
+    for probe in known.datagrams() {
         let reply = ask(wire, &probe, deadline).await;
         known.learn(probe, reply);
     }

@@ -56,14 +56,11 @@ pub fn identify(known: &Known, depth: Depth) -> Identified {
 
 /// Recognises an endpoint from what it said over UDP; none, if it was not asked there or said nothing known.
 pub(crate) fn over_udp(known: &Known) -> Option<Identity> {
-    let asked = known.datagram()?;
-    let reply = known.reply(&asked)?;
     let recognise = service::datagram(known.endpoint().port())?.recognise;
-    if is_echo(&asked, reply) {
-        None
-    } else {
+    known.datagrams().iter().find_map(|asked| {
+        let reply = known.reply(asked).filter(|reply| !is_echo(asked, reply))?;
         recognise(&reply.heard)
-    }
+    })
 }
 
 /// The handshake, what is inside of it, or what is left when there is no TLS.

@@ -14,6 +14,7 @@ use crate::{
     plan::subject,
     probe::Wrap,
     recog::Recog,
+    service::snmp,
     tls,
 };
 
@@ -77,9 +78,22 @@ fn grade(subject: &Subject<'_>, findings: &[Finding]) -> Option<Finding> {
 }
 
 /// What an endpoint said over UDP. Of silence there is nothing to tell.
-pub(crate) fn datagram(known: &Known, fingerprints: &Recog) -> Option<Finding> {
-    let identity = inform(over_udp(known)?, known, &Wrap::Datagram, fingerprints);
-    service(&Subject::new(known, Some(identity), Wrap::Datagram))
+pub(crate) fn datagram(known: &Known, fingerprints: &Recog) -> Vec<Finding> {
+    let Some(identity) = over_udp(known) else {
+        return Vec::new();
+    };
+    let identity = inform(identity, known, &Wrap::Datagram, fingerprints);
+    let is_agent = identity.protocol == snmp::PROTOCOL;
+    let found = service(&Subject::new(known, Some(identity), Wrap::Datagram));
+    let told = known
+        .exchanges()
+        .iter()
+        .find_map(|(_, reply)| snmp::told_to_anybody(&reply.heard));
+    let weakness = told.filter(|_| is_agent).map(|community| Finding {
+        evidence: vec![community],
+        ..known.finding(FindingType::SnmpDefaultCommunity, Confidence::Certain)
+    });
+    found.into_iter().chain(weakness).collect()
 }
 
 fn service(subject: &Subject<'_>) -> Option<Finding> {

@@ -111,11 +111,19 @@ impl Known {
         }
     }
 
-    /// What this endpoint is asked over UDP, if there is anything to ask on its port.
-    pub(crate) fn datagram(&self) -> Option<Probe> {
-        let say = (datagram(self.endpoint.port())?.question)();
-        let question = Question::saying(say);
-        Some(self.probe(&Wrap::Datagram, question, Silence::Answers))
+    /// What this endpoint is asked over UDP; nothing, if there is nothing to ask on its port.
+    pub(crate) fn datagrams(&self) -> Vec<Probe> {
+        let Some(datagram) = datagram(self.endpoint.port()) else {
+            return Vec::new();
+        };
+        let probe = |say: &fn() -> Vec<u8>| {
+            let question = Question {
+                until: datagram.until,
+                ..Question::saying(say())
+            };
+            self.probe(&Wrap::Datagram, question, Silence::Answers)
+        };
+        datagram.questions.iter().map(probe).collect()
     }
 
     /// A question to this endpoint.

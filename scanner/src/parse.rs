@@ -19,7 +19,7 @@ pub use crate::{
         pop3::parse_greeting as parse_pop3_greeting, postgres::parse_error as parse_postgres_error,
         redis::parse_reply as parse_redis_reply, smb::parse_answer as parse_smb_answer,
         smtp::parse_greeting as parse_smtp_greeting, snmp::parse_report as parse_snmp_report,
-        ssh::parse_greeting as parse_ssh_greeting,
+        ssh::parse_greeting as parse_ssh_greeting, tftp::parse_answer as parse_tftp_answer,
     },
     ssh::packet::{
         parse_flight as parse_ssh_flight, parse_group as parse_ssh_group,

@@ -15,6 +15,7 @@ use crate::{
         dns, netbios,
         snmp::{self, Ask, engine, system_objects},
     },
+    service::tftp,
 };
 
 /// The first words of one protocol.
@@ -50,6 +51,11 @@ const PAYLOADS: &[Payload] = &[
             ]
             .concat()
         },
+    },
+    // TFTP (RFC 1350): a file that nobody has. Most answer from another port, and are recognised as a service alone.
+    Payload {
+        ports: &[69],
+        say: |_, number| tftp::question(&format!("vedette-{number:08x}")),
     },
     // ONC RPC (RFC 5531): the null procedure of the port mapper, version 2, and of NFS, version 3.
     Payload {

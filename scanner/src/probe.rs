@@ -83,6 +83,8 @@ pub enum Until {
     Tls(Stage),
     /// What a handshake of TLS shows that we bring to its end by hand, for this.
     Completed(Purpose),
+    /// A datagram, from whichever port of the host.
+    FromAnyPort,
     /// As much of an SSH server's first words.
     Ssh(ssh::packet::Stage),
 }

@@ -23,6 +23,7 @@ pub mod smb;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
+pub mod tftp;
 
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub(crate) const SERVICES: &[Service] = &[
     memcached::SERVICE,
     amqp::SERVICE,
     snmp::SERVICE,
+    tftp::SERVICE,
 ];
 
 /// Ports where TLS is tried before anything else.
@@ -71,12 +73,15 @@ pub(crate) struct Service {
     pub(crate) datagram: Option<Datagram>,
 }
 
-/// How one service is asked and recognised over UDP. A question goes only to where it is at home: silence
+/// How one service is asked and recognised over UDP. Questions go only to where it is at home: silence
 /// says nothing there.
 #[derive(Debug)]
 pub(crate) struct Datagram {
     pub(crate) ports: &'static [u16],
-    pub(crate) question: fn() -> Vec<u8>,
+    /// Each is asked; the first answer that is recognised tells what it is.
+    pub(crate) questions: &'static [fn() -> Vec<u8>],
+    /// Where answers come from.
+    pub(crate) until: Until,
     pub(crate) recognise: fn(&[u8]) -> Option<Identity>,
 }
 

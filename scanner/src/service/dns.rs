@@ -2,7 +2,10 @@
 //! `version.bind` in the class CHAOS.
 
 use super::{Datagram, Heard, Identity, Question, Service};
-use crate::message::dns::{self, Asked};
+use crate::{
+    message::dns::{self, Asked},
+    probe::Until,
+};
 
 pub(crate) const SERVICE: Service = Service {
     ports: &[53, 853, 5353, 5335],
@@ -11,7 +14,8 @@ pub(crate) const SERVICE: Service = Service {
     recognise,
     datagram: Some(Datagram {
         ports: &[53, 5335],
-        question: query,
+        questions: &[query],
+        until: Until::Pause,
         recognise: parse_answer,
     }),
 };

@@ -65,6 +65,17 @@ impl Gate {
         }
     }
 
+    /// Says whether a datagram socket that stays unconnected, since answers come from other ports, may send there.
+    pub(crate) fn leave_unconnected(&self, socket: impl AsFd, endpoint: SocketAddr) -> Attempt {
+        match self.connect(&socket, endpoint) {
+            Attempt::Connected => match connect_unspec(&socket) {
+                Ok(()) => Attempt::Connected,
+                Err(errno) => Attempt::Failed(errno),
+            },
+            attempt => attempt,
+        }
+    }
+
     /// Whether this machine knows the address as a broadcast address, which TCP cannot tell from a missing
     /// route. Connecting a datagram socket sends nothing.
     pub(crate) fn is_broadcast(&self, endpoint: SocketAddr) -> bool {

@@ -70,6 +70,7 @@ pub(super) async fn talk(gate: &Gate, probe: &Probe, postage: &Postage) -> Reply
                         | Until::Response
                         | Until::Tls(_)
                         | Until::Completed(_)
+                        | Until::FromAnyPort
                         | Until::Ssh(_) => converse(stream, probe, deadline, postage).await,
                     };
                     Reply {
@@ -109,24 +110,31 @@ async fn datagram(gate: &Gate, probe: &Probe, waits: &[Duration], postage: &Post
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family(probe.endpoint), SocketType::DGRAM, flags, None)
         .map_err(|_| End::NotAsked(Hindrance::Shortage))?;
-    match gate.connect(&socket, probe.endpoint) {
+    let opened = match probe.until {
+        Until::FromAnyPort => gate.leave_unconnected(&socket, probe.endpoint),
+        // The kernel hands over what comes from there, and nothing else.
+        _ => gate.connect(&socket, probe.endpoint),
+    };
+    match opened {
         Attempt::Connected | Attempt::UnderWay => {}
         Attempt::OutOfScope => return Err(End::NotAsked(Hindrance::OutOfScope)),
         Attempt::Failed(errno) => return Err(hindered(errno)),
     }
-    // Connected: the kernel hands over what comes from there, and nothing else.
     let socket = UdpSocket::from_std(socket.into()).map_err(short)?;
     let mut heard = vec![0; DATAGRAM];
     for wait in waits {
         postage.requests.fetch_add(1, Ordering::Relaxed);
         postage.packets.fetch_add(1, Ordering::Relaxed);
-        let said = socket.send(&probe.say).await;
+        let said = match probe.until {
+            Until::FromAnyPort => socket.send_to(&probe.say, probe.endpoint).await,
+            _ => socket.send(&probe.say).await,
+        };
         if let Some(errno) = said.err().as_ref().and_then(Errno::from_io_error)
             && errno != Errno::CONNREFUSED
         {
             return Err(hindered(errno));
         }
-        match timeout(*wait, socket.recv(&mut heard)).await {
+        match timeout(*wait, answer(&socket, probe.endpoint, &mut heard)).await {
             Ok(Ok(length)) => {
                 heard.truncate(length);
                 let end = End::Enough;
@@ -142,6 +150,16 @@ async fn datagram(gate: &Gate, probe: &Probe, waits: &[Duration], postage: &Post
         }
     }
     Err(End::Quiet)
+}
+
+/// The next datagram of the host.
+async fn answer(socket: &UdpSocket, endpoint: SocketAddr, heard: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let (length, from) = socket.recv_from(heard).await?;
+        if from.ip() == endpoint.ip() {
+            return Ok(length);
+        }
+    }
 }
 
 /// Opens a connection, if the scope has it; ends within [`CONNECTING`].
@@ -246,6 +264,7 @@ async fn hear(
             | Until::Response
             | Until::Tls(_)
             | Until::Completed(_)
+            | Until::FromAnyPort
             | Until::Ssh(_) => deadline,
         };
         let room = HEARD_LIMIT.min(limit(until)) - heard.len();
@@ -274,13 +293,15 @@ fn is_enough(until: Until, heard: &[u8]) -> bool {
         Until::Tls(stage) => stage.is_reached(heard),
         // It is led step by step, elsewhere.
         Until::Completed(_) => false,
+        // Of datagrams the first is enough.
+        Until::FromAnyPort => true,
         Until::Ssh(stage) => stage.is_reached(heard),
     }
 }
 
 fn limit(until: Until) -> usize {
     match until {
-        Until::Handshake | Until::Line | Until::Pause => 8 * 1024,
+        Until::Handshake | Until::Line | Until::Pause | Until::FromAnyPort => 8 * 1024,
         Until::Response | Until::Completed(_) | Until::Tls(Stage::Flight | Stage::Alert) => HEARD_LIMIT,
         // Many of the first are kept; the second shows a certificate.
         Until::Tls(Stage::Hello) => 4 * 1024,
