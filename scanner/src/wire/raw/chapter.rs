@@ -1,8 +1,9 @@
 //! The loop of a raw scan: receives, says thanks, asks for neighbours, asks for ports, sleeps; until all is known.
 //! Where hosts refuse by ICMP, it goes on until what is silent is known to be silent of itself ([`Doubts`]).
 //!
-//! One thread does all of it, so that there is no lock and no queue between sending and receiving. Hosts whose
-//! neighbour answers late are scanned in a part of their own, behind those that answered at once.
+//! One thread decides all of it, so that there is no lock and no queue between sending and receiving; where there are
+//! two cores, half of what it has written goes out by another's hand ([`super::second`]), which it waits for. Hosts
+//! whose neighbour answers late are scanned in a part of their own, behind those that answered at once.
 
 mod inbox;
 

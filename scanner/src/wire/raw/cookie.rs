@@ -25,14 +25,15 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// All of it, no two alike: IPv4 as its mapped address, which is no host's own.
+    /// All of it, no two alike.
     fn numbers(self) -> [u128; 2] {
         let host = match self.host {
-            IpAddr::V4(host) => host.to_ipv6_mapped(),
-            IpAddr::V6(host) => host,
+            IpAddr::V4(host) => host.to_bits().into(),
+            IpAddr::V6(host) => host.to_bits(),
         };
         let [port, from, epoch] = [self.port, self.from, (self.epoch % EPOCHS).into()].map(u128::from);
-        [host.to_bits(), port << 32 | from << 16 | epoch]
+        let family = u128::from(self.host.is_ipv6());
+        [host, family << 64 | port << 32 | from << 16 | epoch]
     }
 }
 
