@@ -28,7 +28,7 @@ pub(super) struct Seal {
 
 enum Lock {
     Gcm {
-        key: aead::LessSafeKey,
+        key: Box<aead::LessSafeKey>,
         salt: [u8; 4],
     },
     Cbc {
@@ -66,7 +66,7 @@ impl Seal {
                 };
                 let unbound = aead::UnboundKey::new(algorithm, keys.get(..key)?).ok()?;
                 Lock::Gcm {
-                    key: aead::LessSafeKey::new(unbound),
+                    key: Box::new(aead::LessSafeKey::new(unbound)),
                     salt: keys.get(2 * key..2 * key + SALT)?.try_into().ok()?,
                 }
             }

@@ -53,7 +53,6 @@ impl Permutation {
 
 /// A number below the bound, out of one of any size, without a division (Lemire, "Fast Random Integer Generation in an
 /// Interval", ACM TOMACS 2019).
-#[expect(clippy::cast_possible_truncation, reason = "less than the bound")]
 fn below(bound: u64, number: u64) -> u64 {
     ((u128::from(number) * u128::from(bound)) >> 64) as u64
 }
