@@ -421,6 +421,10 @@ pub const TARGETS: &[FuzzTarget] = &[
         parse: |bytes| _ = vedette_scanner::web::State::parse(bytes),
     },
     FuzzTarget {
+        name: "browser_survey",
+        parse: parse::read_page_script,
+    },
+    FuzzTarget {
         name: "web_token",
         parse: |bytes| {
             text(bytes, |text| drop(parse::Jwt::read(text)));

@@ -41,6 +41,7 @@ pub use crate::{
         page::read_alone as read_web_page,
         script::{calls as script_calls, runs as script_runs, strings as script_strings},
         tests::deserialisation::read_alone as read_serialised,
+        tests::dom::read_alone as read_page_script,
     },
     yaml::json::parse as parse_yaml,
 };

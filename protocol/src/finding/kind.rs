@@ -284,6 +284,8 @@ types! {
         "Cross-site scripting, reflected", "Encode what is put into a page for the place that it is put in; add a Content-Security-Policy.";
     WebXssStored = "web-xss-stored", Weakness, High, Some(79),
         "Cross-site scripting, stored", "Encode what is put into a page for the place that it is put in; add a Content-Security-Policy.";
+    WebXssDom = "web-xss-dom", Weakness, Medium, Some(79),
+        "Cross-site scripting, in the browser", "Put what a page reads from its address, messages or stores into it as text (textContent), and judge links by their scheme; add a Content-Security-Policy with trusted types.";
     WebCommandInjection = "web-command-injection", Weakness, Critical, Some(78),
         "Command injection", "Start programs with a list of arguments and without a shell.";
     WebPathTraversal = "web-path-traversal", Weakness, High, Some(22),

@@ -53,6 +53,8 @@ pub enum ShownBy {
     OwnFile,
     /// A request that one server takes for whole and the next one waits for the rest of.
     UnendedRequest,
+    /// Code of ours, run by a real browser.
+    ExecutedScript,
 }
 
 impl ShownBy {
@@ -82,6 +84,7 @@ impl ShownBy {
             Self::Callback => "a connection to us",
             Self::OwnFile => "a file of ours that was taken",
             Self::UnendedRequest => "a request of which two servers see the end apart",
+            Self::ExecutedScript => "code of ours that a browser ran",
         }
     }
 }

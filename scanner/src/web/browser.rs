@@ -15,6 +15,7 @@ mod attendant;
 mod line;
 mod press;
 mod process;
+mod provoke;
 mod sight;
 mod visit;
 
@@ -30,9 +31,10 @@ use self::{
     attendant::Attendant,
     line::{Event, Line},
     process::Process,
-    visit::{Stage, Visit},
+    provoke::listening,
+    visit::{Place, Visit},
 };
-use super::{client::Client, page::Lead, report::Why};
+use super::{client::Client, page::Lead, report::Why, response::Response, tests::dom::Source};
 
 /// A browser, which is started when it is needed first and anew when a page has broken it.
 #[derive(Debug)]
@@ -61,6 +63,16 @@ pub(super) struct Rendered {
     pub(super) seen: Seen,
     /// Why it is not all of it, if so.
     pub(super) partial: Option<Why>,
+}
+
+/// A word that ran.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) source: Source,
+    /// Where it was put.
+    pub(super) place: String,
+    /// How often the page was loaded for it.
+    pub(super) loads: u32,
 }
 
 impl Browser {
@@ -108,10 +120,13 @@ impl Browser {
     /// Has a page rendered, fills in and presses what there is, and says what came of it.
     pub(super) async fn render(&mut self, client: &Arc<Client>, url: &Url) -> Rendered {
         let attendant = Arc::new(Attendant::new(client.clone(), None));
-        let stage = Stage::new(url.clone());
+        let place = Place {
+            url: url.clone(),
+            referrer: None,
+        };
         let mut rendered = Rendered::default();
         let ended = self
-            .visit(&attendant, stage, async |visit| {
+            .visit(&attendant, place, async |visit| {
                 visit.explore(&mut rendered).await
             })
             .await;
@@ -121,12 +136,55 @@ impl Browser {
         rendered
     }
 
+    /// Whether one of these words runs as code on a page that was answered so.
+    pub(super) async fn runs(
+        &mut self,
+        client: &Arc<Client>,
+        url: &Url,
+        answer: &Response,
+        words: &[String],
+    ) -> Result<bool, Why> {
+        let attendant = Arc::new(Attendant::new(client.clone(), Some(answer.clone())));
+        let place = Place {
+            url: url.clone(),
+            referrer: None,
+        };
+        self.visit(&attendant, place, async |visit| {
+            visit.provoke(&visit.place, &listening(words), "", words).await
+        })
+        .await?;
+        let marks = attendant.take_seen().marks;
+        Ok(words.iter().any(|word| marks.contains(word)))
+    }
+
+    /// Puts payloads into each source that a page reads; `word` gives the word of a number. What ran, and whether all of it
+    /// was tried.
+    pub(super) async fn try_sources(
+        &mut self,
+        client: &Arc<Client>,
+        url: &Url,
+        word: impl Fn(u32) -> String,
+    ) -> (Vec<Hit>, Result<(), Why>) {
+        let attendant = Arc::new(Attendant::new(client.clone(), None));
+        let place = Place {
+            url: url.clone(),
+            referrer: None,
+        };
+        let mut hits = Vec::new();
+        let ended = self
+            .visit(&attendant, place, async |visit| {
+                visit.try_sources(word, &mut hits).await
+            })
+            .await;
+        (hits, ended)
+    }
+
     /// Opens a page in a tab of its own and does this with it, in bounded time. Whoever does not come to an end is
     /// ended with the browser.
     async fn visit(
         &mut self,
         attendant: &Arc<Attendant>,
-        stage: Stage,
+        place: Place,
         look: impl AsyncFnOnce(&Visit) -> Result<(), Why>,
     ) -> Result<(), Why> {
         if let Some(why) = attendant.client.is_over() {
@@ -143,7 +201,7 @@ impl Browser {
             .saturating_sub(attendant.client.elapsed());
         let bound = attendant.client.budget.page_time.min(left);
         let course = async {
-            let visit = Visit::open(running.line.clone(), attendant.clone(), stage).await?;
+            let visit = Visit::open(running.line.clone(), attendant.clone(), place).await?;
             let pump = attendant.attend(&visit.tab, &mut running.events);
             let looked = tokio::select! {
                 looked = look(&visit) => looked,

@@ -8,6 +8,7 @@ mod assignment;
 mod attempt;
 mod calls;
 mod default_login;
+mod dom;
 mod identifier;
 mod look;
 mod render;
@@ -15,6 +16,7 @@ mod search;
 mod smuggling;
 mod target;
 mod upload;
+mod witness;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -38,6 +40,7 @@ use self::{
     calls::{Called, Ear},
     render::Views,
     target::{Suspect, prepare},
+    witness::Witness,
 };
 use super::{
     api::{ApiSource, Operations},
@@ -56,7 +59,7 @@ use super::{
     site::Site,
     state::{Mark, Pause, Spot},
     tests::{Classes, Of, Test},
-    trial::{Company, Facts, Proof, Subject},
+    trial::{Company, Facts, Proof, Subject, tokens},
 };
 use crate::{callback::Callbacks, wire::Wire};
 
@@ -171,6 +174,10 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
     if !course.is_done(&["default logins tried"]) {
         course.try_default_logins().await;
         course.done_unless_over(&["default logins tried"]);
+    }
+    if !course.is_done(&["scripts tried"]) {
+        course.try_scripts().await;
+        course.done_unless_over(&["scripts tried"]);
     }
     course.test(targets(&visited)).await;
     course.look_afterwards(&visited).await;
@@ -387,12 +394,14 @@ impl Course {
                             path: suspect.request.template(),
                             parameter: suspect.input.to_string(),
                         });
+                        let witness = self.witness();
                         let (client, places, classes) = (self.client.clone(), places.clone(), self.classes.clone());
                         let (token, callbacks) = (target.token.clone(), self.callbacks.clone());
                         trials.spawn(async move {
                             let _place = places.acquire().await;
                             let classes = classes.put_to(suspect.of);
-                            let tried = try_all(&client, callbacks.as_ref(), token.as_ref(), &subject, classes).await;
+                            let aids = (callbacks.as_ref(), witness.as_ref());
+                            let tried = try_all(&client, aids, token.as_ref(), &subject, classes).await;
                             (mark, tried)
                         });
                     }
@@ -455,10 +464,26 @@ impl Course {
                 .iter()
                 .flat_map(|test| (test.afterwards)(&self.facts, &response))
                 .collect();
-            for (number, proof) in proofs {
+            for (number, mut proof) in proofs {
+                if let Some(witness) = self.witness() {
+                    let text = response.text();
+                    let words = tokens(&self.facts.seed, &text).into_iter();
+                    let words = words.filter(|(of, _)| *of == number);
+                    let words: Vec<String> = words.map(|(_, word)| word.to_owned()).collect();
+                    witness
+                        .see(&mut proof, &page.lead.request, &response, &words)
+                        .await;
+                }
                 self.accuse(number, &proof, 1).await;
             }
         }
+    }
+
+    fn witness(&self) -> Option<Witness> {
+        self.browser.clone().map(|browser| Witness {
+            browser,
+            client: self.client.clone(),
+        })
     }
 
     /// Tells of what a test has shown at an input.

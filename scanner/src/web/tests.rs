@@ -9,6 +9,7 @@ mod code;
 mod command;
 mod cors;
 pub(crate) mod deserialisation;
+pub(crate) mod dom;
 mod header;
 pub(crate) mod host;
 mod jwt;
@@ -263,6 +264,8 @@ pub(crate) enum OfSite {
     Identifier,
     /// Logins that everybody knows.
     DefaultLogin,
+    /// What pages do in the browser with what they are given.
+    Dom,
 }
 
 const OF_SITE: &[(&str, OfSite)] = &[
@@ -273,6 +276,7 @@ const OF_SITE: &[(&str, OfSite)] = &[
     (smuggling::NAME, OfSite::Smuggling),
     (identifier::NAME, OfSite::Identifier),
     (default_login::NAME, OfSite::DefaultLogin),
+    (dom::NAME, OfSite::Dom),
 ];
 
 /// A name that is no class.

@@ -66,6 +66,8 @@ pub(in crate::web) struct Seen {
 struct Attended {
     /// What is shown when the page is loaded: nothing until it was asked for.
     first: Option<Response>,
+    /// The page's document as it was fetched first.
+    surveyed: Option<Response>,
     /// Whether the page's own document is under way: what else would replace it is not loaded.
     loading: bool,
     /// The documents that were loaded, by the numbers of their loaders.
@@ -136,6 +138,34 @@ impl Attendant {
         std::mem::take(&mut self.page().seen)
     }
 
+    /// What the page is from now on, whatever is asked; nothing: what the site says.
+    pub(super) fn show(&self, first: Option<Response>) {
+        self.page().first = first;
+    }
+
+    /// The page is from now on what it was at first, unless that led elsewhere.
+    pub(super) fn show_as_surveyed(&self) {
+        let mut page = self.page();
+        page.first = page
+            .surveyed
+            .clone()
+            .filter(|response| response.location().is_none());
+    }
+
+    /// What scripts have said.
+    pub(super) fn take_marks(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.page().seen.marks)
+    }
+
+    /// The scripts that the page has loaded.
+    pub(super) fn code_text(&self) -> String {
+        let page = self.page();
+        let texts = page.code.values().map(|response| response.text().into_owned());
+        let mut text = texts.collect::<Vec<_>>().join("\n");
+        text.truncate(text.floor_char_boundary(CODE_TEXT));
+        text
+    }
+
     /// How many buttons would take something away.
     pub(super) fn spare(&self, destructive: u64, logouts: u64) {
         let mut page = self.page();
@@ -170,9 +200,10 @@ impl Attendant {
                         attendant.turn(|page| page.under_way -= 1);
                     });
                 }
-                // A page that leads on while it is loaded is never all loaded.
+                // A page that leads on while it is loaded is never all loaded, nor all parsed.
                 "Page.lifecycleEvent"
-                    if what["name"] == "DOMContentLoaded" && what["frameId"] == *tab.target =>
+                    if (what["name"] == "DOMContentLoaded" || what["name"] == "networkIdle")
+                        && what["frameId"] == *tab.target =>
                 {
                     let loader = what["loaderId"].as_str().unwrap_or_default().to_owned();
                     self.page().loaded.insert(loader);
@@ -257,7 +288,7 @@ impl Attendant {
             let first = self.page().first.clone();
             match first {
                 Some(first) => Some(first),
-                None => self.fetch(&asked, request).await,
+                None => self.document(&asked, request).await,
             }
         } else {
             match asked.what_for {
@@ -319,6 +350,12 @@ impl Attendant {
         if page.code.len() < CODE {
             page.code.insert(asked.url.clone(), Arc::new(response.clone()));
         }
+        Some(response)
+    }
+
+    async fn document(&self, asked: &Asked, request: Request) -> Option<Response> {
+        let response = self.fetch(asked, request).await?;
+        self.page().surveyed.get_or_insert_with(|| response.clone());
         Some(response)
     }
 
@@ -399,6 +436,7 @@ const CODING: &[&str] = &[
 const REQUESTS: usize = 400;
 const LEADS: usize = 400;
 const CODE: usize = 64;
+const CODE_TEXT: usize = 4 * 1024 * 1024;
 /// More belong to a loop.
 const DIALOGS: usize = 40;
 const MARKS: usize = 256;

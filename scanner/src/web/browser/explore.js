@@ -124,7 +124,20 @@
       buttons: buttons().map(({ kind, key, label }) => ({ kind, key, label })) };
   };
 
+  // What a visitor might do where one of these words stands.
+  const provoke = (words) => {
+    const has = (text) => words.some((word) => text.includes(word));
+    for (const element of every((element) => element.attributes.length)) {
+      for (const { name, value } of [...element.attributes]) {
+        if (!has(value)) continue;
+        if (/^on/i.test(name)) element.dispatchEvent(new Event(name.slice(2).toLowerCase(), { bubbles: true, cancelable: true }));
+        else if (/^[\0- ]*j[\t\n\r]*a[\t\n\r]*v[\t\n\r]*a/i.test(value)) element.click();
+      }
+    }
+  };
+
   globalThis.vedette = {
+    provoke: async (words, quiet, most) => { await rest(quiet, most); provoke(words); await rest(quiet, most); return see(true); },
     look: async (quiet, most) => { await rest(quiet, most); return see(true); },
     press: async (key, quiet, most) => {
       fill();

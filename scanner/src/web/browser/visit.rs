@@ -20,32 +20,19 @@ use crate::web::{
 };
 
 /// What is to be looked at.
-#[derive(Debug)]
-pub(super) struct Stage {
-    url: Url,
-    /// Scripts that run before the page's own.
-    before: Vec<String>,
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) url: Url,
     /// From which page it is come to.
-    referrer: Option<String>,
+    pub(super) referrer: Option<String>,
 }
 
 /// A page that is being looked at.
 #[derive(Debug)]
 pub(super) struct Visit {
     pub(super) tab: Tab,
-    attendant: Arc<Attendant>,
-    stage: Stage,
-}
-
-impl Stage {
-    /// A page as it is.
-    pub(super) fn new(url: Url) -> Self {
-        Self {
-            url,
-            before: vec![PAGE.to_owned()],
-            referrer: None,
-        }
-    }
+    pub(super) attendant: Arc<Attendant>,
+    pub(super) place: Place,
 }
 
 impl From<LineError> for Why {
@@ -59,7 +46,7 @@ impl From<LineError> for Why {
 
 impl Visit {
     /// Opens a tab, with the session's cookies, that is attended to.
-    pub(super) async fn open(line: Arc<Line>, attendant: Arc<Attendant>, stage: Stage) -> Result<Self, Why> {
+    pub(super) async fn open(line: Arc<Line>, attendant: Arc<Attendant>, place: Place) -> Result<Self, Why> {
         let made = line
             .ask(None, "Target.createTarget", json!({"url": "about:blank"}))
             .await?;
@@ -75,7 +62,7 @@ impl Visit {
         let visit = Self {
             tab,
             attendant,
-            stage,
+            place,
         };
         visit.ask("Page.enable", json!({})).await?;
         let enabled = json!({"enabled": true});
@@ -86,12 +73,7 @@ impl Visit {
         // Without it the binding is not there.
         visit.ask("Runtime.enable", json!({})).await?;
         visit.ask("Runtime.addBinding", json!({"name": BINDING})).await?;
-        for source in &visit.stage.before {
-            let parameters = json!({"source": source});
-            visit
-                .ask("Page.addScriptToEvaluateOnNewDocument", parameters)
-                .await?;
-        }
+        visit.run_before(PAGE).await?;
         let client = &visit.attendant.client;
         for cookie in client.cookies() {
             let parameters = json!({
@@ -113,7 +95,7 @@ impl Visit {
 
     /// Loads the page, looks at it, and presses what there is to press.
     pub(super) async fn explore(&self, rendered: &mut Rendered) -> Result<(), Why> {
-        self.load().await?;
+        self.load(&self.place).await?;
         let mut presses = Presses::default();
         let sight = self.look("vedette.look(250, 4000)").await?;
         self.learn(&sight, rendered);
@@ -127,7 +109,7 @@ impl Visit {
                 sight = self.press(last).await?;
             }
             if sight.is_none() {
-                self.load().await?;
+                self.load(&self.place).await?;
                 self.look("vedette.look(100, 4000)").await?;
                 for key in led {
                     self.press(key).await?;
@@ -148,13 +130,14 @@ impl Visit {
     }
 
     /// Loads the page, again if it is there already.
-    async fn load(&self) -> Result<(), Why> {
+    pub(super) async fn load(&self, place: &Place) -> Result<(), Why> {
         // A page of the same address would not be loaded but scrolled.
         self.ask("Page.navigate", json!({"url": "about:blank"})).await?;
         self.attendant.begin_loading();
-        let mut parameters = json!({"url": self.stage.url.as_str()});
-        if let Some(referrer) = &self.stage.referrer {
+        let mut parameters = json!({"url": place.url.as_str()});
+        if let Some(referrer) = &place.referrer {
             parameters["referrer"] = referrer.as_str().into();
+            parameters["referrerPolicy"] = "unsafeUrl".into();
         }
         let begun = self.ask("Page.navigate", parameters).await?;
         match (begun["loaderId"].as_str(), begun.get("errorText")) {
@@ -172,7 +155,7 @@ impl Visit {
     }
 
     /// What the page is after this, once it rests.
-    async fn look(&self, script: &str) -> Result<Sight, Why> {
+    pub(super) async fn look(&self, script: &str) -> Result<Sight, Why> {
         let mut before = self.attendant.turns();
         let mut sight = Sight::read(self.run(script).await?).ok_or(Why::Restless)?;
         for _ in 0..ROUNDS {
@@ -216,7 +199,7 @@ impl Visit {
 
     fn learn(&self, sight: &Sight, rendered: &mut Rendered) {
         let site = &self.attendant.client.site;
-        let Reference::Here(base) = site.resolve(&self.stage.url, &sight.url) else {
+        let Reference::Here(base) = site.resolve(&self.place.url, &sight.url) else {
             return;
         };
         if let Some(text) = &sight.text {
@@ -237,7 +220,16 @@ impl Visit {
         );
     }
 
-    async fn ask(&self, method: &str, parameters: Value) -> Result<Value, LineError> {
+    /// Has a script run before those of each page from now on; its number.
+    pub(super) async fn run_before(&self, source: &str) -> Result<Value, LineError> {
+        let parameters = json!({"source": source});
+        let mut added = self
+            .ask("Page.addScriptToEvaluateOnNewDocument", parameters)
+            .await?;
+        Ok(added["identifier"].take())
+    }
+
+    pub(super) async fn ask(&self, method: &str, parameters: Value) -> Result<Value, LineError> {
         self.tab
             .line
             .ask(Some(&self.tab.session), method, parameters)

@@ -1,6 +1,9 @@
 //! Testing one input: what a class asks for is sent, until it has a verdict.
 
-use super::calls::{Calling, call};
+use super::{
+    calls::{Calling, call},
+    witness::Witness,
+};
 use crate::{
     callback::Callbacks,
     web::{
@@ -32,10 +35,10 @@ impl Tried {
 }
 
 /// Judges an input by classes, one after the other; `form` is the token of the form that it is sent with. Where a class
-/// sees nothing, it may have the target come to us.
+/// sees nothing, it may have the target come to us; what it sees run, a browser may see as well.
 pub(super) async fn try_all(
     client: &Client,
-    callbacks: Option<&Callbacks>,
+    (callbacks, witness): (Option<&Callbacks>, Option<&Witness>),
     form: Option<&Token>,
     subject: &Subject,
     classes: impl Iterator<Item = &'static Test>,
@@ -56,7 +59,12 @@ pub(super) async fn try_all(
                 if proof.is_none() {
                     unproven.push(test);
                 }
-                tried.proofs.extend(proof);
+                if let Some((mut proof, spent)) = proof {
+                    if let Some(witness) = witness {
+                        witness.hear(&mut proof, subject, &exchanges).await;
+                    }
+                    tried.proofs.push((proof, spent));
+                }
             }
             // What came to no end by answers may still call.
             Err(why) => {

@@ -1,12 +1,16 @@
 //! Having pages rendered: those with scripts, once nothing plainer leads on.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use url::Url;
 
 use super::Course;
 use crate::web::{
     crawl::Crawl,
+    html,
     report::{What, Why},
     request::Request,
     response::Response,
@@ -18,6 +22,17 @@ use crate::web::{
 pub(super) struct Views {
     waiting: VecDeque<(Url, usize)>,
     known: HashSet<String>,
+    scripted: Vec<Scripted>,
+}
+
+/// A page with scripts.
+#[derive(Debug)]
+pub(super) struct Scripted {
+    pub(super) url: Url,
+    /// A hash over the scripts that it names and that stand in it.
+    pub(super) code: u64,
+    /// The names in its query.
+    pub(super) names: Vec<String>,
 }
 
 impl Views {
@@ -29,8 +44,18 @@ impl Views {
             return;
         }
         if let Ok(url) = site.start().join(&request.target()) {
+            self.scripted.push(Scripted {
+                url: url.clone(),
+                code: code(&response.body),
+                names: request.query.iter().map(|(name, _)| name.clone()).collect(),
+            });
             self.push(url, depth);
         }
+    }
+
+    /// The pages with scripts.
+    pub(super) fn take_scripted(&mut self) -> Vec<Scripted> {
+        std::mem::take(&mut self.scripted)
     }
 
     /// Takes up a page or view; what differs in the numbers of its fragment alone is one.
@@ -100,6 +125,17 @@ impl Course {
         };
         self.books.not_done(What::Rendering, why, left);
     }
+}
+
+/// What scripts a page has.
+fn code(body: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for element in html::parse(body).elements() {
+        if element.name() == "script" {
+            (element.text(), element.attribute("src")).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 /// Whether scripts may make something else of a page.
