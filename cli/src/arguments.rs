@@ -18,6 +18,7 @@ use vedette_protocol::finding::{FindingType, Host, Severity};
 use vedette_protocol::image::PlatformUrl;
 use vedette_protocol::job::Check;
 use vedette_protocol::target::{Ports, Target};
+use vedette_protocol::web::{ClassName, StartPath, WebTest, WebTestError};
 
 use crate::confirm::Typed;
 use crate::moment::Moment;
@@ -288,14 +289,61 @@ pub(crate) struct ScanWish {
     /// given
     #[arg(long)]
     pub(crate) ports: Option<Ports>,
-    /// Which check (discovery, topology, ports, services, tls, http, inventory); may be repeated; unless given, those of
-    /// ports up to http, and with credentials inventory too. Discovery and topology ask by ARP and ICMP as well
+    /// Which check (discovery, topology, ports, services, tls, http, web, inventory); may be repeated; unless given, those
+    /// of ports up to http, and with credentials inventory too. Discovery and topology ask by ARP and ICMP as well; web
+    /// sends payloads to every input of web applications: with services of each web server that they find, else on each
+    /// of --ports (80 and 443 unless given)
     #[arg(long = "check", visible_alias = "checks", value_delimiter = ',')]
     pub(crate) checks: Vec<Check>,
     /// A sealed credential to log in with at those of its places that are targets: its id, or the beginning of it, or
     /// its label; may be repeated
     #[arg(long = "credential", value_name = "CREDENTIAL")]
     pub(crate) credentials: Vec<String>,
+    #[command(flatten)]
+    pub(crate) web: WebWish,
+}
+
+/// How web applications are tested, with the check web. Which host they are is the target: a name is asked for as such.
+#[derive(Debug, Args)]
+pub(crate) struct WebWish {
+    /// Where a web application begins, as in /shop/; may be repeated; / unless given
+    #[arg(long = "path", value_name = "PATH")]
+    paths: Vec<StartPath>,
+    /// Test web applications for these classes alone, as in sql,xss (`vedette-scan web --help` lists them)
+    #[arg(long, value_delimiter = ',', value_name = "CLASSES")]
+    classes: Vec<ClassName>,
+    /// The most requests to one web application; 100000 unless given
+    #[arg(long, value_name = "N")]
+    requests: Option<u32>,
+    /// The longest time for one web application, in seconds; two hours unless given
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u32>,
+}
+
+impl WebWish {
+    /// What is asked for, if anything is.
+    ///
+    /// # Errors
+    /// When it is out of bounds.
+    pub(crate) fn test(self) -> Result<Option<WebTest>, WebTestError> {
+        let Self {
+            paths,
+            classes,
+            requests,
+            seconds,
+        } = self;
+        if paths.is_empty() && classes.is_empty() && requests.is_none() && seconds.is_none() {
+            return Ok(None);
+        }
+        let usual = WebTest::default();
+        let test = WebTest {
+            paths,
+            classes,
+            requests: requests.unwrap_or(usual.requests),
+            seconds: seconds.unwrap_or(usual.seconds),
+        };
+        test.bounded().map(Some)
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,6 +56,7 @@ fn main() {
         ports: "22,80-90".parse().expect("ports"),
         checks: Checks::of_endpoints(),
         login: None,
+        web: None,
         expires: Timestamp(1_800_000_000),
     };
     let Ok(signed) = Signed::seal(&job, &key);

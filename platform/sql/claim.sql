@@ -28,6 +28,8 @@ WHERE (org_id, id) IN (
 RETURNING
     id, scan, fence, targets, exclude,
     COALESCE(ports, (SELECT ports FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan)) AS ports,
-    checks, credential,
+    checks,
+    (SELECT web FROM scans WHERE scans.org_id = jobs.org_id AND scans.id = jobs.scan) AS web,
+    credential,
     (SELECT version FROM credentials
       WHERE credentials.org_id = jobs.org_id AND credentials.id = jobs.credential) AS version

@@ -180,6 +180,7 @@ async fn lacks_for(
         ports: part.ports.as_ref().unwrap_or(ports).clone(),
         checks: part.checks.clone(),
         login,
+        web: None,
         expires: now,
     };
     Ok(match shelf.entitle(&job) {

@@ -3,15 +3,17 @@
 //! Pure: targets, exclusions and ports in, parts out. Overlapping targets are merged, so that no address
 //! is scanned twice; excluded addresses are cut out, so that no part is empty.
 
+mod applications;
 mod logins;
 
+pub use applications::{APPLICATIONS_LIMIT, application};
 pub use logins::logins;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_protocol::{
     CredentialId, Ports, Target,
-    job::{Checks, Subject},
+    job::{Check, Checks, Subject},
     target::{HostName, Span, TARGETS_LIMIT},
 };
 
@@ -90,6 +92,12 @@ pub enum SplitError {
     /// Too many logins.
     #[error("the credentials would log in at {0} places, more than {LOGINS_LIMIT}; start several scans")]
     TooManyLogins(u128),
+    /// Too many web applications.
+    #[error(
+        "`targets` times `ports` are {0} web applications, more than {APPLICATIONS_LIMIT}; name fewer, or add `services` to \
+         `checks`, so that web servers are looked for first"
+    )]
+    TooManyApplications(u128),
     /// A credential is of no use.
     #[error("the credential {0} may be used by this appliance at none of `targets`")]
     NowhereToLogIn(CredentialId),
@@ -106,13 +114,19 @@ pub fn usual_ports(checks: &Checks) -> Ports {
     if checks.iter().all(|check| check.subject() == Subject::Network) {
         return Ports::of_discovery();
     }
+    if checks
+        .iter()
+        .all(|check| matches!(check.subject(), Subject::Application | Subject::Account))
+    {
+        return applications::usual_ports();
+    }
     USUAL_PORTS
         .parse()
         .expect("the list of usual ports is a set of ports")
 }
 
 /// Splits a scan, as far as it needs no credential: first the jobs that ask who is there, each for many hosts, then
-/// those that look at ports, each for few.
+/// those that look at ports, each for few, then those that test a web application each.
 ///
 /// # Errors
 /// When there is too much of it, or nothing.
@@ -162,6 +176,9 @@ pub fn split(
             parts.extend(open.add(Target::Name((*name).clone()), 1));
         }
         parts.extend(open.close());
+    }
+    if checks.contains(Check::Web) && !applications::follow(checks) {
+        parts.extend(applications::applications(&runs, &names, exclude, ports)?);
     }
     match parts.len() {
         0 => Err(SplitError::NothingLeft),
@@ -348,7 +365,7 @@ fn name(target: &Target) -> Option<&HostName> {
 
 #[cfg(test)]
 mod tests {
-    use vedette_protocol::{finding::Transport, job::Check};
+    use vedette_protocol::finding::Transport;
 
     use super::*;
 

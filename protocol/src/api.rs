@@ -25,6 +25,7 @@ use crate::{
     signed::Message,
     target::{Ports, Target, Targets},
     time::Timestamp,
+    web::WebTest,
     worker::Progress,
 };
 
@@ -260,12 +261,16 @@ pub struct NewScan {
     pub ports: Option<Ports>,
     /// Checks; those of ports (`ports`, `services`, `tls`, `http`) unless given, and `inventory` with `credentials`.
     /// Behind the login of a web server `http` is done once more. `discovery` and `topology` ask by ICMP too, and so are
-    /// done only where they are named.
+    /// done only where they are named. `web` tests with payloads, and is done only where it is named too: beside `services`
+    /// or `http` for each web server that they find, by itself on each of `ports`, 80 and 443 unless given.
     #[serde(default)]
     pub checks: Option<Checks>,
     /// The credentials to log in with, at those of their places that are targets.
     #[serde(default)]
     pub credentials: Vec<CredentialId>,
+    /// How web applications are tested, with the check `web`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<WebTest>,
 }
 
 /// Where a scan stands.

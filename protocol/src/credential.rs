@@ -103,7 +103,7 @@ impl CredentialKind {
         match self {
             Self::SshPassword | Self::SshKey | Self::SnmpCommunity | Self::Database => &[Check::Inventory],
             Self::HttpBasic | Self::Bearer | Self::Form | Self::Cookie | Self::ClientCertificate => {
-                &[Check::Http, Check::Inventory]
+                &[Check::Http, Check::Inventory, Check::Web]
             }
         }
     }

@@ -12,6 +12,7 @@ mod portrait;
 mod report;
 mod shown;
 mod text;
+mod web;
 
 pub use cpe::{Cpe, ParseCpeError};
 pub use evidence::{Evidence, TlsVersion};
@@ -21,6 +22,7 @@ pub use portrait::{Edge, Portrait};
 pub use report::{Coverage, Effort, Outcome, Report, Unanswered};
 pub use shown::ShownBy;
 pub use text::{Host, Label, UrlPath};
+pub use web::{WebGap, WebPart};
 
 use serde::{Deserialize, Serialize};
 

@@ -12,6 +12,7 @@ use crate::{
     signed::{Message, Signed},
     target::{Ports, Target, Targets},
     time::Timestamp,
+    web::WebTest,
 };
 
 /// What one worker is to do. Nothing outside `targets` times `ports` may be sent to.
@@ -37,6 +38,8 @@ pub struct Job {
     pub checks: Checks,
     /// The credential to log in with; such a job has one target, on one port.
     pub login: Option<CredentialUse>,
+    /// How its web application is tested; such a job has one target, on one port.
+    pub web: Option<WebTest>,
     /// After this, no packet is sent for it.
     pub expires: Timestamp,
 }
@@ -87,6 +90,9 @@ pub enum Check {
     Discovery,
     /// How they hang together too: networks, routers, ways, neighbours.
     Topology,
+    /// A web application: its pages are crawled, and every input that is found is tested with payloads. That goes further
+    /// than [`Self::Http`], which asks for what anybody might: a grant has to name it.
+    Web,
 }
 
 /// What a check is made of; a job's checks are all of one kind, so that each kind can be split as suits it.
@@ -98,17 +104,20 @@ pub enum Subject {
     Endpoints,
     /// A host, behind a login.
     Account,
+    /// A web application: one port of one host, as a stranger or behind a login.
+    Application,
 }
 
 impl Check {
     /// All checks, in the order in which they build on each other.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Discovery,
         Self::Topology,
         Self::Ports,
         Self::Services,
         Self::Tls,
         Self::Http,
+        Self::Web,
         Self::Inventory,
     ];
 
@@ -118,6 +127,7 @@ impl Check {
             Self::Ports | Self::Services | Self::Tls | Self::Http => Subject::Endpoints,
             Self::Inventory => Subject::Account,
             Self::Discovery | Self::Topology => Subject::Network,
+            Self::Web => Subject::Application,
         }
     }
 
@@ -131,6 +141,7 @@ impl Check {
             Self::Inventory => "inventory",
             Self::Discovery => "discovery",
             Self::Topology => "topology",
+            Self::Web => "web",
         }
     }
 }
@@ -143,7 +154,7 @@ impl fmt::Display for Check {
 
 /// Text that is no check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check named {0:?}; there are discovery, topology, ports, services, tls, http and inventory")]
+#[error("no check named {0:?}; there are discovery, topology, ports, services, tls, http, web and inventory")]
 pub struct ParseCheckError(String);
 
 impl FromStr for Check {
@@ -165,7 +176,7 @@ pub struct Checks(Vec<Check>);
 
 /// An empty set of checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no check given; choose of discovery, topology, ports, services, tls, http and inventory")]
+#[error("no check given; choose of discovery, topology, ports, services, tls, http, web and inventory")]
 pub struct NoChecks;
 
 impl Checks {
@@ -241,7 +252,7 @@ mod tests {
                     | CredentialKind::ClientCertificate
             );
             let expected: &[Check] = match of_web {
-                true => &[Check::Http, Check::Inventory],
+                true => &[Check::Http, Check::Inventory, Check::Web],
                 false => &[Check::Inventory],
             };
             assert_eq!(Some(all.behind(kind)), checks(expected), "{kind}");
@@ -261,12 +272,13 @@ mod tests {
             checks(&[Check::Discovery, Check::Topology])
         );
         assert_eq!(all.of(Subject::Endpoints), Some(Checks::of_endpoints()));
+        assert_eq!(all.of(Subject::Application), checks(&[Check::Web]));
     }
 
     /// A signed job or grant of an earlier version means the same.
     #[test]
     fn checks_keep_their_numbers() {
-        for (check, number) in Check::ALL.into_iter().zip([5, 6, 0, 1, 2, 3, 4]) {
+        for (check, number) in Check::ALL.into_iter().zip([5, 6, 0, 1, 2, 3, 7, 4]) {
             assert_eq!(crate::codec::encode(&check), [number], "{check}");
             assert_eq!(check.name().parse(), Ok(check));
         }

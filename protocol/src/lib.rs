@@ -32,6 +32,7 @@ pub mod status;
 pub mod target;
 pub mod time;
 pub mod vault;
+pub mod web;
 pub mod worker;
 
 pub use codec::{DecodeError, Frame, FrameError};
@@ -48,3 +49,4 @@ pub use scope::{JobScope, Scope};
 pub use signed::{Message, Signed, VerifyError};
 pub use target::{PortSet, Ports, Target, Targets};
 pub use time::Timestamp;
+pub use web::WebTest;

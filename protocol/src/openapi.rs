@@ -19,6 +19,7 @@ use crate::{
     job::{Check, Checks},
     target::{Ports, Target, Targets},
     time::Timestamp,
+    web::{ClassName, StartPath},
 };
 
 macro_rules! text {
@@ -60,6 +61,8 @@ text! {
     Cpe, "Cpe", "A CPE 2.3 name in its formatted-string binding (NIST IR 7695).", "cpe:2.3:a:openbsd:openssh:9.2:p1:*:*:*:*:*:*";
     Label, "Label", "A short text of a bounded alphabet.", "OpenSSH";
     MacAddress, "MacAddress", "A link-layer address.", "02:00:5e:10:00:00";
+    StartPath, "StartPath", "A path to begin at, with a query if need be.", "/shop/?lang=en";
+    ClassName, "ClassName", "A class of web test, as `vedette-scan web --help` lists them.", "sql";
     UrlPath, "UrlPath", "The path of a URL, without query.", "/.git/HEAD";
 }
 

@@ -10,6 +10,7 @@
 //! a file in `audit/` and a line in `audit`. Everything that reads a stranger's bytes is in [`parse`].
 #![forbid(unsafe_code)]
 
+mod application;
 mod audit;
 mod ber;
 mod books;

@@ -16,6 +16,7 @@ mod web;
 
 use std::{net::IpAddr, time::Duration};
 
+use tokio::sync::mpsc;
 use vedette_protocol::{
     Finding, Job, Report, Scope,
     credential::CredentialKind,
@@ -23,6 +24,8 @@ use vedette_protocol::{
     target::HostName,
     vault::VaultRefusal,
 };
+
+use crate::{Event, application::Leave};
 
 pub(crate) use vault::{Line, receive_with_descriptor};
 
@@ -45,7 +48,7 @@ pub enum LoginError {
     OutOfScope,
 }
 
-/// Logs in, and looks about as far as the job asks for it.
+/// Logs in, and looks about as far as the job asks for it. What a web application shows is told as it is found.
 ///
 /// # Errors
 /// When the vault fails. That the host does not let us in is a finding.
@@ -53,6 +56,8 @@ pub(crate) async fn run(
     job: &Job,
     scope: &Scope,
     mut line: Line,
+    leave: Leave,
+    tell: &mpsc::Sender<Event>,
 ) -> Result<(Vec<Finding>, Report), LoginError> {
     let started = std::time::Instant::now();
     let place = line.place().await?.map_err(LoginError::Refused)?;
@@ -65,7 +70,7 @@ pub(crate) async fn run(
         | CredentialKind::Bearer
         | CredentialKind::Form
         | CredentialKind::Cookie
-        | CredentialKind::ClientCertificate => web::visit(job, scope, &place, &mut line).await?,
+        | CredentialKind::ClientCertificate => web::visit(job, scope, &place, &mut line, leave, tell).await?,
         CredentialKind::Database => database::visit(scope, &place, &mut line).await?,
         CredentialKind::SnmpCommunity => snmp::visit(scope, &place, &mut line).await?,
     };

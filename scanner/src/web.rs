@@ -51,6 +51,7 @@ pub mod trial;
 mod upload;
 pub mod view;
 
+pub(crate) use self::scan::{Approach, scan_from};
 pub use self::{
     api::{ApiSource, Description},
     browser::{Browser, BrowserError},

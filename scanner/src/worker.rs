@@ -4,6 +4,7 @@
 //! the worker when it is malformed. The keeper's connection is the permission: when it closes, scanning
 //! stops. What must stay true: nothing is sent to the network before the keeper has granted it.
 
+mod application;
 mod survey;
 
 use std::{io, num::NonZeroU32, os::fd::OwnedFd, path::PathBuf, sync::Arc, time::Duration};
@@ -19,7 +20,7 @@ use tokio::{
 use vedette_protocol::{
     Finding, Frame, FrameError, Job, JobScope, Report, Target, Timestamp, codec,
     finding::{Coverage, Effort, Transport, Unanswered},
-    job::{Checks, Subject},
+    job::{Check, Checks, Subject},
     scope::Resolved,
     target::HostName,
     vault::VaultRefusal,
@@ -31,6 +32,7 @@ use vedette_protocol::{
 
 use crate::{
     Bounds, EngineError, Event, Lent, Means, Scan, Tell,
+    application::Leave,
     discover::DiscoverError,
     engine,
     login::{self, Line, LoginError, receive_with_descriptor},
@@ -97,6 +99,9 @@ pub enum Failure {
     /// What asks who is there ended unexpectedly.
     #[error("the discovery ended unexpectedly")]
     Broken(#[from] JoinError),
+    /// A web application is one port of one host.
+    #[error("the job is not about one web application")]
+    NotOneApplication,
     /// There was no logging in.
     #[error(transparent)]
     Login(#[from] LoginError),
@@ -220,7 +225,7 @@ async fn carry_out(
     } = grant;
     let work = async {
         if job.login.is_some() {
-            visit_and_tell(&job, &scope, vault, speak).await
+            visit_and_tell(&job, &scope, rate, vault, speak).await
         } else {
             look_and_tell(&job, scope, rate, lent.into(), speak).await
         }
@@ -239,18 +244,26 @@ async fn carry_out(
 async fn visit_and_tell(
     job: &Job,
     scope: &JobScope,
+    rate: Option<NonZeroU32>,
     vault: Option<OwnedFd>,
     speak: &mut (impl AsyncWrite + Unpin),
 ) -> Result<Result<Report, Failure>, FrameError> {
-    let visited = async {
+    let (tell, told) = mpsc::channel(EVENTS);
+    let visiting = async move {
         let line =
             Line::new(vault.ok_or(Failure::NoVault)?).map_err(|error| LoginError::Vault(error.into()))?;
         // It has one port.
         let scope = scope.over(Transport::Tcp).or_else(|| scope.over(Transport::Udp));
         let scope = scope.ok_or(LoginError::OutOfScope)?;
-        Ok::<_, Failure>(login::run(job, &scope, line).await?)
+        let leave = Leave {
+            time: time(job, Timestamp::now()),
+            rate,
+        };
+        Ok::<_, Failure>(login::run(job, &scope, line, leave, &tell).await?)
     };
-    match visited.await {
+    let visiting = async { Ok(visiting.await) };
+    let (visited, ()) = tokio::try_join!(visiting, pass_on(told, speak))?;
+    match visited {
         Ok((findings, report)) => {
             for part in findings.chunks(FINDINGS_PER_EVENT) {
                 send(speak, &WorkerEvent::Findings(part.to_vec())).await?;
@@ -261,7 +274,7 @@ async fn visit_and_tell(
     }
 }
 
-/// Asks who is there, if the job says so, and then looks at ports, if it says that. The outer error is that nobody
+/// Asks who is there, if the job says so, and then looks at ports, if it says that, or tests a web application. The outer error is that nobody
 /// listens.
 async fn look_and_tell(
     job: &Job,
@@ -277,6 +290,11 @@ async fn look_and_tell(
             Ok(report) => surveyed = Some(report),
             Err(failure) => return Ok(Err(failure)),
         }
+    }
+    if job.checks.contains(Check::Web) {
+        let tested = application::run_and_tell(job, &scope, rate, speak).await?;
+        // Its checks are of one kind, as all jobs'.
+        return Ok(tested);
     }
     let scanned = match job.checks.of(Subject::Endpoints) {
         Some(checks) => scan_and_tell(scan(job, checks, scope, rate, lent), speak).await?,
@@ -416,7 +434,9 @@ fn told(failure: &Failure) -> WorkerFailure {
         Failure::Connect { .. } | Failure::Impostor { .. } | Failure::Keeper(_) | Failure::Withdrawn => {
             WorkerFailure::NoKeeper
         }
-        Failure::Engine(_) | Failure::Survey(_) | Failure::Broken(_) => WorkerFailure::Engine,
+        Failure::Engine(_) | Failure::Survey(_) | Failure::Broken(_) | Failure::NotOneApplication => {
+            WorkerFailure::Engine
+        }
         Failure::Login(LoginError::Refused(why)) => WorkerFailure::Refused(ScopeRefusal::Vault(*why)),
         Failure::Login(LoginError::Vault(_) | LoginError::OutOfScope) | Failure::NoVault => {
             WorkerFailure::Refused(ScopeRefusal::Vault(VaultRefusal::Closed))

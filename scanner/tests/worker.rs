@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener},
     os::{
         fd::OwnedFd,
@@ -12,6 +12,11 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::Duration,
 };
 
@@ -22,9 +27,9 @@ use tokio::{
 };
 use vedette_crypto::SigningKey;
 use vedette_protocol::{
-    ApplianceId, Job, JobId, JobScope, OrgId, PortSet, ScanId, Signed, Timestamp,
+    ApplianceId, Job, JobId, JobScope, OrgId, PortSet, ScanId, Signed, Timestamp, WebTest,
     codec::{read_frame, write_frame},
-    finding::{Finding, Outcome, PortState},
+    finding::{Evidence, Finding, FindingType, Outcome, PortState, WebGap, WebPart},
     job::{Check, Checks},
     target::{Target, Targets},
     worker::{Order, ScopeAnswer, ScopeRefusal, ScopeRequest, WorkerEvent, WorkerFailure},
@@ -44,6 +49,7 @@ fn job(ports: PortSet) -> Job {
         ports: ports.into(),
         checks: Checks::try_from(vec![Check::Ports]).unwrap(),
         login: None,
+        web: None,
         expires: Timestamp::now().after(Duration::from_secs(60)),
     }
 }
@@ -63,7 +69,7 @@ fn keeper(dir: &Path, job: &Job, verdict: Verdict) -> Keeper {
     let socket = dir.join("keeper.sock");
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let (job, scope) = (job.clone(), JobScope::of(job, &[]));
-    std::thread::spawn(move || {
+    thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let _: ScopeRequest = read_frame(&mut stream).unwrap();
@@ -290,7 +296,7 @@ fn program(connection: OwnedFd) -> Option<i32> {
             assert_eq!(status.signal(), None, "it ended by itself");
             return status.code();
         }
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
     child.wait().unwrap();
@@ -312,5 +318,219 @@ fn malformed_orders_end_the_program_with_an_error_and_no_panic() {
         ours.shutdown(std::net::Shutdown::Write).unwrap();
         // 101 would be a panic.
         assert_eq!(program(theirs.into()), Some(1), "{bytes:?}");
+    }
+}
+
+/// A web application of ours on loopback: what each path answers, and how often anybody asked.
+fn site(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (PortSet, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let ports = PortSet::from_ports([listener.local_addr().unwrap().port()]).unwrap();
+    let (answer, asked) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
+    let count = asked.clone();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let (answer, count) = (answer.clone(), count.clone());
+            thread::spawn(move || {
+                let mut first = [0];
+                // A handshake of TLS begins so (RFC 8446, section 5.1).
+                if stream.peek(&mut first).is_err() || first == [22] {
+                    return;
+                }
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|read| read > 0) {
+                    let target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let mut length = 0;
+                    while line.len() > 2 {
+                        line.clear();
+                        reader.read_line(&mut line).unwrap();
+                        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                            length = value.trim().parse().unwrap();
+                        }
+                    }
+                    reader.read_exact(&mut vec![0; length]).unwrap();
+                    line.clear();
+                    count.fetch_add(1, Ordering::Relaxed);
+                    if stream.write_all(answer(&target).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (ports, asked)
+}
+
+fn page(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// A value of a query as the application reads it.
+fn value(target: &str) -> String {
+    let raw = target.split_once('=').map_or("", |(_, value)| value);
+    let url = url::Url::parse(&format!("http://a/?v={raw}")).unwrap();
+    let (_, value) = url.query_pairs().next().unwrap();
+    value.into_owned()
+}
+
+fn web_job(ports: PortSet, web: WebTest) -> Job {
+    Job {
+        checks: Checks::try_from(vec![Check::Web]).unwrap(),
+        web: Some(web),
+        expires: Timestamp::now().after(Duration::from_secs(120)),
+        ..job(ports)
+    }
+}
+
+fn findings(events: &[WorkerEvent]) -> Vec<&Finding> {
+    let mut all = Vec::new();
+    for event in events {
+        if let WorkerEvent::Findings(findings) = event {
+            all.extend(findings);
+        }
+    }
+    all
+}
+
+/// How often each thing was left out of a test of a web application, and why.
+fn gaps(events: &[WorkerEvent]) -> Vec<(WebPart, WebGap, u64)> {
+    let told: Vec<&Finding> = findings(events)
+        .into_iter()
+        .filter(|finding| finding.type_ == FindingType::WebApplication)
+        .collect();
+    let [told] = told.as_slice() else {
+        panic!("{events:?}")
+    };
+    let gap = |evidence: &Evidence| match evidence {
+        Evidence::WebNotDone { what, why, count } => Some((*what, *why, *count)),
+        _ => None,
+    };
+    told.evidence.iter().filter_map(gap).collect()
+}
+
+#[tokio::test]
+async fn a_web_application_is_tested_and_nothing_else_is_connected_to() {
+    let (elsewhere, there) = listener();
+    let elsewhere_port = elsewhere.local_addr().unwrap().port();
+    let (ports, _) = site(move |target| match target.split('?').next().unwrap_or_default() {
+        "/" => page(&format!(
+            "<a href='/go?x=1'>on</a> <a href='http://127.0.0.1:{elsewhere_port}/'>off</a>"
+        )),
+        "/go" => format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere_port}/\r\nContent-Length: 0\r\n\r\n"
+        ),
+        "/shop/" => page("<a href='/greet?name=you'>greet</a> <a href='/hello?name=you'>hello</a>"),
+        "/greet" => page(&format!("<p>Good day, {}.</p>", value(target))),
+        "/hello" => page(&format!(
+            "<p>Good day, {}.</p>",
+            value(target)
+                .replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('"', "&quot;")
+                .replace('\'', "&#39;")
+        )),
+        _ => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
+    });
+    assert_ne!(ports, there);
+    let asked = WebTest {
+        paths: vec!["/shop/".parse().unwrap()],
+        classes: vec!["xss".parse().unwrap()],
+        ..WebTest::default()
+    };
+    let (dir, job) = (TempDir::new().unwrap(), web_job(ports, asked));
+    let (ended, events) = run(&job, &keeper(dir.path(), &job, Verdict::Grant)).await;
+    ended.unwrap();
+    let weak: Vec<String> = findings(&events)
+        .into_iter()
+        .filter(|finding| finding.type_ == FindingType::WebXssReflected)
+        .map(|finding| {
+            format!(
+                "{} {}",
+                finding.url.as_ref().unwrap(),
+                finding.parameter.as_ref().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(weak, ["/greet query:name"], "{events:?}");
+    assert!(!was_visited(&elsewhere), "a link and a redirect lead there");
+    let gaps = gaps(&events);
+    let out = gaps
+        .iter()
+        .find(|(what, why, _)| (*what, *why) == (WebPart::Page, WebGap::Elsewhere));
+    assert!(out.is_some_and(|(_, _, count)| *count >= 1), "{gaps:?}");
+    let Some(WorkerEvent::Ended(report)) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(report.outcome(), Outcome::Complete, "{gaps:?}");
+}
+
+#[tokio::test]
+async fn a_web_application_that_has_no_end_is_left_at_the_jobs_bounds() {
+    // Each page leads to more, with many inputs, and is large.
+    let (ports, asked) = site(|target| {
+        let links: String = (0..200)
+            .map(|n| format!("<a href='{target}{n}/?a{n}=1&b{n}=2'>on</a>"))
+            .collect();
+        page(&format!("{links}{}", "x".repeat(100_000)))
+    });
+    let test = WebTest {
+        requests: 60,
+        classes: vec!["xss".parse().unwrap(), "gone".parse().unwrap()],
+        ..WebTest::default()
+    };
+    let (dir, job) = (TempDir::new().unwrap(), web_job(ports, test));
+    let (ended, events) = run(&job, &keeper(dir.path(), &job, Verdict::Grant)).await;
+    ended.unwrap();
+    let sent = asked.load(Ordering::Relaxed);
+    // Those under way when the last was counted, and what it takes to see whether this is TLS.
+    assert!((30..=70).contains(&sent), "{sent}");
+    let gaps = gaps(&events);
+    assert!(
+        gaps.iter().any(|(_, why, _)| *why == WebGap::Requests),
+        "{gaps:?}"
+    );
+    assert!(gaps.contains(&(WebPart::Class, WebGap::Unknown, 1)), "{gaps:?}");
+    let Some(WorkerEvent::Ended(report)) = events.last() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(report.outcome(), Outcome::Partial);
+}
+
+#[tokio::test]
+async fn where_no_web_application_is_the_report_says_so() {
+    let (closed, ports) = listener();
+    drop(closed);
+    let (dir, job) = (TempDir::new().unwrap(), web_job(ports, WebTest::default()));
+    let (ended, events) = run(&job, &keeper(dir.path(), &job, Verdict::Grant)).await;
+    ended.unwrap();
+    let [WorkerEvent::Ended(report)] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(report.outcome(), Outcome::Complete);
+    assert_eq!(
+        (report.coverage().hosts, report.coverage().hosts_answering),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_web_job_is_about_one_port_of_one_host() {
+    let (listener, ports) = listener();
+    let also = PortSet::from_ports(ports.iter().chain([9])).unwrap();
+    let two: Vec<Target> = vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+    let hosts = Job {
+        targets: two.try_into().unwrap(),
+        ..web_job(ports, WebTest::default())
+    };
+    for job in [hosts, web_job(also, WebTest::default())] {
+        let dir = TempDir::new().unwrap();
+        let (ended, events) = run(&job, &keeper(dir.path(), &job, Verdict::Grant)).await;
+        assert!(
+            matches!(ended, Err(WorkerError::Failed(Failure::NotOneApplication))),
+            "{ended:?}"
+        );
+        assert_eq!(events, [WorkerEvent::Failed(WorkerFailure::Engine)]);
+        assert!(!was_visited(&listener));
     }
 }

@@ -62,8 +62,8 @@ pub(crate) struct GrantSign {
     /// Which ports, as in 22,80,8000-8100,U:53,161 (those after U: are UDP's)
     #[arg(long)]
     pub(crate) ports: Ports,
-    /// Which checks (discovery, topology, ports, services, tls, http, inventory); may be repeated. The first two ask the
-    /// targets by ARP and ICMP as well
+    /// Which checks (discovery, topology, ports, services, tls, http, web, inventory); may be repeated. The first two ask
+    /// the targets by ARP and ICMP as well; web sends payloads to every input of a web application
     #[arg(long, required = true, value_delimiter = ',', value_name = "CHECK")]
     pub(crate) checks: Vec<Check>,
     /// The most packets in a second that a worker may send; the kernel sees to it

@@ -89,6 +89,7 @@ pub(super) async fn wished(platform: &Platform, asked: ScanWish) -> Result<NewSc
             Some(Checks::try_from(asked.checks)?)
         },
         credentials,
+        web: asked.web.test()?,
     })
 }
 

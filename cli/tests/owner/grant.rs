@@ -38,6 +38,7 @@ fn judged(grant: &Grant, appliance: &Appliance, target: &str, epoch: Epoch) -> R
         ports: "80".parse().unwrap(),
         checks: Checks::try_from(vec![Check::Ports]).unwrap(),
         login: None,
+        web: None,
         expires: Timestamp::LAST,
     };
     let asker = Asker {

@@ -116,6 +116,7 @@ impl House {
             ports: "22".parse().unwrap(),
             checks: Checks::try_from(vec![Check::Inventory]).unwrap(),
             login: Some(CREDENTIAL),
+            web: None,
             expires: Timestamp(2_000),
         };
         let mut header = Header {

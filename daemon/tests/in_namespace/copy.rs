@@ -154,6 +154,7 @@ impl Scene {
             ports: "80".parse().unwrap(),
             checks: Checks::of_endpoints(),
             login: None,
+            web: None,
             expires: Timestamp::now().after(Duration::from_secs(600)),
         };
         self.platform.give(self.platform.job(&job));

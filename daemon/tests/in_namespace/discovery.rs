@@ -46,6 +46,7 @@ fn job(targets: &[&str], checks: &[Check], ports: &str) -> Job {
         ports: ports.parse().unwrap(),
         checks: checks.to_vec().try_into().unwrap(),
         login: None,
+        web: None,
         expires: Timestamp::now().after(Duration::from_secs(600)),
     }
 }

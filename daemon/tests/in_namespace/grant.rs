@@ -44,6 +44,7 @@ fn job(seconds: u64) -> Job {
         ports: "80".parse().unwrap(),
         checks: Checks::of_endpoints(),
         login: None,
+        web: None,
         expires: Timestamp::now().after(Duration::from_secs(seconds)),
     }
 }

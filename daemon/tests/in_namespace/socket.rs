@@ -196,6 +196,7 @@ fn no_worker_is_granted_anything_before_the_appliance_serves() {
         ports: "80".parse().unwrap(),
         checks: Checks::of_endpoints(),
         login: None,
+        web: None,
         expires: Timestamp(2_000_000),
     };
     let Ok(job) = Signed::seal(&job, &SigningKey::generate());

@@ -52,6 +52,13 @@ impl Authority {
     }
 }
 
+/// The certificate of an authority, and a client that it certifies.
+pub(super) fn certified() -> (String, Login) {
+    let authority = Authority::new("Clients");
+    let login = authority.certifies(&key(&PKCS_ED25519));
+    (authority.certificate, login)
+}
+
 fn key(algorithm: &'static SignatureAlgorithm) -> KeyPair {
     KeyPair::generate_for(algorithm).unwrap()
 }

@@ -2,6 +2,7 @@
 //! part, which is to join the two, is played by its own code without the packet filter.
 #![cfg(test)]
 
+mod application;
 mod certificate;
 mod database;
 mod snmp;
@@ -31,7 +32,7 @@ use vedette_daemon::{
 };
 use vedette_protocol::{
     ApplianceId, Assignment, CredentialId, Envelope, Finding, Fingerprint, Job, JobId, JobScope, OrgId,
-    ScanId, Signed, Timestamp,
+    ScanId, Signed, Timestamp, WebTest,
     codec::{read_frame, write_frame},
     credential::{CredentialUse, HEADER_VERSION, Header, Login, Place, SecretText, Trust},
     envelope::Sealing,
@@ -81,6 +82,17 @@ struct Visited {
 
 /// The same, at any endpoint of this machine.
 fn visit_at(checks: &[Check], endpoint: SocketAddr, login: &Login, trust: Trust) -> Visited {
+    visit_for(None, checks, endpoint, login, trust)
+}
+
+/// The same, where a web application is tested like this.
+fn visit_for(
+    web: Option<WebTest>,
+    checks: &[Check],
+    endpoint: SocketAddr,
+    login: &Login,
+    trust: Trust,
+) -> Visited {
     let port = endpoint.port();
     let platform = SigningKey::generate();
     let (ours, theirs) = UnixStream::pair().unwrap();
@@ -130,7 +142,8 @@ fn visit_at(checks: &[Check], endpoint: SocketAddr, login: &Login, trust: Trust)
         ports: Ports::one(login.kind().transport(), port).unwrap(),
         checks: Checks::try_from(checks.to_vec()).unwrap(),
         login: Some(credential),
-        expires: Timestamp::now().after(Duration::from_secs(60)),
+        web,
+        expires: Timestamp::now().after(Duration::from_secs(120)),
     };
     let Ok(signed) = Signed::seal(&job, &platform);
     let assignment = Assignment {

@@ -17,7 +17,7 @@ use super::{outcome, secret, visit, visit_and};
 const SECRET: &str = "correct-horse-battery-staple";
 
 /// nginx that is spoken to in TLS, with these directives.
-fn start(server: &str) -> Nginx {
+pub(super) fn start(server: &str) -> Nginx {
     start_with(&[], server)
 }
 

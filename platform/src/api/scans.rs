@@ -212,15 +212,19 @@ pub(crate) async fn prepare(
         false => Vec::new(),
     };
     let appliances = doers(writing, org, by).await?;
+    let mut logins = Vec::new();
     for id in &asked.credentials {
         let credential = usable(writing, org, &appliances, *id).await?;
-        parts.extend(split::logins(
+        logins.extend(split::logins(
             &asked.targets,
             &asked.exclude,
             &checks,
             &credential,
         )?);
     }
+    // Who is tested behind its login is not tested as by a stranger too.
+    parts.retain(|part| !logins.iter().any(|login| login.tests_what(part)));
+    parts.extend(logins);
     Ok(Prepared {
         by,
         appliances,
@@ -248,6 +252,7 @@ pub(crate) async fn keep(
         ports: &prepared.ports,
         checks: &prepared.checks,
         credentials: &asked.credentials,
+        web: asked.web.as_ref(),
     };
     scans::insert(writing, &scan, now).await?;
     jobs::insert(writing, org, prepared.by, scan.id, &prepared.parts).await?;
@@ -295,6 +300,15 @@ fn checks(asked: &NewScan) -> Result<Checks, ApiError> {
         )));
     }
     let logs_in = !asked.credentials.is_empty();
+    let tests_web = asked
+        .checks
+        .as_ref()
+        .is_some_and(|checks| checks.contains(Check::Web));
+    if asked.web.is_some() && !tests_web {
+        return Err(ApiError::BadRequest(
+            "`web` says how the check `web` is done: add it to `checks`, or leave `web` away".to_owned(),
+        ));
+    }
     match &asked.checks {
         None if logs_in => {
             let mut checks = Vec::from(Checks::of_endpoints());

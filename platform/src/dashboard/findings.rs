@@ -385,6 +385,22 @@ fn shown_as(evidence: &Evidence) -> Vec<(&'static str, String)> {
                 .chain(matcher)
                 .collect()
         }
+        Evidence::WebCoverage {
+            pages,
+            pages_planned,
+            inputs,
+            tests,
+            tests_planned,
+            requests,
+        } => vec![
+            ("Pages", format!("{pages} of {pages_planned}")),
+            ("Inputs", inputs.to_string()),
+            ("Tests", format!("{tests} of {tests_planned}")),
+            ("Requests", requests.to_string()),
+        ],
+        Evidence::WebNotDone { what, why, count } => {
+            vec![("Not done", format!("{count} {} ({})", what.title(), why.title()))]
+        }
         Evidence::Injected {
             shown_by,
             detail,

@@ -1,6 +1,6 @@
 //! Scans: the form that starts one, the list, progress.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Display, str::FromStr};
 
 use askama::Template;
 use axum::{
@@ -14,6 +14,7 @@ use vedette_protocol::{
     api::{Appliance, ApplianceState, By, NewScan, Scan, ScanJob, ScanState},
     job::{Check, Checks},
     target::Targets,
+    web::WebTest,
 };
 
 use super::{
@@ -43,6 +44,9 @@ struct ListPage {
     ports: String,
     network: bool,
     endpoints: bool,
+    web: bool,
+    path: String,
+    classes: String,
     live: bool,
 }
 
@@ -130,6 +134,11 @@ pub(super) struct StartForm {
     /// Checkboxes: there if they are ticked.
     network: Option<String>,
     endpoints: Option<String>,
+    web: Option<String>,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    classes: String,
 }
 
 pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Result<Response, PageError> {
@@ -140,6 +149,9 @@ pub(super) async fn list(State(platform): State<Shared>, visitor: Visitor) -> Re
         credential: String::new(),
         network: None,
         endpoints: Some(String::new()),
+        web: None,
+        path: String::new(),
+        classes: String::new(),
     };
     Ok(shown(&list_page(&platform, &visitor, empty, None).await?))
 }
@@ -368,12 +380,15 @@ async fn list_page(
         ports: form.ports,
         network: form.network.is_some(),
         endpoints: form.endpoints.is_some(),
+        web: form.web.is_some(),
+        path: form.path,
+        classes: form.classes,
     })
 }
 
 /// Reads the form: targets stand one a line, or with spaces or commas between them.
 fn read(form: &StartForm) -> Result<NewScan, ApiError> {
-    let bad = |error: &dyn std::fmt::Display| ApiError::BadRequest(error.to_string());
+    let bad = |error: &dyn Display| ApiError::BadRequest(error.to_string());
     let texts = form
         .targets
         .split([',', '\n', '\r', ' ', '\t'])
@@ -406,6 +421,7 @@ fn read(form: &StartForm) -> Result<NewScan, ApiError> {
         exclude: Vec::new(),
         ports,
         checks: checks(form),
+        web: web(form)?,
     })
 }
 
@@ -418,10 +434,37 @@ fn checks(form: &StartForm) -> Option<Checks> {
     if form.endpoints.is_some() {
         checks.extend(Checks::of_endpoints().iter());
     }
+    if form.web.is_some() {
+        checks.push(Check::Web);
+    }
     if !checks.is_empty() && !form.credential.is_empty() {
         checks.push(Check::Inventory);
     }
     checks.try_into().ok()
+}
+
+/// How web applications are to be tested: paths and classes stand with spaces or commas between them.
+fn web(form: &StartForm) -> Result<Option<WebTest>, ApiError> {
+    fn list<T: FromStr<Err: Display>>(text: &str) -> Result<Vec<T>, ApiError> {
+        let texts = text.split([',', ' ']).filter(|text| !text.is_empty());
+        let read = |text: &str| {
+            let bad = |error: T::Err| ApiError::BadRequest(error.to_string());
+            text.parse().map_err(bad)
+        };
+        texts.map(read).collect()
+    }
+    if form.web.is_none() {
+        return Ok(None);
+    }
+    let test = WebTest {
+        paths: list(&form.path)?,
+        classes: list(&form.classes)?,
+        ..WebTest::default()
+    };
+    let bounded = test.bounded();
+    bounded
+        .map(Some)
+        .map_err(|error| ApiError::BadRequest(error.to_string()))
 }
 
 fn row(scan: &Scan, appliance: String, now: Timestamp) -> Row {

@@ -169,7 +169,10 @@ mod tests {
         };
         let inventory = Checks::try_from(vec![Check::Inventory]).unwrap();
         for (kind, behind) in [
-            (CredentialKind::Form, vec![Check::Http, Check::Inventory]),
+            (
+                CredentialKind::Form,
+                vec![Check::Http, Check::Inventory, Check::Web],
+            ),
             (CredentialKind::SshPassword, vec![Check::Inventory]),
         ] {
             assert_eq!(checked(kind, &all()), behind);

@@ -16,16 +16,17 @@ use super::{
     audit::{self, Actor},
     column::{Columns, integer},
     findings,
-    jobs::{self, Elsewhere, End, Held, Holder, Kept, Lease, Scope},
+    jobs::{self, Elsewhere, End, Followed, Held, Holder, Kept, Lease, Part, Scope},
     scans,
 };
+use crate::split;
 
 /// What came of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
     /// All below this number are kept.
     pub next: u64,
-    /// Whether jobs are there to be done again, by this appliance or another.
+    /// Whether jobs are there to be done again, by this appliance or another, or new ones.
     pub again: bool,
 }
 
@@ -79,7 +80,7 @@ async fn next_event(db: &mut Db, holder: &Holder) -> Result<u64, sqlx::Error> {
 enum After {
     /// Nothing.
     Nothing,
-    /// Another appliance may do the job at once.
+    /// Another appliance may do the job at once, or there are new ones.
     Again,
 }
 
@@ -96,7 +97,7 @@ async fn apply(db: &mut Db, holder: &Holder, event: &Event, now: Timestamp) -> R
     match &event.what {
         What::Started | What::Opened(_) => {}
         What::Progress(progress) => lease.advance(db, *progress).await?,
-        What::Findings(found) => keep(db, lease, found, now).await?,
+        What::Findings(found) => return keep(db, lease, found, now).await,
         What::Ended(report) => {
             let mut places = report.examples().iter();
             if places.all(|place| allowed(&lease.scope, &place.target)) {
@@ -131,15 +132,29 @@ async fn fail(db: &mut Db, lease: Lease, why: String, now: Timestamp) -> Result<
     }
 }
 
-async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> Result<(), sqlx::Error> {
+async fn keep(db: &mut Db, lease: Lease, found: &[Finding], now: Timestamp) -> Result<After, sqlx::Error> {
     if let Some(wrong) = found.iter().find(|finding| !credible(&lease.scope, finding)) {
         tracing::warn!(job = %lease.job, finding = %wrong.id, "refused a finding that is not the job's");
-        return disbelieve(db, lease, now).await;
+        disbelieve(db, lease, now).await?;
+        return Ok(After::Nothing);
     }
     for finding in found {
         findings::keep(db, &lease, finding, now).await?;
     }
-    Ok(())
+    let servers = found.iter();
+    let parts: Vec<Part> = servers
+        .filter_map(|finding| split::application(finding, &lease.scope.exclude))
+        .collect();
+    if parts.is_empty() || !scans::tests_applications(db, lease.holder.org, lease.scan).await? {
+        return Ok(After::Nothing);
+    }
+    let mut work = After::Nothing;
+    for part in &parts {
+        if jobs::follow(db, &lease, part, now).await? == Followed::New {
+            work = After::Again;
+        }
+    }
+    Ok(work)
 }
 
 /// That a credential was opened is for the audit trail, if it is that of a job of this appliance.

@@ -14,7 +14,7 @@ use vedette_protocol::{
     ApplianceId, BootId, CredentialId, Job, JobId, OrgId, PoolId, Report, ScanId, Target, Timestamp,
     api::By,
     credential::CredentialUse,
-    job::Checks,
+    job::{Check, Checks},
     target::{Ports, Targets},
     worker::Progress,
 };
@@ -23,6 +23,7 @@ use super::{
     Db,
     column::{Columns, by_columns, integer, json},
 };
+use crate::split::APPLICATIONS_LIMIT;
 
 /// A job that is lost this often is given up.
 pub const LEASES_LIMIT: u64 = 5;
@@ -62,6 +63,16 @@ pub struct Part {
     pub ports: Option<Ports>,
     /// The credential with which it logs in at its one target and port, and looks from there alone.
     pub login: Option<CredentialId>,
+}
+
+impl Part {
+    /// Whether it tests, behind a login, the web application that another part is for.
+    pub fn tests_what(&self, other: &Self) -> bool {
+        self.checks.contains(Check::Web)
+            && other.login.is_none()
+            && other.checks.contains(Check::Web)
+            && (&self.targets, &self.ports) == (&other.targets, &other.ports)
+    }
 }
 
 /// Permission to report on a job.
@@ -145,6 +156,76 @@ pub async fn insert(
     Ok(())
 }
 
+/// What came of a part that follows from a finding.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// It is a job now.
+    New,
+    /// The scan has it already, or is full.
+    Known,
+}
+
+/// Adds a job to the scan of another, for what that has found: once, however often it is found. What is beyond
+/// [`APPLICATIONS_LIMIT`] is a job that failed, so that the scan says so.
+///
+/// # Errors
+/// The database's.
+pub async fn follow(
+    db: &mut Db,
+    lease: &Lease,
+    part: &Part,
+    now: Timestamp,
+) -> Result<Followed, sqlx::Error> {
+    let row = query(
+        "SELECT COUNT(*) AS applications, COALESCE(SUM(targets = ?3 AND ports = ?4), 0) AS same,
+                (SELECT MAX(number) + 1 FROM jobs WHERE org_id = ?1 AND scan = ?2) AS number
+         FROM jobs WHERE org_id = ?1 AND scan = ?2
+           AND EXISTS (SELECT 1 FROM json_each(jobs.checks) WHERE value = ?5)",
+    )
+    .bind(&lease.holder.org.0[..])
+    .bind(&lease.scan.0[..])
+    .bind(json(&part.targets))
+    .bind(part.ports.as_ref().map(ToString::to_string))
+    .bind(Check::Web.name())
+    .fetch_one(&mut *db)
+    .await?;
+    let limit = APPLICATIONS_LIMIT as u64;
+    let applications = row.count("applications")?;
+    if row.count("same")? > 0 || applications > limit {
+        return Ok(Followed::Known);
+    }
+    let full = (applications == limit).then(|| {
+        format!(
+            "more than {limit} web applications were found: test those that are left in scans of their own"
+        )
+    });
+    query(
+        "INSERT INTO jobs
+             (org_id, appliance, scan, number, id, targets, exclude, hosts, checks, ports, ended, reason, pool)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,
+                 (SELECT pool FROM scans WHERE org_id = ?1 AND id = ?3))",
+    )
+    .bind(&lease.holder.org.0[..])
+    .bind(&lease.holder.appliance.0[..])
+    .bind(&lease.scan.0[..])
+    .bind(integer(row.count("number")?))
+    .bind(&JobId::random().0[..])
+    .bind(json(&part.targets))
+    .bind(json(&part.exclude))
+    .bind(integer(part.hosts))
+    .bind(json(&part.checks))
+    .bind(part.ports.as_ref().map(ToString::to_string))
+    .bind(full.as_ref().map(|_| integer(now.0)))
+    .bind(&full)
+    .execute(db)
+    .await?;
+    Ok(match full {
+        None => Followed::New,
+        Some(_) => Followed::Known,
+    })
+}
+
 /// Takes waiting jobs, `free` at most, until `until`.
 ///
 /// # Errors
@@ -177,6 +258,7 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
         }),
         None => None,
     };
+    let checks: Checks = row.json("checks")?;
     Ok(Job {
         id: row.job("id")?,
         scan: row.scan("scan")?,
@@ -186,8 +268,12 @@ fn job(row: &SqliteRow, holder: &Holder, now: Timestamp) -> Result<Job, sqlx::Er
         targets: row.json("targets")?,
         exclude: row.json("exclude")?,
         ports: row.parsed("ports")?,
-        checks: row.json("checks")?,
         login,
+        web: match checks.contains(Check::Web) {
+            true => Some(row.json_or_null("web")?.unwrap_or_default()),
+            false => None,
+        },
+        checks,
         expires: now.after(JOB_TIME),
     })
 }

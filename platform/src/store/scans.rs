@@ -7,6 +7,7 @@ use vedette_protocol::{
     finding::{Coverage, Effort, Outcome},
     job::{Check, Checks, Subject},
     target::Targets,
+    web::WebTest,
     worker::Progress,
 };
 
@@ -33,6 +34,8 @@ pub struct NewScan<'a> {
     pub checks: &'a Checks,
     /// The credentials to log in with.
     pub credentials: &'a [CredentialId],
+    /// How web applications are tested.
+    pub web: Option<&'a WebTest>,
 }
 
 /// A scan with its place in the list.
@@ -51,8 +54,8 @@ pub async fn insert(db: &mut Db, new: &NewScan<'_>, now: Timestamp) -> Result<()
     let (appliance, pool) = by_columns(&new.by);
     query(
         "INSERT INTO scans
-             (org_id, number, id, appliance, pool, targets, exclude, ports, checks, created, credentials)
-         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10
+             (org_id, number, id, appliance, pool, targets, exclude, ports, checks, created, credentials, web)
+         SELECT ?1, COALESCE(MAX(number), 0) + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
          FROM scans WHERE org_id = ?1",
     )
     .bind(&new.org.0[..])
@@ -65,6 +68,7 @@ pub async fn insert(db: &mut Db, new: &NewScan<'_>, now: Timestamp) -> Result<()
     .bind(json(new.checks))
     .bind(integer(now.0))
     .bind(json(&new.credentials))
+    .bind(new.web.map(json))
     .execute(db)
     .await?;
     Ok(())
@@ -109,6 +113,19 @@ pub async fn list(
     .fetch_all(db)
     .await?;
     rows.iter().map(read).collect()
+}
+
+/// Whether a scan is to test web applications.
+///
+/// # Errors
+/// The database's.
+pub async fn tests_applications(db: &mut Db, org: OrgId, id: ScanId) -> Result<bool, sqlx::Error> {
+    let row = query("SELECT checks FROM scans WHERE org_id = ?1 AND id = ?2")
+        .bind(&org.0[..])
+        .bind(&id.0[..])
+        .fetch_one(db)
+        .await?;
+    Ok(row.json::<Checks>("checks")?.contains(Check::Web))
 }
 
 /// Whether a scan has ended.

@@ -3,6 +3,7 @@
 
 mod api;
 mod appliance;
+mod applications;
 mod browser;
 mod chromium;
 mod dashboard;

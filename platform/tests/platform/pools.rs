@@ -96,6 +96,7 @@ impl Cellar {
             ports: &"22,80".parse().unwrap(),
             credentials: &[],
             checks: &Checks::of_endpoints(),
+            web: None,
         };
         scans::insert(&mut writing, &new, NOW).await.unwrap();
         let part = Part {

@@ -61,6 +61,7 @@ async fn fixture(job_count: usize) -> Fixture {
         ports: &"80".parse().unwrap(),
         credentials: &[],
         checks: &Checks::of_endpoints(),
+        web: None,
     };
     scans::insert(&mut writing, &scan, NOW).await.unwrap();
     let part = Part {

@@ -9,6 +9,7 @@ use super::{
     network::{DeviceKind, LoginOutcome, MacAddress, Source},
     shown::ShownBy,
     text::{Host, Label, UrlPath},
+    web::{WebGap, WebPart},
 };
 use crate::{id::Digest, time::Timestamp};
 
@@ -229,6 +230,30 @@ pub enum Evidence {
         id: Label,
         /// The matcher, if it has a name.
         matcher: Option<Label>,
+    },
+    /// How far the test of a web application came.
+    WebCoverage {
+        /// Pages and places that were looked at,
+        pages: u64,
+        /// of so many that were known.
+        pages_planned: u64,
+        /// Inputs that were found.
+        inputs: u64,
+        /// Pairs of an input and a class that were tested,
+        tests: u64,
+        /// of so many that were to be.
+        tests_planned: u64,
+        /// Requests that were sent.
+        requests: u64,
+    },
+    /// So much of the test of a web application was not done.
+    WebNotDone {
+        /// What.
+        what: WebPart,
+        /// Why.
+        why: WebGap,
+        /// How many.
+        count: u64,
     },
 }
 

@@ -376,6 +376,8 @@ types! {
     WebDefaultLogin = "web-default-login", Weakness, Critical, Some(1392),
         "A product takes the login that it comes with",
         "Give its administrator another password, and see who has used the old one.";
+    WebApplication = "web-application", Service, Info, None,
+        "Web application, tested", "";
     TemplateHit = "template-hit", Weakness, Info, None,
         "Template hit", "See what the template's authors advise; its name is in the evidence.";
 }

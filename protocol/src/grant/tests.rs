@@ -60,6 +60,7 @@ fn job(targets: &[&str], ports: &str) -> (Job, JobScope) {
         ports: ports.parse().unwrap(),
         checks: Checks::try_from(vec![Check::Ports]).unwrap(),
         login: None,
+        web: None,
         expires: Timestamp(NOW.0 + 1000),
     };
     let scope = JobScope::of(&job, &[]);

@@ -37,6 +37,7 @@ pub(super) fn told(target: Host, place: &Place, visit: Visit, effort: Effort) ->
         target: target.clone(),
         port: Some(port),
     };
+    let mut application = None;
     let (findings, unanswered, gap) = match visit {
         Visit::Host(inventory) => {
             let host = FindingPlace::host(target.clone());
@@ -51,6 +52,7 @@ pub(super) fn told(target: Host, place: &Place, visit: Visit, effort: Effort) ->
         Visit::Web(inside) => {
             let mut findings = vec![ended(FindingType::LoggedIn, at, LoginOutcome::Accepted)];
             let (by, port) = (Source::Login, Some(port));
+            application = inside.application;
             findings.extend(inside.findings.into_iter().map(|mut finding| {
                 finding.evidence.push(Evidence::Seen { by, port });
                 finding
@@ -72,7 +74,11 @@ pub(super) fn told(target: Host, place: &Place, visit: Visit, effort: Effort) ->
         hosts: 1,
         ..Coverage::default()
     };
-    (findings, Report::close(effort, coverage, unanswered, gaps))
+    let mut report = Report::close(effort, coverage, unanswered, gaps);
+    if let Some(application) = application {
+        report = report.and(application.in_short_beside_another());
+    }
+    (findings, report)
 }
 
 fn ended(type_: FindingType, place: FindingPlace, outcome: LoginOutcome) -> Finding {

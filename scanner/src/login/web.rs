@@ -11,14 +11,16 @@ mod road;
 use std::collections::{HashSet, VecDeque};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use url::Url;
 use vedette_protocol::{
     Finding, Job, Scope,
     credential::{CredentialKind, Login},
-    finding::LoginOutcome,
+    finding::{Evidence, LoginOutcome, Source},
     job::Check,
-    target::HostName,
 };
 use zeroize::Zeroizing;
 
@@ -29,8 +31,12 @@ use super::{
     vault::{Line, LineError, Opened, Place},
 };
 use crate::{
+    Event,
+    application::{Application, Guest, Leave, site},
     known::Known,
     web::{
+        Credential, WebReport,
+        http::Http,
         page::Page,
         request::{Pair, Request},
         response::Response,
@@ -48,6 +54,8 @@ pub(super) struct Inside {
     pub(super) findings: Vec<Finding>,
     /// Questions without an answer.
     pub(super) unanswered: u64,
+    /// How far its web application was examined, if it was to be.
+    pub(super) application: Option<WebReport>,
 }
 
 /// Connects, looks for the door, has the vault judge the host's key, and knocks once.
@@ -56,6 +64,8 @@ pub(super) async fn visit(
     scope: &Scope,
     place: &Place,
     line: &mut Line,
+    leave: Leave,
+    tell: &mpsc::Sender<Event>,
 ) -> Result<Visit, LoginError> {
     let name = name_of(scope, place.endpoint.ip());
     let wire = Wire::new(scope.clone().into());
@@ -69,13 +79,15 @@ pub(super) async fn visit(
         (Err(LoginOutcome::NoAnswer), CredentialKind::ClientCertificate, Some(met)) => met,
         (Err(outcome), _, _) => return Ok(Visit::Out(outcome)),
     };
-    let Some(site) = site(&road, place, name.as_ref()) else {
+    let scheme = if road.is_in_tls() { "https" } else { "http" };
+    let Some(site) = site(scheme, place.endpoint, name.as_ref()) else {
         return Ok(Visit::Out(LoginOutcome::NoAnswer));
     };
     let mut visitor = Visitor {
         road,
         site,
         session: Session::default(),
+        again: None,
     };
     let door = match visitor.look_for_door(place.kind).await {
         Ok(door) => door,
@@ -90,26 +102,18 @@ pub(super) async fn visit(
     if outcome != LoginOutcome::Accepted {
         return Ok(Visit::Out(outcome));
     }
-    if !job.checks.contains(Check::Http) {
-        return Ok(Visit::Web(Inside::default()));
+    let mut inside = Inside::default();
+    if job.checks.contains(Check::Http) {
+        let known = Known::open(place.endpoint, name);
+        let fields = visitor.session.headers(&Request::get(visitor.site.start()));
+        let behind = behind::look(&wire, &mut visitor.road, known, &fields).await;
+        (inside.findings, inside.unanswered) = (behind.findings, behind.unanswered);
     }
-    let known = Known::open(place.endpoint, name);
-    let fields = visitor.session.headers(&Request::get(visitor.site.start()));
-    let behind = behind::look(&wire, &mut visitor.road, known, &fields).await;
-    Ok(Visit::Web(Inside {
-        findings: behind.findings,
-        unanswered: behind.unanswered,
-    }))
-}
-
-/// The server as a site.
-fn site(road: &Road, place: &Place, name: Option<&HostName>) -> Option<Site> {
-    let scheme = if road.is_in_tls() { "https" } else { "http" };
-    let url = match name {
-        Some(name) => format!("{scheme}://{}:{}/", name.as_str(), place.endpoint.port()),
-        None => format!("{scheme}://{}/", place.endpoint),
-    };
-    Site::parse(&url).ok()
+    if job.checks.contains(Check::Web) {
+        inside.application = visitor.examine(job, scope, leave, tell).await;
+        inside.unanswered += u64::from(inside.application.is_none());
+    }
+    Ok(Visit::Web(inside))
 }
 
 /// Somebody at the door.
@@ -117,9 +121,38 @@ struct Visitor {
     road: Road,
     site: Site,
     session: Session,
+    /// How it is let in again when the session dies.
+    again: Option<Credential>,
 }
 
 impl Visitor {
+    /// Has the web application examined by somebody who is in, and who meets the same host on each connection.
+    async fn examine(
+        self,
+        job: &Job,
+        scope: &Scope,
+        leave: Leave,
+        tell: &mpsc::Sender<Event>,
+    ) -> Option<WebReport> {
+        let wire = Wire::new(scope.clone().into());
+        let (peer, open) = self.road.onward()?;
+        let port = Some(self.site.port());
+        let by = Source::Login;
+        let guest = Guest {
+            http: Http::with(wire, self.site.clone(), peer, open),
+            session: Some(self.session.with_own_cookies()),
+            credential: self.again,
+            sees: vec![Evidence::Seen { by, port }],
+        };
+        let application = Application {
+            site: self.site,
+            scope: scope.clone(),
+            test: job.web.clone().unwrap_or_default(),
+            leave,
+        };
+        Some(application.examine(guest, tell).await)
+    }
+
     /// Walks about as a stranger until something is shut.
     async fn look_for_door(&mut self, kind: CredentialKind) -> Result<Door, LoginOutcome> {
         let deadline = Instant::now() + SEARCH;
@@ -201,7 +234,7 @@ impl Visitor {
             }
             (Door::Form(form), Login::Form { user, password }) => {
                 let request = password.with(|password| form.filled_in(&user, password));
-                drop(password);
+                self.again = Some(Credential::Form(form.login(user, &password)));
                 self.send_form(&form, &request)
                     .await
                     .unwrap_or(LoginOutcome::NoAnswer)

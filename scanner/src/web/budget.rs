@@ -23,6 +23,8 @@ pub struct Budget {
     pub rendered: usize,
     /// How long it may take over one of them.
     pub page_time: Duration,
+    /// Bytes of the requests that are remembered.
+    pub held: usize,
 }
 
 impl Default for Budget {
@@ -37,6 +39,7 @@ impl Default for Budget {
             at_once: 8,
             rendered: 200,
             page_time: Duration::from_secs(60),
+            held: 128 << 20,
         }
     }
 }

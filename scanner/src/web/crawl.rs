@@ -16,7 +16,7 @@ use super::{
     request::{Body, Pair, Request},
     response::Response,
     session::plain_cookies,
-    site::Site,
+    site::{Reference, Site},
     state::Mark,
     trial::Beacon,
 };
@@ -29,6 +29,8 @@ pub struct Crawl {
     seen: HashMap<String, HashSet<u64>>,
     /// How many requests were let in.
     admitted: usize,
+    /// What is remembered, in bytes.
+    held: usize,
     visited: Vec<Visited>,
     refused: HashMap<Why, u64>,
     cookies: HashSet<String>,
@@ -68,6 +70,20 @@ impl Crawl {
             crawl.admitted += 1;
         }
         crawl
+    }
+
+    /// Begins at these places too.
+    pub fn begin_at(&mut self, site: &Site, references: &[String], budget: &Budget) {
+        for reference in references {
+            match site.resolve(site.start(), reference) {
+                Reference::Here(url) => {
+                    let request = Request::get(&url);
+                    self.take_up(Lead { request, token: None }, 0, budget);
+                }
+                Reference::Elsewhere => *self.refused.entry(Why::Elsewhere).or_default() += 1,
+                Reference::Nothing => {}
+            }
+        }
     }
 
     /// Takes up what the description of an API leads to.
@@ -120,27 +136,52 @@ impl Crawl {
             let request = graphql::introspection(&lead.request.path);
             self.take_up(Lead { request, token: None }, depth, budget);
         }
-        let cookies = plain_cookies(response)
-            .into_iter()
-            .filter(|(name, _)| self.cookies.insert(name.clone()))
-            .collect();
+        let mut cookies = Vec::new();
+        for (name, value) in plain_cookies(response) {
+            if self.cookies.contains(&name) {
+                continue;
+            }
+            if self.holds(2 * name.len() + value.len() + NOTE, budget) {
+                self.cookies.insert(name.clone());
+                cookies.push((name, value));
+            } else {
+                *self.refused.entry(Why::Memory).or_default() += 1;
+            }
+        }
+        let mut keys = match response.status {
+            200 => public_keys(&response.body),
+            _ => Vec::new(),
+        };
+        keys.retain(|key| self.holds(key.len() + NOTE, budget));
         self.visited.push(Visited {
             status: response.status,
             kind: kind(&lead.request, response),
             cookies,
             beacon: beacon(&lead.request, response),
-            keys: match response.status {
-                200 => public_keys(&response.body),
-                _ => Vec::new(),
-            },
+            keys,
             lead,
         });
     }
 
+    /// Makes room for so much more to be remembered, if there is any.
+    fn holds(&mut self, bytes: usize, budget: &Budget) -> bool {
+        let held = self.held.saturating_add(bytes);
+        let holds = held <= budget.held;
+        if holds {
+            self.held = held;
+        }
+        holds
+    }
+
     fn take_up(&mut self, lead: Lead, depth: usize, budget: &Budget) {
-        let variants = self.seen.entry(lead.request.shape()).or_default();
-        let words = words(&lead.request);
-        if variants.contains(&words) || variants.len() >= VARIANTS {
+        let (shape, words) = (lead.request.shape(), words(&lead.request));
+        let known = self.seen.get(&shape);
+        if known.is_some_and(|variants| variants.contains(&words) || variants.len() >= VARIANTS) {
+            return;
+        }
+        let weight = lead.request.weight();
+        if weight > HEAVIEST || !self.holds(shape.len() + weight + NOTE, budget) {
+            *self.refused.entry(Why::Memory).or_default() += 1;
             return;
         }
         let refusal = if depth > budget.depth {
@@ -150,7 +191,7 @@ impl Crawl {
         } else {
             None
         };
-        variants.insert(words);
+        self.seen.entry(shape).or_default().insert(words);
         match refusal {
             Some(why) => *self.refused.entry(why).or_default() += 1,
             None => {
@@ -285,6 +326,10 @@ const FILES: &[&str] = &[
 const GRAPHQL: &[&str] = &["/graphql", "/api/graphql"];
 /// More pages of one shape show the same with other words.
 const VARIANTS: usize = 12;
+/// Of one request, in bytes: each of its inputs is tested in a copy of its own.
+const HEAVIEST: usize = 64 * 1024;
+/// What it takes to remember something beside its text, in bytes.
+const NOTE: usize = 128;
 const BEACON_SHORTEST: usize = 12;
 
 #[cfg(test)]

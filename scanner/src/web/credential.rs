@@ -48,6 +48,11 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 impl Secret {
+    /// Takes it over.
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// Lends the text.
     pub fn with<R>(&self, use_text: impl FnOnce(&str) -> R) -> R {
         use_text(&self.0)

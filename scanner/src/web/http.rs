@@ -7,15 +7,19 @@ pub mod coding;
 pub mod reader;
 
 use std::{
-    io,
-    sync::{Mutex, PoisonError},
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
+use tokio_rustls::TlsConnector;
 
 use self::{
     coding::decode,
@@ -36,7 +40,7 @@ use crate::{
 pub(crate) struct Http {
     wire: Wire,
     site: Site,
-    wrap: Wrap,
+    peer: Peer,
     idle: Mutex<Vec<Line>>,
 }
 
@@ -47,14 +51,39 @@ enum After {
     Close,
 }
 
+/// Who is spoken to.
+pub(crate) enum Peer {
+    /// Whoever answers at the site's addresses.
+    Anybody,
+    /// Whoever these settings of TLS take, under that name.
+    Known {
+        settings: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    },
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anybody => "Anybody",
+            Self::Known { .. } => "Known",
+        })
+    }
+}
+
 impl Http {
+    /// To whoever is there.
     pub(crate) fn new(wire: Wire, site: Site) -> Self {
-        let wrap = site.wrap();
+        Self::with(wire, site, Peer::Anybody, None)
+    }
+
+    /// To this peer alone, over a connection that is open already too.
+    pub(crate) fn with(wire: Wire, site: Site, peer: Peer, open: Option<Line>) -> Self {
         Self {
             wire,
             site,
-            wrap,
-            idle: Mutex::default(),
+            peer,
+            idle: Mutex::new(open.into_iter().collect()),
         }
     }
 
@@ -86,12 +115,27 @@ impl Http {
     async fn open(&self) -> Result<Line, Failure> {
         let mut failure = Failure::Unreachable;
         for endpoint in self.site.endpoints() {
-            match self.wire.open(endpoint, &self.wrap).await {
+            match self.open_at(endpoint).await {
                 Ok(line) => return Ok(line),
-                Err(end) => failure = failed(end),
+                Err(why) => failure = why,
             }
         }
         Err(failure)
+    }
+
+    async fn open_at(&self, endpoint: SocketAddr) -> Result<Line, Failure> {
+        let Peer::Known { settings, name } = &self.peer else {
+            return self.wire.open(endpoint, &self.site.wrap()).await.map_err(failed);
+        };
+        let Line::Plain(stream) = self.wire.open(endpoint, &Wrap::Plain).await.map_err(failed)? else {
+            return Err(Failure::NoTls);
+        };
+        let shaking = TlsConnector::from(settings.clone()).connect(name.clone(), stream);
+        match timeout(LONGEST, shaking).await {
+            Ok(Ok(stream)) => Ok(Line::Tls(Box::new(stream))),
+            Ok(Err(_)) => Err(Failure::NoTls),
+            Err(_) => Err(Failure::TooSlow),
+        }
     }
 
     async fn converse(

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
+pub use vedette_protocol::finding::{WebGap as Why, WebPart as What};
 use vedette_protocol::{
     Report,
-    finding::{Coverage, Effort, Outcome},
+    finding::{Coverage, Effort, Evidence, Outcome},
 };
 
 /// The end of a scan of a site.
+/// By default of a site of which nothing was planned.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WebReport {
     /// Whether everything that was planned was done.
@@ -56,94 +58,6 @@ pub struct NotDone {
     pub why: Why,
     /// How many.
     pub count: u64,
-}
-
-/// What a scan consists of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum What {
-    /// A request that might lead to more.
-    Page,
-    /// A place that nothing leads to.
-    Place,
-    /// A class of test at an input.
-    Test,
-    /// Logging in.
-    Login,
-    /// The rest of a page that was read in part.
-    RestOfPage,
-    /// Reading the description of an API.
-    Description,
-    /// Comparing what two users are shown.
-    Access,
-    /// Having the target come to an address of ours, by a class at an input.
-    Callback,
-    /// Letting the scripts of a page run, to see what they make of it.
-    Rendering,
-    /// A request that a script would make, or a button that would be pressed.
-    Call,
-    /// Removing what the scan has left on the site.
-    Removal,
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Why {
-    /// It leads to another server: not in the grant.
-    Elsewhere,
-    /// It would end the session.
-    EndsSession,
-    /// The budget of requests was used up.
-    Requests,
-    /// The budget of pages was used up.
-    Pages,
-    /// It lies deeper than the budget.
-    Depth,
-    /// Time was up.
-    Time,
-    /// The scan was told to stop.
-    Stopped,
-    /// The site stopped answering altogether.
-    SiteDied,
-    /// The answer did not come in time.
-    TooSlow,
-    /// No connection, or one that broke without an answer.
-    NoAnswer,
-    /// What came is not HTTP.
-    NotHttp,
-    /// The bound on what is kept of one answer.
-    TooLarge,
-    /// The login was not accepted.
-    LoginFailed,
-    /// The session died again and again.
-    SessionLost,
-    /// It came to no end within the requests that a class may use for an input.
-    TestBudget,
-    /// What came describes no API.
-    NoDescription,
-    /// An operation that is described in another document, or one too many.
-    Undescribed,
-    /// There is no second user to compare with.
-    NoSecondLogin,
-    /// Nobody hears whether the target comes.
-    NoListener,
-    /// All addresses of ours were given out.
-    NoAddressLeft,
-    /// The target comes to addresses that it was never told.
-    SweepsPorts,
-    /// No browser was given.
-    NoBrowser,
-    /// The browser did not start, or was broken too often.
-    BrowserFailed,
-    /// The page came to no end in its time, or broke its browser.
-    Restless,
-    /// It would take something away.
-    Destructive,
-    /// Attempts to log in are limited.
-    LoginLimited,
-    /// The site removes it for nobody who asks as we do.
-    Kept,
 }
 
 /// The books of a scan.
@@ -195,28 +109,53 @@ impl WebBooks {
     }
 }
 
-impl Why {
-    /// Whether leaving it out is what was asked for.
-    fn is_as_it_should_be(self) -> bool {
-        matches!(
-            self,
-            Self::Elsewhere
-                | Self::EndsSession
-                | Self::NoSecondLogin
-                | Self::NoListener
-                | Self::NoBrowser
-                | Self::Destructive
-                | Self::Kept
-        )
+impl Default for WebReport {
+    fn default() -> Self {
+        WebBooks::default().close(0, Duration::ZERO)
     }
 }
 
 impl WebReport {
+    /// Writes that something was not done.
+    pub fn lacks(&mut self, what: What, why: Why, count: u64) {
+        if count > 0 {
+            self.not_done.push(NotDone { what, why, count });
+        }
+        if !why.is_as_it_should_be() {
+            self.outcome = Outcome::Partial;
+        }
+    }
+
+    /// The report as facts of a finding.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let coverage = Evidence::WebCoverage {
+            pages: self.pages.done + self.places.done,
+            pages_planned: self.pages.planned + self.places.planned,
+            inputs: self.inputs,
+            tests: self.tests.done,
+            tests_planned: self.tests.planned,
+            requests: self.requests,
+        };
+        let gap = |&NotDone { what, why, count }: &NotDone| Evidence::WebNotDone { what, why, count };
+        std::iter::once(coverage)
+            .chain(self.not_done.iter().map(gap))
+            .collect()
+    }
+
     /// The report in the words of the whole engine.
     pub fn in_short(&self) -> Report {
+        self.of_hosts(1, self.seconds)
+    }
+
+    /// As [`Self::in_short`], of a host and a time that another report counts.
+    pub(crate) fn in_short_beside_another(&self) -> Report {
+        self.of_hosts(0, 0.0)
+    }
+
+    fn of_hosts(&self, hosts: u64, seconds: f64) -> Report {
         let effort = Effort {
             requests: self.requests,
-            seconds: self.seconds,
+            seconds,
             ..Effort::default()
         };
         let gaps = self
@@ -225,8 +164,8 @@ impl WebReport {
             .filter(|gap| !gap.why.is_as_it_should_be())
             .map(|gap| gap.count);
         let coverage = Coverage {
-            hosts: 1,
-            hosts_answering: u64::from(self.pages.done > 0),
+            hosts,
+            hosts_answering: u64::from(self.pages.done > 0).min(hosts),
             checks: self.pages.planned
                 + self.places.planned
                 + self.rendered.planned
@@ -244,6 +183,12 @@ impl WebReport {
             .not_done
             .iter()
             .filter(|gap| gap.why.is_as_it_should_be())
+            .filter(|gap| {
+                matches!(
+                    gap.what,
+                    What::Page | What::Place | What::Test | What::Callback | What::Rendering
+                )
+            })
             .map(|gap| gap.count)
             .sum();
         let checks = coverage.checks - left_out.min(meant);

@@ -81,6 +81,11 @@ impl Request {
         }
     }
 
+    /// About how many bytes it takes to remember it.
+    pub fn weight(&self) -> usize {
+        2 * self.bytes("", &[]).len()
+    }
+
     /// The bytes on the wire. `session` are the header fields that every request of the session has.
     pub fn bytes(&self, authority: &str, session: &[Pair]) -> Vec<u8> {
         let given = |name: &str| {

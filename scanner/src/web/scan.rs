@@ -101,14 +101,44 @@ pub struct WebScan {
     pub pause: Option<Pause>,
 }
 
+/// How somebody comes to a site who knows more of it than its URL.
+#[derive(Debug)]
+pub(crate) struct Approach {
+    /// The road there.
+    pub(crate) http: Http,
+    /// References on the site to begin at, beside its URL.
+    pub(crate) starts: Vec<String>,
+    /// A session that has begun already.
+    pub(crate) session: Option<Session>,
+}
+
 /// Runs a scan to its end. Who no longer listens to events ends it early.
 pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
+    let approach = Approach {
+        http: Http::new(Wire::new(Arc::new(scan.scope.clone())), scan.site.clone()),
+        starts: Vec::new(),
+        session: None,
+    };
+    scan_from(approach, scan, events).await
+}
+
+/// As [`scan`], by a road of one's own.
+pub(crate) async fn scan_from(
+    approach: Approach,
+    scan: WebScan,
+    events: mpsc::Sender<WebEvent>,
+) -> WebReport {
+    let Approach {
+        http,
+        starts,
+        session,
+    } = approach;
+    let has_begun = session.is_some();
     let ear = scan.classes.iter().any(Test::can_call).then(|| {
         let targets = scan.site.endpoints().map(|endpoint| endpoint.ip());
         Ear::open(&scan.listening, targets.collect())
     });
     let callbacks = ear.as_ref().and_then(Ear::callbacks);
-    let http = Http::new(Wire::new(Arc::new(scan.scope)), scan.site.clone());
     let own_headers = scan.headers.clone();
     let mut headers = scan.headers;
     headers.extend(scan.credential.as_ref().and_then(Credential::header));
@@ -116,7 +146,7 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         http,
         scan.site,
         scan.budget,
-        Session::new(headers),
+        session.unwrap_or_else(|| Session::new(headers)),
         scan.credential,
         scan.pause.clone(),
     );
@@ -142,11 +172,11 @@ pub async fn scan(scan: WebScan, events: mpsc::Sender<WebEvent>) -> WebReport {
         products: HashMap::new(),
         events,
     };
-    if let Err(why) = course.client.log_in().await {
+    if !has_begun && let Err(why) = course.client.log_in().await {
         course.books.not_done(What::Login, why, 1);
     }
     let operations = course.describe(scan.api).await;
-    let visited = course.crawl(operations).await;
+    let visited = course.crawl(operations, &starts).await;
     course.look_at_cookies().await;
     course.learn_facts(&visited, seed);
     course.search(&visited).await;
@@ -257,8 +287,9 @@ impl Course {
     }
 
     /// Fetches whatever is reachable.
-    async fn crawl(&mut self, operations: Operations) -> Vec<Visited> {
+    async fn crawl(&mut self, operations: Operations, starts: &[String]) -> Vec<Visited> {
         let mut crawl = Crawl::new(&self.client.site);
+        crawl.begin_at(&self.client.site, starts, &self.client.budget);
         crawl.begin_with(operations, &self.client.budget);
         let mut under_way = JoinSet::new();
         loop {

@@ -64,6 +64,30 @@ impl Session {
         }
     }
 
+    /// The same, with the cookies that a header field of it brought as its own: the site may set others in their place.
+    #[must_use]
+    pub(crate) fn with_own_cookies(mut self) -> Self {
+        let (brought, headers) = std::mem::take(&mut self.headers)
+            .into_iter()
+            .partition(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+        self.headers = headers;
+        let brought: Vec<Pair> = brought;
+        for pair in brought.iter().flat_map(|(_, value)| value.split(';')) {
+            let Some((name, value)) = pair.trim().split_once('=') else {
+                continue;
+            };
+            self.cookies.push(Cookie {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                path: "/".to_owned(),
+                secure: true,
+                http_only: true,
+                same_site: SameSite::Strict,
+            });
+        }
+        self
+    }
+
     /// Takes over the cookies that a response sets (RFC 6265, as far as one server needs it).
     pub fn learn(&mut self, response: &Response) {
         for field in response.all("set-cookie") {
@@ -277,6 +301,16 @@ mod tests {
         assert_eq!(cookie(&session, &request), "a=3");
         request.cookies = vec![("a".to_owned(), "x%3By".to_owned())];
         assert_eq!(cookie(&session, &request), "a=x%3By");
+    }
+
+    #[test]
+    fn a_cookie_that_was_brought_along_is_replaced_by_the_one_that_is_set() {
+        let field = |value: &str| ("Cookie".to_owned(), value.to_owned());
+        let mut session = Session::new(vec![field("sid=1; lang=en")]).with_own_cookies();
+        let request = Request::get(&"http://a/".parse().unwrap());
+        assert_eq!(session.headers(&request), [field("sid=1; lang=en")]);
+        session.learn(&setting(&["sid=2"]));
+        assert_eq!(session.headers(&request), [field("lang=en; sid=2")]);
     }
 
     #[test]

@@ -183,6 +183,7 @@ fn assignment(
         ports: Ports::one(login.kind().transport(), port).context("one port")?,
         checks: Checks::try_from(vec![Check::Inventory]).context("one check")?,
         login: Some(credential),
+        web: None,
         expires: Timestamp::now().after(LIMIT),
     };
     let Ok(signed) = Signed::seal(&job, platform);

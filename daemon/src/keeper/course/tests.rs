@@ -93,6 +93,7 @@ impl Platform {
             ports: "80".parse().unwrap(),
             checks: vedette_protocol::job::Checks::of_endpoints(),
             login: None,
+            web: None,
             expires: Timestamp(expires),
         };
         let Ok(job) = Signed::seal(&job, &self.key);

@@ -157,6 +157,7 @@ fn job(target: &str) -> (Job, JobScope) {
         ports: "80".parse().unwrap(),
         checks: Checks::of_endpoints(),
         login: None,
+        web: None,
         expires: Timestamp(2_000),
     };
     let scope = JobScope::of(&job, &[]);

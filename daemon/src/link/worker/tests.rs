@@ -20,6 +20,7 @@ fn job(expires: Timestamp) -> Job {
         ports: "80".parse().unwrap(),
         checks: Checks::of_endpoints(),
         login: None,
+        web: None,
         expires,
     }
 }

@@ -33,6 +33,7 @@ fn job(target: &str, login: Option<u32>) -> Job {
             id: CREDENTIAL,
             version,
         }),
+        web: None,
         expires: Timestamp(NOW.0 + 600),
     }
 }

@@ -1,9 +1,13 @@
 //! Where a web server is shut to strangers, and whether it has opened. Pure.
 
 use url::Url;
-use vedette_protocol::{credential::CredentialKind, finding::LoginOutcome};
+use vedette_protocol::{
+    credential::{CredentialKind, SecretText},
+    finding::LoginOutcome,
+};
 
 use crate::web::{
+    credential::{FormLogin, Secret},
     html::{self, Element},
     page::Page,
     request::{Body, Request},
@@ -31,6 +35,20 @@ pub(super) struct Form {
 }
 
 impl Form {
+    /// How it is filled in whenever it has to be.
+    pub(super) fn login(&self, user: String, password: &SecretText) -> FormLogin {
+        FormLogin {
+            page: self.page.to_string(),
+            fields: vec![
+                (self.user.clone(), Secret::new(user.into())),
+                (
+                    self.password.clone(),
+                    Secret::new(password.with(str::to_owned).into()),
+                ),
+            ],
+        }
+    }
+
     /// The request that sends it.
     pub(super) fn filled_in(&self, user: &str, password: &str) -> Request {
         let mut request = self.request.clone();

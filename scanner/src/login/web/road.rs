@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use rustls::{ClientConfig, client::Resumption};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -25,6 +26,7 @@ use crate::{
     reply::HEARD_LIMIT,
     web::{
         http::{
+            Peer,
             coding::decode,
             reader::{Progress, Reader},
         },
@@ -44,6 +46,8 @@ pub(super) struct Road {
     /// The key of whoever was met last, whether or not hands were shaken.
     met: Option<Digest>,
     again: Again,
+    /// How TLS was opened as the owner of a certificate.
+    certified: Option<Arc<ClientConfig>>,
 }
 
 /// Whether another connection can be had.
@@ -82,6 +86,7 @@ impl Road {
             connection: None,
             met: None,
             again: Again::Yes,
+            certified: None,
         })
     }
 
@@ -131,9 +136,13 @@ impl Road {
         };
         let (presented, mut wants) = certificate.presented();
         config.client_auth_cert_resolver = presented;
+        // What the one signature has begun may go on over other connections (RFC 8446, section 2.2).
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        let config = Arc::new(config);
+        self.certified = Some(config.clone());
         let shaking = {
             let (runtime, name) = (Handle::current(), self.server_name());
-            let connector = TlsConnector::from(Arc::new(config));
+            let connector = TlsConnector::from(config);
             spawn_blocking(move || runtime.block_on(timeout(PATIENCE, connector.connect(name, stream))))
         };
         tokio::pin!(shaking);
@@ -159,6 +168,20 @@ impl Road {
             Err(LoginOutcome::NoAnswer) if refused => Err(LoginOutcome::WrongCredential),
             Err(outcome) => Err(outcome),
         })
+    }
+
+    /// The way for others, who meet the same host: its settings, and the connection that there is.
+    pub(super) fn onward(mut self) -> Option<(Peer, Option<Line>)> {
+        let open = self.connection.take();
+        let Way::Tls(demanded) = self.way else {
+            return Some((Peer::Anybody, open));
+        };
+        let name = self.server_name();
+        let settings = match self.certified {
+            Some(settings) => settings,
+            None => Arc::new(tls::config(Arc::new(Pin::new(demanded))).ok()?),
+        };
+        Some((Peer::Known { settings, name }, open))
     }
 
     /// What the host showed that was met last, even if hands were not shaken.
@@ -270,5 +293,7 @@ async fn talk(
     }
 }
 
+/// Of TLS, that are remembered for one host.
+const SESSIONS: usize = 32;
 const BODY_LIMIT: usize = 512 * 1024;
 const PART: usize = 16 * 1024;
