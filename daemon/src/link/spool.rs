@@ -121,6 +121,12 @@ impl Spool {
         taken.sum::<u64>() < SPOOL_LIMIT
     }
 
+    /// Whether it is worth keeping. How far a job is will be said again, and nobody asks how far it was while more than
+    /// one batch waits: an appliance whose platform is away for a night has room for what it finds.
+    pub fn wants(&self, event: &Event) -> bool {
+        !matches!(event.what, What::Progress(_)) || self.events.len() < EVENTS_PER_REQUEST
+    }
+
     /// Takes an event.
     ///
     /// # Errors

@@ -89,6 +89,9 @@ async fn send(
 }
 
 fn keep(house: &House, spool: &mut Spool, event: &Event) -> Result<(), Stopped> {
+    if !spool.wants(event) {
+        return Ok(());
+    }
     match spool.push(event) {
         Ok(()) => {
             if let What::Opened(opening) = &event.what {

@@ -393,6 +393,22 @@ fn a_file_that_is_missing_renamed_cut_or_altered_is_noticed() {
 }
 
 #[test]
+fn while_a_batch_waits_progress_is_not_kept_and_all_else_is() {
+    let place = tempfile::tempdir().unwrap();
+    let (mut spool, _) = spool_of(place.path(), &Vault::open());
+    let progress = event(7);
+    let found = event_of(What::Findings(vec![finding("1.2.3")]));
+    for _ in 0..EVENTS_PER_REQUEST {
+        assert!(spool.wants(&progress));
+        spool.push(&found).unwrap();
+    }
+    assert!(!spool.wants(&progress));
+    assert!(spool.wants(&found) && spool.wants(&ended()));
+    spool.kept(1).unwrap();
+    assert!(spool.wants(&progress), "the platform is back");
+}
+
+#[test]
 fn a_full_spool_says_so_and_a_batch_fits_a_request() {
     let place = tempfile::tempdir().unwrap();
     let vault = Vault::open();
