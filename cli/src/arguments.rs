@@ -223,7 +223,7 @@ pub(crate) enum Pool {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scan {
     /// Starts a scan
-    Start(ScanStart),
+    Start(Box<ScanStart>),
     /// Lists scans
     List,
     /// Shows one

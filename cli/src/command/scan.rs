@@ -20,7 +20,7 @@ use crate::table::Table;
 
 pub(super) async fn run(platform: &Platform, asked: arguments::Scan, show: Show) -> Result<Outcome> {
     match asked {
-        arguments::Scan::Start(asked) => return start(platform, asked, show).await,
+        arguments::Scan::Start(asked) => return start(platform, *asked, show).await,
         arguments::Scan::List => {
             let scans: Vec<Scan> = platform.list("/scans").await?;
             show.value(&scans, || table(&scans))?;
