@@ -8,3 +8,4 @@ pub mod files;
 pub mod login;
 pub mod opens;
 mod pace;
+pub mod visit;
