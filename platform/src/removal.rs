@@ -61,7 +61,7 @@ pub async fn remove(
     if appliance.removed.is_none() {
         appliances::remove(&mut writing, org, id, now).await?;
         let reason = "the appliance was removed";
-        for scan in jobs::fail_those_of(&mut writing, org, id, reason, now).await? {
+        for scan in jobs::fail_those_of(&mut writing, org, jobs::Whose::Appliance(id), reason, now).await? {
             scans::end_with_last_job(&mut writing, org, scan, now).await?;
         }
         for scan in pools::leave(&mut writing, org, None, id, now).await? {

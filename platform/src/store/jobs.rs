@@ -504,49 +504,40 @@ pub async fn free(db: &mut Db, holder: &Holder, held: Held) -> Result<(), sqlx::
     Ok(())
 }
 
-/// Fails all jobs of an appliance that will not come back; those of its pools are for the others.
+/// Whose jobs.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// An appliance's own; those of its pools are for the others.
+    Appliance(ApplianceId),
+    /// A pool's.
+    Pool(PoolId),
+}
+
+/// Fails all jobs of those who will not come back.
 ///
 /// # Errors
 /// The database's.
 pub async fn fail_those_of(
     db: &mut Db,
     org: OrgId,
-    appliance: ApplianceId,
+    whose: Whose,
     reason: &str,
     now: Timestamp,
 ) -> Result<Vec<ScanId>, sqlx::Error> {
+    let (appliance, pool) = match whose {
+        Whose::Appliance(id) => (Some(id.0), None),
+        Whose::Pool(id) => (None, Some(id.0)),
+    };
     let rows = query(
         "UPDATE jobs SET ended = ?3, reason = ?4, lease_until = NULL
-         WHERE org_id = ?1 AND appliance = ?2 AND pool IS NULL AND ended IS NULL RETURNING org_id, scan",
+         WHERE org_id = ?1 AND pool IS ?5 AND (?2 IS NULL OR appliance = ?2) AND ended IS NULL
+         RETURNING org_id, scan",
     )
     .bind(&org.0[..])
-    .bind(&appliance.0[..])
+    .bind(appliance.map(Vec::from))
     .bind(integer(now.0))
     .bind(reason)
-    .fetch_all(db)
-    .await?;
-    Ok(scans(&rows)?.into_iter().map(|(_, scan)| scan).collect())
-}
-
-/// Fails all jobs of a pool.
-///
-/// # Errors
-/// The database's.
-pub async fn fail_those_of_pool(
-    db: &mut Db,
-    org: OrgId,
-    pool: PoolId,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Vec<ScanId>, sqlx::Error> {
-    let rows = query(
-        "UPDATE jobs SET ended = ?3, reason = ?4, lease_until = NULL
-         WHERE org_id = ?1 AND pool = ?2 AND ended IS NULL RETURNING org_id, scan",
-    )
-    .bind(&org.0[..])
-    .bind(&pool.0[..])
-    .bind(integer(now.0))
-    .bind(reason)
+    .bind(pool.map(Vec::from))
     .fetch_all(db)
     .await?;
     Ok(scans(&rows)?.into_iter().map(|(_, scan)| scan).collect())

@@ -165,7 +165,7 @@ pub async fn remove(db: &mut Db, org: OrgId, id: PoolId, now: Timestamp) -> Resu
         .bind(integer(now.0))
         .execute(&mut *db)
         .await?;
-    jobs::fail_those_of_pool(db, org, id, "its pool was removed", now).await
+    jobs::fail_those_of(db, org, jobs::Whose::Pool(id), "its pool was removed", now).await
 }
 
 fn read(row: &SqliteRow) -> Result<Pool, sqlx::Error> {
