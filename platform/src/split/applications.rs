@@ -59,7 +59,7 @@ pub(super) fn applications(
 /// The part that tests the web application behind a service, if that is a web server.
 pub fn application(found: &Finding, exclude: &[Target]) -> Option<Part> {
     let is_web = found.evidence.iter().any(
-        |evidence| matches!(evidence, Evidence::Product { protocol, .. } if matches!(protocol.as_str(), "http" | "https")),
+        |evidence| matches!(evidence, Evidence::Product { protocol, .. } if matches!(protocol.as_str(), "http" | "tls/http")),
     );
     if found.type_ != FindingType::Service || found.transport != Transport::Tcp || !is_web {
         return None;
@@ -156,9 +156,10 @@ mod tests {
         assert_eq!(part.targets.as_slice(), targets(&["192.0.2.7"]));
         assert_eq!(part.exclude, targets(&["b.lan"]));
         assert_eq!(
-            (part.ports, part.checks),
-            ("8080".parse().ok(), checks(&[Check::Web]))
+            (&part.ports, &part.checks),
+            (&"8080".parse().ok(), &checks(&[Check::Web]))
         );
+        assert_eq!(found(FindingType::Service, "tls/http"), Some(part));
         assert_eq!(found(FindingType::Service, "ssh"), None);
         assert_eq!(found(FindingType::OpenPort, "http"), None);
     }
