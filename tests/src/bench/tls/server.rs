@@ -25,8 +25,9 @@ impl Server {
         make_key(files.path(), "ec", &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])?;
         fs::write(files.path().join("openssl.cnf"), ANYTHING_GOES).context("writing openssl.cnf")?;
         let endpoint = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        // With -www or -rev it sleeps for a second when it is asked to renegotiate, and serves nobody meanwhile.
         let process = Command::new("openssl")
-            .args(["s_server", "-quiet", "-www", "-accept", &endpoint.to_string()])
+            .args(["s_server", "-quiet", "-accept", &endpoint.to_string()])
             .args([
                 "-cert", "rsa.crt", "-key", "rsa.key", "-dcert", "ec.crt", "-dkey", "ec.key",
             ])
