@@ -264,17 +264,10 @@ const PARTS_LIMIT: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::{input::inputs, response::Whole};
-    use std::time::Duration;
+    use crate::web::input::inputs;
 
     fn answer(status: u16, body: &str) -> Response {
-        Response {
-            status,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        Response::answering(status, &[], body)
     }
 
     fn pair() -> Pair {

@@ -335,17 +335,9 @@ const BEACON_SHORTEST: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
 
     fn answer(body: &str) -> Response {
-        Response {
-            status: 200,
-            headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        Response::answering(200, &[("Content-Type", "text/html")], body)
     }
 
     fn crawled(pages: impl Fn(&str) -> String, budget: Budget) -> (Crawl, Vec<String>) {

@@ -271,24 +271,10 @@ const PRODUCTS: &[Product] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
-        Response {
-            status,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
-    }
 
     /// The verdict about a Grafana that answers so, by who asks; and who has asked.
     fn verdict(answers: impl Fn(&str, usize) -> Response) -> (Verdict, Vec<String>) {
-        let shown = answer(200, &[], "<script>window.grafanaBootData = {}</script>");
+        let shown = Response::answering(200, &[], "<script>window.grafanaBootData = {}</script>");
         let product = Product::shown_by(&shown).next().unwrap();
         let page = Request::get(&"http://192.0.2.7/grafana/login?redirect=1".parse().unwrap());
         let (mut given, mut users) = (Vec::new(), Vec::new());
@@ -317,7 +303,10 @@ mod tests {
             r#"{"message": "Logged in"}"#,
             r#"{"message": "Invalid username or password"}"#,
         );
-        let (yes, no) = (answer(200, &[], good), answer(401, &[], bad));
+        let (yes, no) = (
+            Response::answering(200, &[], good),
+            Response::answering(401, &[], bad),
+        );
         let taken = verdict(|user, _| if user == "admin" { yes.clone() } else { no.clone() });
         assert_eq!(taken.0, Verdict::Taken);
         assert_eq!(taken.1, ["nobody", "admin", "nobody", "admin"]);
@@ -327,7 +316,7 @@ mod tests {
         assert_eq!((open.0, open.1.len()), (Verdict::Refused, 1));
         let once = verdict(|_, nth| if nth == 1 { yes.clone() } else { no.clone() });
         assert_eq!(once.0, Verdict::Refused);
-        let limited = verdict(|_, _| answer(429, &[("Retry-After", "60")], ""));
+        let limited = verdict(|_, _| Response::answering(429, &[("Retry-After", "60")], ""));
         assert_eq!((limited.0, limited.1.len()), (Verdict::Limited, 1));
     }
 
@@ -339,9 +328,19 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let realm = [("WWW-Authenticate", "Basic realm=\"Tomcat Manager Application\"")];
-        assert_eq!(names(&answer(401, &realm, "")), ["Apache Tomcat manager"]);
-        assert!(names(&answer(200, &realm, "")).is_empty());
-        assert!(names(&answer(200, &[], "We use Grafana, SonarQube and Zabbix.")).is_empty());
+        assert_eq!(
+            names(&Response::answering(401, &realm, "")),
+            ["Apache Tomcat manager"]
+        );
+        assert!(names(&Response::answering(200, &realm, "")).is_empty());
+        assert!(
+            names(&Response::answering(
+                200,
+                &[],
+                "We use Grafana, SonarQube and Zabbix."
+            ))
+            .is_empty()
+        );
         assert_eq!(folder("/grafana/login"), "/grafana");
         assert_eq!((folder("/"), folder("/zabbix/")), ("", "/zabbix"));
     }

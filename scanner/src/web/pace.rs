@@ -102,15 +102,11 @@ const DEAD: u32 = 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
 
     fn answer(status: u16, millis: u64) -> Response {
         Response {
-            status,
-            headers: Vec::new(),
-            body: Vec::new(),
-            whole: Whole::Yes,
             took: Duration::from_millis(millis),
+            ..Response::answering(status, &[], "")
         }
     }
 

@@ -17,6 +17,21 @@ pub struct Response {
     pub took: Duration,
 }
 
+#[cfg(test)]
+impl Response {
+    /// A whole one, at once.
+    pub(crate) fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            status,
+            headers: headers.iter().map(owned).collect(),
+            body: body.as_bytes().to_vec(),
+            whole: Whole::Yes,
+            took: Duration::ZERO,
+        }
+    }
+}
+
 /// Whether a body is all that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whole {

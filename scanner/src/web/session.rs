@@ -275,20 +275,10 @@ const VALUE_LIMIT: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
 
     fn setting(fields: &[&str]) -> Response {
-        Response {
-            status: 200,
-            headers: fields
-                .iter()
-                .map(|field| ("Set-Cookie".to_owned(), (*field).to_owned()))
-                .collect(),
-            body: Vec::new(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        let fields: Vec<(&str, &str)> = fields.iter().map(|field| ("Set-Cookie", *field)).collect();
+        Response::answering(200, &fields, "")
     }
 
     #[test]

@@ -457,21 +457,7 @@ const LENGTH_LIMIT: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::{request::Part, response::Whole};
-    use std::time::Duration;
-
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
-        Response {
-            status,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
-    }
+    use crate::web::request::Part;
 
     fn form() -> UploadForm {
         let part = Part {
@@ -501,7 +487,7 @@ mod tests {
             };
             let reply = match &question {
                 Question::Send(file) => {
-                    answer(200, &[], &format!("<a href='../kept/{}'>It</a>", file.name()))
+                    Response::answering(200, &[], &format!("<a href='../kept/{}'>It</a>", file.name()))
                 }
                 Question::Fetch { path, after } => {
                     assert!(path.starts_with("/kept/"), "{path}");
@@ -523,8 +509,8 @@ mod tests {
         };
         let gif = [("Content-Type", "image/gif")];
         let (shown, answers) = judged(|path, contents| match path.ends_with(".phtml") {
-            true => answer(200, &[], &run(contents)),
-            false => answer(200, &gif, contents),
+            true => Response::answering(200, &[], &run(contents)),
+            false => Response::answering(200, &gif, contents),
         });
         let executed = Shown {
             type_: FindingType::WebUploadExecuted,
@@ -537,8 +523,8 @@ mod tests {
         assert_eq!(removals.len(), 4, "{removals:?}");
         let by_type = |headers: &'static [(&str, &str)]| {
             judged(move |path, contents| match path.ends_with(".svg") {
-                true => answer(200, headers, contents),
-                false => answer(200, &gif, contents),
+                true => Response::answering(200, headers, contents),
+                false => Response::answering(200, &gif, contents),
             })
             .0
             .map(|shown| shown.type_)
@@ -579,14 +565,17 @@ mod tests {
         let html =
             "<img src='/i/logo.gif'><p>vq7z.gif was stored as <a href=\"a/vq7z.gif?v=1&amp;w=2\">this</a>.";
         assert_eq!(
-            of(&answer(200, &[], html)),
+            of(&Response::answering(200, &[], html)),
             ["/shop/vq7z.gif", "/shop/a/vq7z.gif?v=1&w=2", "/i/logo.gif"]
         );
         let json = r#"{"name": "vq7z.gif", "files": [{"url": "\/kept\/0d.gif"}]}"#;
-        assert_eq!(of(&answer(200, &[], json)), ["/shop/vq7z.gif", "/kept/0d.gif"]);
-        let moved = answer(303, &[("Location", "http://192.0.2.7/f/vq7z.gif")], "");
+        assert_eq!(
+            of(&Response::answering(200, &[], json)),
+            ["/shop/vq7z.gif", "/kept/0d.gif"]
+        );
+        let moved = Response::answering(303, &[("Location", "http://192.0.2.7/f/vq7z.gif")], "");
         assert_eq!(of(&moved), ["/f/vq7z.gif"]);
-        let elsewhere = answer(303, &[("Location", "http://198.51.100.7/f/vq7z.gif")], "");
+        let elsewhere = Response::answering(303, &[("Location", "http://198.51.100.7/f/vq7z.gif")], "");
         assert!(of(&elsewhere).is_empty());
     }
 }

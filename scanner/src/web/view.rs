@@ -131,17 +131,9 @@ fn template(segment: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
 
     fn page(body: &str) -> Response {
-        Response {
-            status: 200,
-            headers: Vec::new(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        Response::answering(200, &[], body)
     }
 
     #[test]

@@ -130,20 +130,9 @@ fn judge(trial: &Trial<'_>) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
 
     fn answer(headers: &[(&str, &str)], body: &str) -> Response {
-        Response {
-            status: 200,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        Response::answering(200, headers, body)
     }
 
     #[test]

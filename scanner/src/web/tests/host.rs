@@ -148,21 +148,6 @@ const LINKS: &[&str] = &["href", "src", "action", "formaction", "data", "poster"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
-
-    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
-        Response {
-            status,
-            headers: headers
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
-    }
 
     #[test]
     fn a_host_counts_where_something_leads_to_it() {
@@ -175,11 +160,15 @@ mod tests {
             ("<base href=//h.example/>", "link"),
             ("<script>api = 'https:\\/\\/h.example\\/v1'</script>", "script"),
         ] {
-            assert_eq!(way(&answer(200, &html, body)), Some(expected), "{body}");
+            assert_eq!(
+                way(&Response::answering(200, &html, body)),
+                Some(expected),
+                "{body}"
+            );
         }
-        let moved = answer(302, &[("Location", "http://h.example:8080/x")], "");
+        let moved = Response::answering(302, &[("Location", "http://h.example:8080/x")], "");
         assert_eq!(way(&moved), Some("redirect"));
-        let value = answer(200, &json, r#"{"a": [{"next": "https://h.example/2"}]}"#);
+        let value = Response::answering(200, &json, r#"{"a": [{"next": "https://h.example/2"}]}"#);
         assert_eq!(way(&value), Some("value"));
         for body in [
             "asked for h.example",
@@ -188,8 +177,11 @@ mod tests {
             "<a href='https://a.example/h.example'>",
             "<a href='https://h.example.a.example/'>",
         ] {
-            assert_eq!(way(&answer(200, &html, body)), None, "{body}");
+            assert_eq!(way(&Response::answering(200, &html, body)), None, "{body}");
         }
-        assert_eq!(way(&answer(200, &json, r#"{"host": "h.example"}"#)), None);
+        assert_eq!(
+            way(&Response::answering(200, &json, r#"{"host": "h.example"}"#)),
+            None
+        );
     }
 }

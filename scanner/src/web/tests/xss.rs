@@ -274,17 +274,9 @@ fn in_code(source: &str, word: &str) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::web::response::Whole;
-    use std::time::Duration;
 
     fn page(body: &str) -> Response {
-        Response {
-            status: 200,
-            headers: vec![("Content-Type".to_owned(), "text/html".to_owned())],
-            body: body.as_bytes().to_vec(),
-            whole: Whole::Yes,
-            took: Duration::ZERO,
-        }
+        Response::answering(200, &[("Content-Type", "text/html")], body)
     }
 
     #[test]
